@@ -1,0 +1,120 @@
+"""``python -m devrunserver manage.py runserver``: the entry that survives what fails before our app is created.
+
+Broken settings never reach an app. Here the program runs under our eyes: if it raises, the supervisor starts all the
+same and the worker serves the error. A supervisor that was started in the usual way runs a worker like this, once,
+to catch the error of one that has just ended without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+
+from devrunserver.reloader import process
+
+USAGE = "Usage: python -m devrunserver manage.py runserver [options]"
+USAGE_STATUS = 2
+
+
+class WorkerEnded(Exception):
+    """The server process ended, and could not say why itself."""
+
+
+def main() -> None:
+    del sys.argv[0]
+    report = os.environ.pop(process.REPORT, "")
+    if report:
+        show(WorkerEnded(report))
+        return
+    if not sys.argv:
+        print(USAGE, file=sys.stderr)
+        sys.exit(USAGE_STATUS)
+    is_worker = process.LINK in os.environ
+    outputs = mute() if process.RERUN in os.environ else None
+    error = run_program(sys.argv)
+    if error is None:
+        return
+    if is_worker:
+        if outputs is not None:
+            unmute(outputs)
+        show(error, quiet=outputs is not None)
+    elif "runserver" in sys.argv and "--noreload" not in sys.argv:
+        supervise(sys.argv[sys.argv.index("runserver") + 1 :])
+    else:
+        raise error
+
+
+def run_program(argv: Sequence[str]) -> BaseException | None:
+    """Runs a script, or ``-m MODULE``, as the interpreter would; returns what it raised, if that is an error."""
+    try:
+        if argv[0] == "-m":
+            del sys.argv[0]
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        elif argv[0] == "-c":
+            exec(sys.argv.pop(1), {"__name__": "__main__"})
+        else:
+            sys.path[0] = os.path.dirname(os.path.realpath(argv[0]))
+            runpy.run_path(argv[0], run_name="__main__")
+    except SystemExit as error:
+        if not error.code:
+            raise
+        return error.__context__ or error  # Django exits in the handler of the error that it has printed
+    except Exception as error:
+        return error
+    return None
+
+
+def show(error: BaseException, quiet: bool = False) -> None:
+    """Serves the error in place of the project, until the supervisor says stop; ``quiet``: it has been printed."""
+    import django
+    from django.conf import settings
+
+    from devrunserver import worker
+
+    if not settings.configured:
+        # only to those on this machine, as Django does with DEBUG and no ALLOWED_HOSTS
+        settings.configure(DEBUG=True, USE_I18N=False, USE_TZ=True)
+        django.setup()
+    current = worker.current()
+    if current is not None:
+        current.show(error, quiet)
+
+
+def supervise(arguments: Sequence[str]) -> None:
+    """Becomes the supervisor without settings: what they break, its worker shows."""
+    from django.core.management.base import CommandError
+
+    from devrunserver.management.commands.runserver import Command
+
+    command = Command()
+    options = vars(command.create_parser("manage.py", "runserver").parse_args(list(arguments)))
+    try:
+        command.set_address(options)
+    except CommandError as error:
+        sys.exit(f"CommandError: {error}")
+    command.supervise(options)
+
+
+def mute() -> tuple[int, int]:
+    """Sends standard output and error nowhere; returns where they went."""
+    sys.stdout.flush()
+    saved = os.dup(1), os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    return saved
+
+
+def unmute(saved: tuple[int, int]) -> None:
+    """Lets standard output and error go where they went."""
+    sys.stdout.flush()
+    for descriptor, original in zip((1, 2), saved, strict=True):
+        os.dup2(original, descriptor)
+        os.close(original)
+
+
+if __name__ == "__main__":
+    main()

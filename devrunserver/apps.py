@@ -1,0 +1,52 @@
+"""The app. Django creates it first, right after the settings are loaded: that is where a worker joins its supervisor."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from types import ModuleType
+
+from django.apps import AppConfig, apps
+from django.core import checks, management
+
+from devrunserver.checks import check_precedence, check_setting, check_watchdog
+from devrunserver.reloader import process
+
+
+class DevrunserverConfig(AppConfig):
+    """Top of INSTALLED_APPS."""
+
+    name = "devrunserver"
+
+    def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
+        super().__init__(app_name, app_module)
+        if process.LINK in os.environ:
+            from devrunserver import worker
+
+            worker.current()
+        if sys.argv[1:2] == ["runserver"] and "--noreload" not in sys.argv:
+            keep_command(self.name)
+
+    def ready(self) -> None:
+        for check in (check_setting, check_precedence, check_watchdog):
+            checks.register(check)
+
+
+def keep_command(app_name: str) -> None:
+    """Has Django find our ``runserver`` even if another app turns out to be broken.
+
+    Django then goes on with an empty app registry, which would leave only its own command, and takes our options out
+    of the command line (``ManagementUtility.execute``). We are created before any other app is imported, so what
+    makes the registry empty comes later.
+    """
+    get_commands = management.get_commands
+
+    @functools.wraps(get_commands)
+    def with_ours() -> dict[str, str]:
+        commands = get_commands()
+        if not apps.app_configs:
+            commands["runserver"] = app_name
+        return commands
+
+    management.get_commands = with_ours

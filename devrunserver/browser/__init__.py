@@ -1,0 +1,1 @@
+"""What the browser is shown in place of the project."""

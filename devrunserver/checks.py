@@ -1,0 +1,78 @@
+"""System checks: the setting, and whether the command that runs is ours.
+
+``INSTALLED_APPS`` decides which app's ``runserver`` runs: the first one's. An app above us replaces ours, unless its
+command builds on the next one; an app below us is replaced by ours, which is a loss where it adds something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.core.checks import CheckMessage, Error, Warning
+
+from devrunserver import conf
+
+APP = "devrunserver"
+COMMAND = Path("management", "commands", "runserver.py")
+
+# Apps whose command is built on the next app's, and so belongs above ours: what each would lose below it.
+WRAPPERS = {
+    "whitenoise.runserver_nostatic": "static files are served by Django instead of WhiteNoise",
+    "livereload": "its live reload server is not started",
+}
+# Apps whose command we do all of.
+CONTAINED = {"django.contrib.staticfiles"}
+
+
+def check_setting(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E001: what is wrong with the setting DEVRUNSERVER."""
+    return [Error(one.cause, hint=one.remedy, id="devrunserver.E001") for one in conf.mistakes()]
+
+
+def check_precedence(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W001, W002: another app's ``runserver`` replaces ours, or is replaced by it and lost."""
+    shipping = {config.name for config in apps.get_app_configs() if (Path(config.path) / COMMAND).exists()}
+    return list(precedence([config.name for config in apps.get_app_configs()], shipping))
+
+
+def precedence(names: Iterable[str], shipping: set[str]) -> list[CheckMessage]:
+    """The messages for apps in this order, of which those in ``shipping`` bring a ``runserver`` of their own."""
+    order = [name for name in names if name in shipping or name == APP]
+    if APP not in order:
+        return []
+    position = order.index(APP)
+    messages: list[CheckMessage] = [
+        Warning(
+            f"The runserver of {name} replaces devrunserver's.",
+            hint=f'Move "{APP}" to the top of INSTALLED_APPS'
+            + ("." if name in CONTAINED else f", or remove it if you want {name}'s."),
+            id="devrunserver.W001",
+        )
+        for name in order[:position]
+        if name not in WRAPPERS
+    ]
+    for name in order[position + 1 :]:
+        if name in CONTAINED:
+            continue
+        loss = WRAPPERS.get(name)
+        hint = f'Move "{name}" above "{APP}".' if loss else f'Remove "{APP}" or "{name}" from INSTALLED_APPS.'
+        cause = f"devrunserver's runserver replaces the one of {name}" + (f": {loss}." if loss else ".")
+        messages.append(Warning(cause, hint=hint, id="devrunserver.W002"))
+    return messages
+
+
+def check_watchdog(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W003: watchdog is missing, so that files are polled."""
+    if find_spec("watchdog") is not None:
+        return []
+    return [
+        Warning(
+            "watchdog is not installed: files are polled, which costs CPU and notices changes later.",
+            hint="python -m pip install 'watchdog>=7'",
+            id="devrunserver.W003",
+        )
+    ]

@@ -1,0 +1,88 @@
+"""The setting DEVRUNSERVER: a dictionary, of which every key has a default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import PurePath
+from typing import Any, get_args
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from devrunserver.reloader.watcher import Mode
+
+NAME = "DEVRUNSERVER"
+MODES: tuple[str, ...] = get_args(Mode)
+
+
+@dataclass(frozen=True)
+class Conf:
+    """What the user configures.
+
+    Attributes:
+        WATCHER: "auto" (events where the file system sends them), "events" or "polling".
+        POLL_INTERVAL: seconds between two looks at a polled directory.
+        WATCH: paths and globs whose change reloads, besides the project's code.
+        EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
+    """
+
+    WATCHER: Mode = "auto"
+    POLL_INTERVAL: float = 1.0
+    WATCH: tuple[str, ...] = ()
+    EXCLUDE: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong with the setting, and what would be right."""
+
+    key: str
+    cause: str
+    remedy: str
+
+
+def load(value: object = None) -> Conf:
+    """The setting, with the default for what is missing or wrong: ``mistakes`` tells the user of the latter."""
+    value = _setting() if value is None else value
+    if not isinstance(value, Mapping):
+        return Conf()
+    return Conf(**{key: _normal(one) for key, one in value.items() if key in _KEYS and not _cause(key, one)})
+
+
+def mistakes(value: object = None) -> Iterator[Mistake]:
+    """What is wrong with the setting."""
+    value = _setting() if value is None else value
+    if not isinstance(value, Mapping):
+        yield Mistake("", f"{NAME} is {value!r}, not a dictionary.", f"Write {NAME} = {{...}}, or leave it out.")
+        return
+    for key, one in value.items():
+        if key not in _KEYS:
+            yield Mistake(key, f"{NAME} has no key {key!r}.", f"Its keys are {', '.join(sorted(_KEYS))}.")
+        elif cause := _cause(key, one):
+            yield Mistake(key, f"{NAME}[{key!r}] is {one!r}, {cause}.", f"Its default is {getattr(Conf, key)!r}.")
+
+
+_KEYS = {field.name for field in fields(Conf)}
+
+
+def _setting() -> object:
+    try:
+        return getattr(settings, NAME, {})
+    except (ImproperlyConfigured, ImportError):  # broken settings have their own message
+        return {}
+
+
+def _cause(key: str, value: Any) -> str:
+    """What is wrong with one value; empty if nothing is."""
+    if key == "WATCHER":
+        return "" if value in MODES else f"not one of {', '.join(MODES)}"
+    if key == "POLL_INTERVAL":
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return "" if number and value > 0 else "not a number of seconds above 0"
+    paths = isinstance(value, list | tuple | set) and all(isinstance(one, str | PurePath) for one in value)
+    return "" if paths else "not a list of paths or globs"
+
+
+def _normal(value: Any) -> Any:
+    return tuple(map(str, value)) if isinstance(value, list | tuple | set) else value

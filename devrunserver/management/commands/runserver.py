@@ -1,0 +1,196 @@
+"""``manage.py runserver``: a table of contents.
+
+Django's own command lends its options, its messages and its hooks (``on_bind``, ``get_handler``, ``server_cls``,
+``default_port``, ...); ours are the checks, the reloader and the server.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.commands.runserver import Command as RunserverCommand
+from django.db import connections
+from django.utils import autoreload
+
+from devrunserver import conf, project, worker
+from devrunserver.reloader import modules
+from devrunserver.reloader.exclusions import Exclusions
+from devrunserver.reloader.supervisor import Supervisor, die_of, logger
+from devrunserver.reloader.watcher import Watcher
+from devrunserver.server import address, http, listener, static
+
+MAX_PORT = 65535
+SIGTERM_STATUS = 128 + signal.SIGTERM  # what a shell shows for a process that SIGTERM has ended
+
+
+class Command(RunserverCommand):
+    """Starts the development server."""
+
+    help = "Starts a lightweight web server for development and also serves static files."
+
+    server_cls = http.WSGIServer
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--nostatic",
+            action="store_false",
+            dest="use_static_handler",
+            help="Tells Django to NOT automatically serve static files at STATIC_URL.",
+        )
+        parser.add_argument(
+            "--insecure",
+            action="store_true",
+            dest="insecure_serving",
+            help="Allows serving static files even if DEBUG is False.",
+        )
+        parser.add_argument(
+            "--watcher",
+            choices=conf.MODES,
+            help="How files are watched: by the system's events, by polling, or by what fits (auto, the default).",
+        )
+        parser.add_argument(
+            "--watch",
+            action="append",
+            default=[],
+            metavar="GLOB",
+            help="Reloads when this path, or a file that this glob names, changes. May be given more than once.",
+        )
+        parser.add_argument(
+            "--exclude",
+            action="append",
+            default=[],
+            metavar="GLOB",
+            help="Does not watch directories and files of this name or path. May be given more than once.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG and not settings.ALLOWED_HOSTS:
+            raise CommandError("You must set settings.ALLOWED_HOSTS if DEBUG is False.")
+        if options["use_ipv6"] and not socket.has_ipv6:
+            raise CommandError("Your Python does not support IPv6.")
+        self.set_address(options)
+        self.run(**options)
+
+    def set_address(self, options: dict[str, Any]) -> None:
+        """Reads where to listen into ``addr``, ``port``, ``use_ipv6`` and ``_raw_ipv6``, as Django's command does."""
+        try:
+            where = address.parse(
+                options["addrport"],
+                options["use_ipv6"],
+                self.default_addr,
+                self.default_addr_ipv6,
+                self.default_port,
+            )
+        except address.AddressError as error:
+            raise CommandError(str(error)) from None
+        self.addr, self.port = where.host, where.port
+        self.use_ipv6, self._raw_ipv6 = where.use_ipv6, where.raw_ipv6
+
+    def run(self, **options: Any) -> None:
+        """Runs the server: as worker, as supervisor that keeps a worker, or all in this process."""
+        if int(self.port) > MAX_PORT:
+            raise CommandError(f"{self.port} is not a valid port number: the highest is {MAX_PORT}.")
+        current = worker.current()
+        if current is not None:
+            current.run(lambda: self.inner_run(None, **options), self._watched(options))
+        elif options["use_reloader"]:
+            self.supervise(options)
+        else:
+            _end_on_sigterm()
+            self.inner_run(None, **options)
+
+    def inner_run(self, *args: Any, **options: Any) -> None:
+        """Checks the project, then serves it. Returns or exits when the server ends."""
+        # what broke django.setup(), which Django has kept for this moment
+        autoreload.raise_last_exception()
+        if not options["skip_checks"]:
+            self.stdout.write("Performing system checks...\n\n")
+            # Django 4.2 has no such method, and checks everything
+            check_kwargs: Callable[..., dict[str, Any]] = getattr(BaseCommand, "get_check_kwargs", lambda *_: {})
+            self.check(**check_kwargs(self, options), display_num_errors=True)
+        self.check_migrations()
+        for connection in connections.all(initialized_only=True):  # those that the check has opened
+            connection.close()
+        try:
+            self._serve(self.get_handler(*args, **options), options["use_threading"])
+        except OSError as error:
+            if worker.current() is not None:
+                raise  # not the address: that is bound already
+            self.stderr.write(f"Error: {listener.explain(error, int(self.port))}")
+            # Django's exit; also where this runs in a thread, which sys.exit() would end alone
+            self.stderr.flush()
+            os._exit(1)
+        except KeyboardInterrupt:
+            if message := options.get("shutdown_message", ""):
+                self.stdout.write(message)
+            sys.exit(0)
+
+    def get_handler(self, *args: Any, **options: Any) -> Any:
+        """The project's WSGI application, with static files around it if they should be served."""
+        handler = super().get_handler(*args, **options)
+        serve = options["use_static_handler"] and static.is_installed()
+        return static.wrap(handler, serve, options["insecure_serving"])
+
+    def _serve(self, handler: Any, use_threading: bool) -> None:
+        current = worker.current()
+        http.run(
+            (self.addr, int(self.port)),
+            handler,
+            ipv6=self.use_ipv6,
+            threading=use_threading,
+            on_bind=self.on_bind,
+            server_cls=self.server_cls,
+            listener=current and current.listener,
+            on_serve=current and current.start_serving,
+        )
+
+    def supervise(self, options: dict[str, Any]) -> None:
+        """Keeps a worker running until the user ends it; needs ``set_address`` and no settings."""
+        try:
+            listening = listener.listen(self.addr, int(self.port), self.use_ipv6)
+        except listener.ListenError as error:
+            self.stderr.write(f"Error: {error}")
+            sys.exit(1)
+        watcher = self._make_watcher(options)
+        logger.info("Watching for file changes with %s", watcher.name)
+        with listening:
+            status = Supervisor(listening, watcher, self._say, sys.orig_argv).run()
+        if status < 0:
+            die_of(-status)
+        sys.exit(status)
+
+    def _make_watcher(self, options: dict[str, Any]) -> Watcher:
+        settled = conf.load()
+        exclusions = Exclusions(
+            [*settled.EXCLUDE, *options.get("exclude", [])],
+            [*project.upload_directories(), *project.installed_directories()],
+        )
+        watcher = Watcher(options.get("watcher") or settled.WATCHER, settled.POLL_INTERVAL, exclusions)
+        for root in project.roots():
+            watcher.add_project(root)
+        for directory in modules.directories_of(modules.loaded_files()):
+            watcher.add_directory(directory)
+        return watcher
+
+    def _watched(self, options: dict[str, Any]) -> list[str]:
+        return [*conf.load().WATCH, *options.get("watch", [])]
+
+    def _say(self, text: str) -> None:
+        self.stderr.write(text, self.style.NOTICE)
+        self.stderr.flush()
+
+
+def _end_on_sigterm() -> None:
+    """Lets SIGTERM end this process where the kernel would not: the first process of a container has no default."""
+    if os.getpid() == 1 and threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(SIGTERM_STATUS))

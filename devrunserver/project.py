@@ -1,0 +1,56 @@
+"""The project's own trees: where its code is edited."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")  # of sysconfig: nobody edits there
+
+
+def setting(name: str) -> object:
+    """A setting, or None where there is none or the settings cannot be loaded."""
+    try:
+        return getattr(settings, name, None)
+    except (ImproperlyConfigured, ImportError):
+        return None
+
+
+def roots() -> list[str]:
+    """The directories whose trees are the project's: what it is imported from, and what its settings call its own."""
+    candidates = [entry or os.getcwd() for entry in sys.path]
+    candidates += [config.path for config in apps.app_configs.values()]
+    base = setting("BASE_DIR")
+    if isinstance(base, str | Path):
+        candidates.append(os.fspath(base))
+    return own(candidates, installed_directories(), str(Path.home()))
+
+
+def own(candidates: Iterable[str], installed: Iterable[str], home: str) -> list[str]:
+    """Of these directories those that are a project's: not what is installed, nor a whole home or file system."""
+    system = [path.rstrip(os.sep) + os.sep for path in installed]
+    whole = {os.sep, os.path.realpath(home), os.path.dirname(os.path.realpath(home))}
+    found: dict[str, None] = {}
+    for candidate in candidates:
+        path = os.path.realpath(candidate)
+        below = any((path + os.sep).startswith(prefix) for prefix in system)
+        if os.path.isdir(path) and not below and path not in whole:
+            found[path] = None
+    return sorted(found)
+
+
+def installed_directories() -> list[str]:
+    """Where the interpreter and packages are installed."""
+    return sorted({os.path.realpath(sysconfig.get_path(name)) for name in INSTALLED})
+
+
+def upload_directories() -> list[str]:
+    """Where files are put that are no code."""
+    return [os.fspath(path) for name in ("MEDIA_ROOT", "STATIC_ROOT") if isinstance(path := setting(name), str | Path)]

@@ -1,0 +1,1 @@
+"""The reloader: supervisor, watcher, link and processes. Nothing here imports Django."""

@@ -1,0 +1,56 @@
+"""The changes that wait to be acted on: which of them count, and when to act.
+
+Theory of operation
+-------------------
+The first event acts at once, with three exceptions, each with a bound:
+
+- a *deleted* file may come back at once: some editors save by deleting and writing anew;
+- a *git operation* goes on until its lock is gone;
+- an event that brings nothing new is dropped: one save causes several events, told apart by the state
+  of the file (mtime in nanoseconds, size, inode) that we saw last.
+
+Nothing here looks at the disk, waits or knows the time: states and times come in, decisions go out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from devrunserver.reloader.polling import Token
+
+DELETION_PATIENCE = 0.15  # seconds for a deleted file to come back
+
+
+@dataclass
+class Changes:
+    """Paths that changed and were not acted on yet. Times are seconds of one clock."""
+
+    _seen: dict[str, Token | None] = field(default_factory=dict)  # the state that was seen last
+    _since: dict[str, float] = field(default_factory=dict)  # when the first event of a waiting path came
+    _first: float = 0.0  # when the first of them all came
+
+    def add(self, path: str, token: Token | None, now: float) -> None:
+        """Takes an event for a path whose state is now ``token`` (None: there is no such file)."""
+        if path in self._seen and self._seen[path] == token:
+            return
+        self._seen[path] = token
+        if not self._since:
+            self._first = now
+        self._since[path] = now
+
+    def wait(self, now: float, git_patience: float) -> float | None:
+        """Seconds until the changes should be acted on; 0: now; None: there are none."""
+        if not self._since:
+            return None
+        due = min(
+            since + (DELETION_PATIENCE if self._seen[path] is None else 0.0) for path, since in self._since.items()
+        )
+        if git_patience:
+            due = max(due, self._first + git_patience)
+        return max(0.0, due - now)
+
+    def take(self) -> list[str]:
+        """The waiting paths, in the order of their events; they wait no more."""
+        paths = list(self._since)
+        self._since.clear()
+        return paths

@@ -1,0 +1,57 @@
+"""Which directories are never watched: those that hold no code of the project, however many there are of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from fnmatch import fnmatch
+
+EXCLUDED_NAMES = frozenset(
+    {
+        ".git", ".hg", ".svn", ".bzr", ".jj",
+        "node_modules", "bower_components",
+        "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".cache",
+        ".tox", ".nox", ".eggs", ".venv", ".direnv",
+        ".idea", ".vscode", ".vs", ".terraform", ".next", ".nuxt", ".parcel-cache", ".sass-cache",
+    }
+)  # fmt: skip
+VIRTUAL_ENVIRONMENT = "pyvenv.cfg"  # the file that marks one, see PEP 405
+CACHE = "CACHEDIR.TAG"  # the file that marks one, see bford.info/cachedir
+
+
+class Exclusions:
+    """Decides for directories; made from the defaults, the setting EXCLUDE, and directories that hold uploads.
+
+    Patterns are names (``data``), or globs for whole paths (``/srv/*/dumps``).
+    """
+
+    def __init__(self, patterns: Iterable[str] = (), directories: Iterable[str] = ()) -> None:
+        self._patterns = tuple(patterns)
+        self._directories = frozenset(os.path.realpath(directory) for directory in directories if directory)
+
+    def excludes(self, directory: str) -> bool:
+        """Whether this directory, reached from one that is watched, is left out with all below it."""
+        name = os.path.basename(directory)
+        return (
+            name in EXCLUDED_NAMES
+            or directory in self._directories
+            or self.excludes_file(directory)
+            or os.path.exists(os.path.join(directory, VIRTUAL_ENVIRONMENT))
+            or os.path.exists(os.path.join(directory, CACHE))
+        )
+
+    def excludes_file(self, path: str) -> bool:
+        """Whether the user's patterns leave this very path out."""
+        name = os.path.basename(path)
+        return any(fnmatch(name, pattern) or fnmatch(path, pattern) for pattern in self._patterns)
+
+    def excludes_below(self, root: str, path: str) -> bool:
+        """Whether the path, or a directory between it and the root, is left out. For systems that watch whole trees."""
+        if self.excludes_file(path):
+            return True
+        directory = os.path.dirname(path)
+        while len(directory) > len(root):
+            if self.excludes(directory):
+                return True
+            directory = os.path.dirname(directory)
+        return False

@@ -1,0 +1,48 @@
+"""Which file systems send no file events: there, files are polled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Of /proc/self/mountinfo. Network and host-shared file systems do not tell of what happens on the other side.
+SILENT_TYPES = frozenset(
+    {"9p", "drvfs", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph",
+     "ncpfs", "davfs", "fuse"}
+)  # fmt: skip
+SILENT_PREFIX = "fuse."  # such as fuse.sshfs, fuse.osxfs, fuse.grpcfuse
+MOUNTINFO = Path("/proc/self/mountinfo")
+
+
+def read_mountinfo() -> str:
+    """The system's mounts; empty outside Linux."""
+    try:
+        return MOUNTINFO.read_text()
+    except OSError:
+        return ""
+
+
+def file_system_type(path: str, mountinfo: str) -> str:
+    """The type of the file system that holds an absolute path; empty where it is not known.
+
+    Source: proc(5), /proc/pid/mountinfo. Of two mounts on one point the later hides the earlier.
+    """
+    best, best_length = "", -1
+    for line in mountinfo.splitlines():
+        fields, _, rest = line.partition(" - ")
+        point = _unescape(fields.split(" ")[4])
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= best_length:
+            best, best_length = rest.split(" ")[0], len(point)
+    return best
+
+
+def is_silent(file_system: str) -> bool:
+    """Whether changes on this type of file system may come without an event."""
+    return file_system in SILENT_TYPES or file_system.startswith(SILENT_PREFIX)
+
+
+def _unescape(point: str) -> str:
+    for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        point = point.replace(escape, character)
+    return os.path.normpath(point)

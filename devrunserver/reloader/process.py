@@ -1,0 +1,125 @@
+"""Starting and ending the worker process.
+
+The worker is started by the very command line that started the supervisor (``sys.orig_argv``), so that
+every interpreter flag survives and the project's own start-up code runs as it always does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+RUN_MAIN = "RUN_MAIN"  # Django's: "true" in the process that serves, which projects rely on
+LINK = "DEVRUNSERVER_LINK"  # descriptor of the worker's end of the link
+LISTENER = "DEVRUNSERVER_LISTENER"  # descriptor of the listening socket
+RERUN = "DEVRUNSERVER_RERUN"  # set where a worker runs again only to catch its error, whose output was seen already
+REPORT = "DEVRUNSERVER_REPORT"  # what a worker that runs nothing of the project is to tell the browser
+
+OPTIONS_WITH_VALUE = {"-W", "-X", "--check-hash-based-pycs"}  # of the interpreter, see `python --help`
+PROGRAM_OPTIONS = "mc"  # -m MODULE and -c CODE: what follows belongs to the program
+
+
+def worker_argv(orig_argv: Sequence[str]) -> list[str]:
+    """The command line of a worker: the supervisor's own."""
+    return [sys.executable, *orig_argv[1:]]
+
+
+def guarded_argv(orig_argv: Sequence[str]) -> list[str]:
+    """The same program under ``python -m devrunserver``, which catches what it raises before our app is created."""
+    interpreter, program = split_argv(orig_argv[1:])
+    if program[:2] == ["-m", "devrunserver"]:
+        program = program[2:]
+    return [sys.executable, *interpreter, "-m", "devrunserver", *program]
+
+
+def report_argv(orig_argv: Sequence[str]) -> list[str]:
+    """A process that runs nothing of the project and tells the browser what happened."""
+    interpreter, _ = split_argv(orig_argv[1:])
+    return [sys.executable, *interpreter, "-m", "devrunserver"]
+
+
+def split_argv(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Splits what follows ``python`` into the interpreter's options and the program with its arguments."""
+    position = 0
+    while position < len(arguments):
+        argument = arguments[position]
+        if argument == "-" or not argument.startswith("-") or argument[1:2] in PROGRAM_OPTIONS:
+            break
+        if not argument.startswith("--") and argument[-1] in PROGRAM_OPTIONS and argument[1] not in "WX":
+            flags, program = argument[:-1], "-" + argument[-1]  # such as -um MODULE
+            return [*arguments[:position], flags], [program, *arguments[position + 1 :]]
+        position += 2 if argument in OPTIONS_WITH_VALUE else 1
+    return list(arguments[:position]), list(arguments[position:])
+
+
+if sys.platform == "win32":
+
+    def _popen(
+        argv: Sequence[str], environ: dict[str, str], sockets: Sequence[socket.socket]
+    ) -> subprocess.Popen[bytes]:
+        for sock in sockets:
+            sock.set_inheritable(True)
+        try:
+            return subprocess.Popen(argv, env=environ, close_fds=False)
+        finally:
+            for sock in sockets:
+                sock.set_inheritable(False)
+
+else:
+
+    def _popen(
+        argv: Sequence[str], environ: dict[str, str], sockets: Sequence[socket.socket]
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(argv, env=environ, pass_fds=[sock.fileno() for sock in sockets])
+
+
+def spawn(
+    argv: Sequence[str], link: socket.socket, listener: socket.socket | None, environ: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Starts a worker that inherits its end of the link, and the listening socket if we hold one."""
+    variables = {**os.environ, RUN_MAIN: "true", **environ, LINK: str(link.fileno())}
+    if listener is not None:
+        variables[LISTENER] = str(listener.fileno())
+    return _popen(argv, variables, [link] if listener is None else [link, listener])
+
+
+def inherited_socket(variable: str) -> socket.socket | None:
+    """The socket whose descriptor the environment names, taken out of the environment; None where it names none."""
+    descriptor = os.environ.pop(variable, "")
+    if not descriptor:
+        return None
+    try:
+        sock = socket.socket(fileno=int(descriptor))
+    except (OSError, ValueError):
+        return None  # left over from a process that is gone
+    sock.set_inheritable(False)
+    return sock
+
+
+def die_with_parent(parent: int) -> None:
+    """Has the kernel kill this process when its parent dies, where it can (Linux).
+
+    The link tells the same, but only to a thread that gets to run: not while an extension holds the GIL.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+
+
+def describe_status(status: int) -> str:
+    """What a ``Popen.returncode`` says, in words."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"signal {-status}"

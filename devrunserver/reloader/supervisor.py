@@ -1,0 +1,437 @@
+"""The supervisor: the process that the user started.
+
+Theory of operation
+-------------------
+It holds the listening socket from start to end, so that the port answers through every reload: connections wait
+in the kernel's backlog while no worker accepts. It serves nothing itself and runs no code of the project.
+
+It is one selector loop. The watcher, the link to the worker and signals all wake it (a signal handler does nothing
+but let Python write to the wake-up socket), and with nothing to do it sleeps without a time limit. What it does
+next is decided by one state (``lifecycle.py``); every wait for the worker has a deadline, after which the worker is
+killed or taken to have said the safe thing.
+
+A changed file is shown to the worker, which alone knows whether it has loaded it and whose signal receivers
+may handle it without a reload (templates, translations). Its answer comes with a verdict: reload or not. A
+worker that is leaving or has not joined yet is not asked: its successor reads everything anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import Popen, TimeoutExpired
+from types import FrameType
+
+from devrunserver.reloader import bytecode, git, globs, link, process
+from devrunserver.reloader.changes import Changes
+from devrunserver.reloader.events import Event, Kind
+from devrunserver.reloader.lifecycle import (
+    RESTART_STATUS, SETTLED, Attempt, Happening, State, next_attempt, next_state,
+)  # fmt: skip
+from devrunserver.reloader.polling import look, token_of
+from devrunserver.reloader.terminal import Terminal
+from devrunserver.reloader.watcher import Watcher
+
+logger = logging.getLogger("django.utils.autoreload")  # Django's, so that the project's LOGGING applies
+
+RELOAD_PATIENCE = 2.0  # seconds for a worker to finish answers and run `atexit` before it is killed
+END_PATIENCE = 0.6  # seconds; when the user quits, all is over in under a second
+JOIN_PATIENCE = 2.0  # seconds for a worker to load its settings, until which changes wait to be shown to it
+VERDICT_PATIENCE = 0.5  # seconds for a worker to say whether a change concerns it; a busy one is not asked twice
+CLOCK_GRAIN = 0.02  # seconds by which the kernel's file times may lag behind the clock
+
+END_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+CHILD_SIGNALS = [getattr(signal, name) for name in ("SIGCHLD",) if hasattr(signal, name)]
+
+CODE_SUFFIX = ".py"
+# What broken settings may have been read from: while the project is broken, a change there starts it again.
+CONFIGURATION_SUFFIXES = (".py", ".toml", ".yaml", ".yml", ".json", ".ini", ".cfg", ".conf", ".env")
+
+
+@dataclass
+class _Worker:
+    """The present worker process and what it has told us."""
+
+    process: Popen[bytes]
+    link: link.Link | None
+    attempt: Attempt
+    spawned: float  # wall clock, to compare with file times
+    join_due: float  # by when it should have said hello
+    joined: bool = False  # it has said hello, so it hears what we say
+    serving_since: float | None = None
+    globs: list[globs.Glob] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+
+
+class Supervisor:
+    """Keeps one worker running on one listening socket until the user ends it.
+
+    Args:
+        listener: the listening socket, or None where the command binds by itself.
+        watcher: reports what happens to files; its trees are set.
+        say: tells the user one line.
+        orig_argv: the command line that started this process.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket | None,
+        watcher: Watcher,
+        say: Callable[[str], None],
+        orig_argv: list[str],
+    ) -> None:
+        self._listener = listener
+        self._watcher = watcher
+        self._say = say
+        self._orig_argv = orig_argv
+        self._state = State.DOWN
+        self._attempt = Attempt.NORMAL
+        self._deaths = 0  # workers that ended unasked, in a row
+        self._report = ""
+        self._worker: _Worker | None = None
+        self._changes = Changes()
+        self._rewritten: set[str] = set()  # sources changed since the last spawn
+        self._question = 0  # number of the last question to the worker
+        self._asked: list[str] = []  # what the open question is about; empty where there is none
+        self._prompt = ""  # the change that waits for a debugger prompt to be left
+        self._deadline: float | None = None  # of the worker's answer or exit
+        self._end_signal: int | None = None
+        self._noted = 0  # how many of the watcher's notes the user has seen
+        self._git = _git_directories(watcher)
+
+    def run(self) -> int:
+        """Runs until the end. Returns the exit status, as Django's: 0, or a negated signal to die of."""
+        with contextlib.ExitStack() as stack:
+            terminal = Terminal()
+            stack.callback(terminal.restore)
+            self._terminal = terminal
+            self._selector = stack.enter_context(selectors.DefaultSelector())
+            stack.callback(self._abandon)
+            signals = stack.enter_context(_signals_as_bytes())
+            self._selector.register(signals, selectors.EVENT_READ, lambda: self._on_signals(signals))
+            stack.callback(self._watcher.close)
+            for descriptor in self._watcher.filenos:
+                self._selector.register(descriptor, selectors.EVENT_READ, self._on_files)
+            self._tell_notes()
+            self._enter(State.STARTING)
+            while self._state is not State.ENDED:
+                self._step()
+        return -signal.SIGHUP if self._end_signal == getattr(signal, "SIGHUP", None) else 0
+
+    # The loop
+
+    def _step(self) -> None:
+        for key, _ in self._selector.select(self._timeout()):
+            if key.fileobj in self._selector.get_map():  # an earlier one of this round may have closed it
+                key.data()
+        self._look_after_worker()
+        self._look_after_changes()
+
+    def _timeout(self) -> float | None:
+        """Seconds until something is due; None: only an event can wake us."""
+        due = [] if self._deadline is None else [self._deadline - time.monotonic()]
+        if (wait := self._wait_for_changes()) is not None:
+            due.append(wait)
+        return max(0.0, min(due)) if due else None
+
+    def _happens(self, happening: Happening) -> None:
+        state = next_state(self._state, happening)
+        if state is not self._state or happening is Happening.EXITS:
+            self._enter(state)
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._deadline = None
+        if state is State.STARTING:
+            self._spawn()
+        elif state is State.STOPPING:
+            self._dismiss(RELOAD_PATIENCE)
+        elif state is State.ENDING:
+            self._dismiss(END_PATIENCE)
+
+    # The worker
+
+    def _spawn(self) -> None:
+        self._asked, self._prompt = [], ""
+        self._watcher.restore()
+        self._on_files()
+        self._changes.take()  # whatever they are, the new worker reads them
+        bytecode.forget(self._rewritten)
+        self._rewritten.clear()
+        ours, theirs = link.pair()
+        make_argv, environ = {
+            Attempt.NORMAL: (process.worker_argv, {}),
+            Attempt.GUARDED: (process.guarded_argv, {process.RERUN: "1"}),
+            Attempt.REPORT: (process.report_argv, {process.REPORT: self._report}),
+        }[self._attempt]
+        spawned = time.time()
+        with theirs:
+            popen = process.spawn(make_argv(self._orig_argv), theirs, self._listener, environ)
+        self._worker = _Worker(popen, ours, self._attempt, spawned, time.monotonic() + JOIN_PATIENCE)
+        self._selector.register(ours, selectors.EVENT_READ, self._on_link)
+
+    def _dismiss(self, patience: float) -> None:
+        """Tells the worker to leave, within ``patience`` seconds."""
+        assert self._worker is not None
+        self._deadline = time.monotonic() + patience
+        if self._worker.joined and self._worker.link is not None:
+            with contextlib.suppress(link.LinkClosed):
+                self._worker.link.send("stop")
+                return
+        self._worker.process.terminate()
+
+    def _look_after_worker(self) -> None:
+        if self._worker is None:
+            return
+        status = self._worker.process.poll()
+        if status is not None:
+            self._bury(status)
+        elif self._deadline is not None and time.monotonic() >= self._deadline:
+            self._deadline = None
+            if self._asked:
+                self._on_verdict({"id": self._question, "reload": self._asked[0], "prompt": False})
+            else:
+                self._worker.process.kill()
+
+    def _bury(self, status: int) -> None:
+        """The worker is gone: hears its last words, and decides what follows."""
+        assert self._worker is not None
+        worker = self._worker
+        while worker.link is not None and self._on_link():
+            pass
+        self._unlink(worker)
+        self._worker = None
+        self._terminal.restore()
+        if self._state in (State.STOPPING, State.ENDING):
+            self._happens(Happening.EXITS)
+            return
+        if worker.serving_since is not None and time.monotonic() - worker.serving_since > SETTLED:
+            self._deaths = 0
+        self._deaths += 1
+        attempt = next_attempt(worker.attempt, status, self._deaths)
+        self._explain_death(worker, status, attempt)
+        self._attempt = attempt or Attempt.NORMAL
+        self._happens(Happening.EXITS if attempt else Happening.GIVES_UP)
+
+    def _explain_death(self, worker: _Worker, status: int, attempt: Attempt | None) -> None:
+        if worker.attempt is Attempt.GUARDED or status == RESTART_STATUS or attempt is Attempt.GUARDED:
+            return  # the error itself is told, by the process that has it
+        what = f"The server process ended by {process.describe_status(status)}"
+        if attempt is Attempt.NORMAL:
+            self._say(f"{what}; starting it again.")
+        else:
+            self._report = f"{what}, again right after it was started. It starts again at the next change of the code."
+            self._say(self._report)
+
+    def _unlink(self, worker: _Worker) -> None:
+        if worker.link is not None:
+            self._selector.unregister(worker.link)
+            worker.link.close()
+            worker.link = None
+
+    def _abandon(self) -> None:
+        """Leaves no process behind, whatever made us leave."""
+        if self._worker is not None:
+            self._worker.process.kill()
+            with contextlib.suppress(TimeoutExpired):
+                self._worker.process.wait(END_PATIENCE)
+            self._unlink(self._worker)
+
+    # What wakes us
+
+    def _on_signals(self, signals: socket.socket) -> None:
+        for number in signals.recv(256):
+            if number not in END_SIGNALS:
+                continue
+            if self._state is State.ENDING and number == signal.SIGINT and self._worker is not None:
+                self._worker.process.kill()
+            self._end_signal = self._end_signal or number
+            self._happens(Happening.QUIT)
+
+    def _on_link(self) -> bool:
+        """Reads what the worker says; False where it says no more."""
+        assert self._worker is not None and self._worker.link is not None
+        try:
+            messages = self._worker.link.receive()
+        except link.LinkClosed:
+            self._unlink(self._worker)
+            return False
+        for message in messages:
+            _HEAR[message["kind"]](self, message)
+        return True
+
+    def _on_files(self) -> None:
+        for event in self._watcher.read():
+            self._on_file(event)
+        self._tell_notes()
+
+    def _on_file(self, event: Event) -> None:
+        if event.kind is Kind.OVERFLOW:
+            logger.info("Too many files changed at once to be told apart, reloading.")
+            self._reload()
+            return
+        if Path(event.path).parent in self._git:
+            return
+        if event.path.endswith(CODE_SUFFIX):
+            self._rewritten.add(event.path)
+            bytecode.forget([event.path])
+        if self._concerns(event.path):
+            self._changes.add(event.path, token_of(event.path), time.monotonic())
+
+    # Changes
+
+    def _concerns(self, path: str) -> bool:
+        """Whether a worker might want to know of this path. Most do not: databases, logs, editors' own files."""
+        name = os.path.basename(path)
+        if name.endswith(CODE_SUFFIX) or "." not in name:  # the latter may be a package that comes or goes
+            return True
+        if self._worker is None or self._state in (State.BROKEN, State.DOWN):
+            return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env")
+        return path in self._worker.files or globs.matches_any(path, self._worker.globs)
+
+    def _wait_for_changes(self) -> float | None:
+        """Seconds until the waiting changes are due; None: there are none, or something else comes first."""
+        if self._asked or self._prompt or self._state in (State.STOPPING, State.ENDING):
+            return None
+        now = time.monotonic()
+        patience = max((git.patience(directory) for directory in self._git), default=0.0)
+        wait = self._changes.wait(now, patience)
+        if wait is not None and self._worker is not None and not self._worker.joined:
+            wait = max(wait, self._worker.join_due - now)
+        return wait
+
+    def _look_after_changes(self) -> None:
+        if self._wait_for_changes() != 0.0:
+            return
+        paths = self._changes.take()
+        worker = self._worker
+        if worker is not None and worker.link is not None and worker.joined and self._state is not State.BROKEN:
+            self._ask(paths)
+        elif code := [path for path in paths if path.endswith(CODE_SUFFIX) or self._watcher.in_project(path)]:
+            self._reload(code[0])
+
+    def _ask(self, paths: list[str]) -> None:
+        """Shows the worker what changed; it answers with a verdict, or its silence is one."""
+        assert self._worker is not None and self._worker.link is not None
+        self._question += 1
+        self._asked = paths
+        self._deadline = time.monotonic() + VERDICT_PATIENCE
+        with contextlib.suppress(link.LinkClosed):  # its exit follows
+            self._worker.link.send("changed", id=self._question, paths=paths)
+
+    def _reload(self, path: str = "") -> None:
+        if path:
+            logger.info("%s changed, reloading.", path)
+        self._attempt, self._deaths = Attempt.NORMAL, 0
+        self._happens(Happening.CHANGE)
+
+    # What the worker says
+
+    def _on_hello(self, message: link.Message) -> None:
+        assert self._worker is not None
+        self._worker.joined = True
+
+    def _on_watching(self, message: link.Message) -> None:
+        """The worker's modules and the globs of its signal receivers."""
+        assert self._worker is not None
+        self._worker.globs += [(directory, pattern) for directory, pattern in message["globs"]]
+        self._worker.files.update(message["files"])
+        added = [one for directory in message["directories"] for one in self._watcher.add_directory(directory)]
+        for directory, pattern in message["globs"]:
+            add = self._watcher.add_tree if globs.is_recursive(pattern) else self._watcher.add_directory
+            added += add(directory)
+        # What changed after the worker may have read it and before we watched it. The change time of
+        # a file, unlike its mtime, cannot be set back.
+        since = self._worker.spawned - CLOCK_GRAIN
+        for path in look(added):
+            with contextlib.suppress(OSError):
+                if os.stat(path).st_ctime >= since and not os.path.isdir(path):
+                    self._on_file(Event(Kind.WRITTEN, path))
+        self._tell_notes()
+
+    def _on_serving(self, message: link.Message) -> None:
+        assert self._worker is not None
+        self._worker.serving_since = time.monotonic()
+        self._happens(Happening.SERVES)
+
+    def _on_broken(self, message: link.Message) -> None:
+        self._happens(Happening.BREAKS)
+
+    def _on_verdict(self, message: link.Message) -> None:
+        if message["id"] != self._question or not self._asked:
+            return  # the answer to a question that we have answered ourselves
+        self._asked, self._deadline = [], None
+        if message["reload"] and message["prompt"]:
+            self._prompt = message["reload"]
+            self._say(f"{self._prompt} changed. The reload waits until you leave the debugger prompt.")
+        elif message["reload"]:
+            self._reload(message["reload"])
+
+    def _on_prompt_left(self, message: link.Message) -> None:
+        if self._prompt:
+            path, self._prompt = self._prompt, ""
+            self._reload(path)
+
+    def _tell_notes(self) -> None:
+        for note in self._watcher.notes[self._noted :]:
+            self._say(note)
+        self._noted = len(self._watcher.notes)
+
+
+_HEAR: dict[str, Callable[[Supervisor, link.Message], None]] = {
+    "hello": Supervisor._on_hello,
+    "watching": Supervisor._on_watching,
+    "serving": Supervisor._on_serving,
+    "broken": Supervisor._on_broken,
+    "verdict": Supervisor._on_verdict,
+    "prompt-left": Supervisor._on_prompt_left,
+}
+
+
+@contextlib.contextmanager
+def _signals_as_bytes() -> Iterator[socket.socket]:
+    """A socket that yields the number of each signal that arrives, while handlers do nothing.
+
+    A signal that was ignored when we started (``nohup``, a shell's background job) stays ignored.
+    """
+
+    def nothing(number: int, frame: FrameType | None) -> None:
+        pass
+
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    handled = CHILD_SIGNALS + [number for number in END_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, nothing) for number in handled}
+    wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    try:
+        yield receiver
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        receiver.close()
+        sender.close()
+
+
+def _git_directories(watcher: Watcher) -> list[Path]:
+    """The ``.git`` directories of the project's trees, watched so that the end of an operation wakes us."""
+    found = {directory for root in watcher.project_roots if (directory := git.git_directory(root))}
+    for directory in found:
+        watcher.add_directory(str(directory))
+    return sorted(found)
+
+
+def die_of(number: int) -> None:
+    """Ends this process by a signal, so that its parent sees the true reason."""
+    sys.stdout.flush()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
