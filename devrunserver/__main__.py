@@ -75,7 +75,7 @@ def show(error: BaseException, quiet: bool = False) -> None:
 
     if not settings.configured:
         # only to those on this machine, as Django does with DEBUG and no ALLOWED_HOSTS
-        settings.configure(DEBUG=True, USE_I18N=False, USE_TZ=True)
+        settings.configure(DEBUG=True, SECRET_KEY="none", USE_I18N=False, USE_TZ=True)
         django.setup()
     current = worker.current()
     if current is not None:

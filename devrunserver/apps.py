@@ -1,4 +1,4 @@
-"""The app. Django creates it first, right after the settings are loaded: that is where a worker joins its supervisor."""
+"""The app. Django creates it right after the settings are loaded: there a worker joins its supervisor."""
 
 from __future__ import annotations
 

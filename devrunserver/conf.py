@@ -7,9 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import PurePath
 from typing import Any, get_args
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-
+from devrunserver import project
 from devrunserver.reloader.watcher import Mode
 
 NAME = "DEVRUNSERVER"
@@ -44,7 +42,7 @@ class Mistake:
 
 def load(value: object = None) -> Conf:
     """The setting, with the default for what is missing or wrong: ``mistakes`` tells the user of the latter."""
-    value = _setting() if value is None else value
+    value = project.setting(NAME) if value is None else value
     if not isinstance(value, Mapping):
         return Conf()
     return Conf(**{key: _normal(one) for key, one in value.items() if key in _KEYS and not _cause(key, one)})
@@ -52,7 +50,9 @@ def load(value: object = None) -> Conf:
 
 def mistakes(value: object = None) -> Iterator[Mistake]:
     """What is wrong with the setting."""
-    value = _setting() if value is None else value
+    value = project.setting(NAME) if value is None else value
+    if value is None:
+        return
     if not isinstance(value, Mapping):
         yield Mistake("", f"{NAME} is {value!r}, not a dictionary.", f"Write {NAME} = {{...}}, or leave it out.")
         return
@@ -64,13 +64,6 @@ def mistakes(value: object = None) -> Iterator[Mistake]:
 
 
 _KEYS = {field.name for field in fields(Conf)}
-
-
-def _setting() -> object:
-    try:
-        return getattr(settings, NAME, {})
-    except (ImproperlyConfigured, ImportError):  # broken settings have their own message
-        return {}
 
 
 def _cause(key: str, value: Any) -> str:

@@ -10,17 +10,13 @@ from pathlib import Path
 
 from django.apps import apps
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
 INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")  # of sysconfig: nobody edits there
 
 
 def setting(name: str) -> object:
-    """A setting, or None where there is none or the settings cannot be loaded."""
-    try:
-        return getattr(settings, name, None)
-    except (ImproperlyConfigured, ImportError):
-        return None
+    """A setting, or None where there is none or the settings could not be loaded."""
+    return getattr(settings, name, None) if settings.configured else None
 
 
 def roots() -> list[str]:

@@ -170,7 +170,7 @@ class Worker:
         from django.urls import get_resolver
 
         with suppress(Exception):  # it shows in the first request, as with Django's reloader
-            get_resolver().urlconf_module
+            _ = get_resolver().urlconf_module
         self._sender.start(files=[], patterns=self._watch)
         self._not_found.install()
         self._report_watched()

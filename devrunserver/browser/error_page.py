@@ -10,7 +10,7 @@ import json
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 from django.conf import settings
@@ -38,7 +38,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 class ErrorPage:
     """A WSGI application that answers every request with one error."""
 
-    def __init__(self, error: BaseException, wait_for_next_start: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, error: BaseException, wait_for_next_start: Callable[[], object] = lambda: None) -> None:
         self._error = error
         self._wait = wait_for_next_start
 
@@ -81,6 +81,8 @@ def shows_details(request: HttpRequest) -> bool:
 
 def html(request: HttpRequest, error: BaseException) -> str:
     """Django's technical page for an error; for failed system checks without the frames, which say nothing."""
+    # Django's page would look for the view in the URLconf, which may be what is broken
+    request.resolver_match = SimpleNamespace(_func_path="")  # type: ignore[assignment]
     reporter = ExceptionReporter(request, type(error), error, own_traceback(error))
     return str(reporter.get_traceback_html())
 

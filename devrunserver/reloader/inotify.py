@@ -21,11 +21,18 @@ import os
 import struct
 from collections.abc import Iterator, KeysView
 
-from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch, inotify_init, inotify_rm_watch
+from watchdog.observers.inotify_c import (
+    InotifyConstants,
+    Mask,
+    WatchDescriptor,
+    inotify_add_watch,
+    inotify_init,
+    inotify_rm_watch,
+)
 
 from devrunserver.reloader.events import Event, Kind
 
-MASK = (
+MASK = Mask(
     InotifyConstants.IN_CLOSE_WRITE
     | InotifyConstants.IN_ATTRIB
     | InotifyConstants.IN_CREATE
@@ -71,7 +78,7 @@ class Inotify:
 
     def add(self, directory: str) -> None:
         """Watches one directory. Watching it again is harmless, and needed where it was deleted and made anew."""
-        watch = inotify_add_watch(self._fd, os.fsencode(directory), MASK)  # type: ignore[arg-type]
+        watch = inotify_add_watch(self._fd, os.fsencode(directory), MASK)
         if watch < 0:
             raise _error(directory)
         previous = self._path_of.get(watch)  # the same directory under another name: renamed, or a bind mount
@@ -86,7 +93,7 @@ class Inotify:
         for path in [path for path in self._watch_of if path == directory or path.startswith(below)]:
             watch = self._watch_of.pop(path)
             self._path_of.pop(watch, None)
-            inotify_rm_watch(self._fd, watch)  # type: ignore[arg-type]
+            inotify_rm_watch(self._fd, WatchDescriptor(watch))
 
     def read(self) -> list[Event]:
         """The events that are waiting; returns at once."""

@@ -1,4 +1,4 @@
-"""Native file events through watchdog's observer: FSEvents on macOS, ReadDirectoryChangesW on Windows, kqueue on BSD."""
+"""Native file events by watchdog's observer: FSEvents on macOS, ReadDirectoryChangesW on Windows, kqueue on BSD."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from collections import deque
 from collections.abc import Callable, KeysView
 from typing import Any
 
-from watchdog.events import FileClosedEvent, FileSystemEvent, FileSystemEventHandler, FileSystemMovedEvent
 from watchdog.events import (
-    DirCreatedEvent, DirDeletedEvent, DirMovedEvent, FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent,
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+    FileSystemMovedEvent,
 )  # fmt: skip
 from watchdog.observers import Observer as WatchdogObserver
 

@@ -19,6 +19,8 @@ LISTENER = "DEVRUNSERVER_LISTENER"  # descriptor of the listening socket
 RERUN = "DEVRUNSERVER_RERUN"  # set where a worker runs again only to catch its error, whose output was seen already
 REPORT = "DEVRUNSERVER_REPORT"  # what a worker that runs nothing of the project is to tell the browser
 
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+
 OPTIONS_WITH_VALUE = {"-W", "-X", "--check-hash-based-pycs"}  # of the interpreter, see `python --help`
 PROGRAM_OPTIONS = "mc"  # -m MODULE and -c CODE: what follows belongs to the program
 
@@ -109,7 +111,6 @@ def die_with_parent(parent: int) -> None:
         return
     import ctypes
 
-    PR_SET_PDEATHSIG = 1
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before we asked
         os._exit(1)

@@ -35,7 +35,13 @@ from devrunserver.reloader import bytecode, git, globs, link, process
 from devrunserver.reloader.changes import Changes
 from devrunserver.reloader.events import Event, Kind
 from devrunserver.reloader.lifecycle import (
-    RESTART_STATUS, SETTLED, Attempt, Happening, State, next_attempt, next_state,
+    RESTART_STATUS,
+    SETTLED,
+    Attempt,
+    Happening,
+    State,
+    next_attempt,
+    next_state,
 )  # fmt: skip
 from devrunserver.reloader.polling import look, token_of
 from devrunserver.reloader.terminal import Terminal

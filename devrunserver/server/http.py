@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
+from wsgiref.headers import Headers
 
 from django.core.servers import basehttp
 
@@ -132,11 +133,11 @@ class Serving:
         super().server_close()  # type: ignore[misc]
         self._close_wakers()
 
-    def process_request(self: Any, request: socket.socket, client_address: Any) -> None:
+    def process_request(self: Any, request: Any, client_address: Any) -> None:
         self.connections.enter(request, Phase.NEW)
         super().process_request(request, client_address)  # type: ignore[misc]
 
-    def shutdown_request(self: Any, request: socket.socket) -> None:
+    def shutdown_request(self: Any, request: Any) -> None:
         self.connections.leave(request)
         super().shutdown_request(request)  # type: ignore[misc]
 
@@ -158,6 +159,9 @@ class ThreadedWSGIServer(basehttp.ThreadedWSGIServer, WSGIServer):
 class ServerHandler(basehttp.ServerHandler):
     """One answer; the last on its connection once the server stops."""
 
+    request_handler: basehttp.WSGIRequestHandler
+    headers: Headers
+
     def cleanup_headers(self) -> None:
         if getattr(self.request_handler.server, "stopping", False):
             self.headers["Connection"] = "close"
@@ -169,6 +173,11 @@ OWN_PATHS = "/__devrunserver__/"  # asked for by our own pages, and nothing that
 
 class WSGIRequestHandler(basehttp.WSGIRequestHandler):
     """The requests of one connection, one after another."""
+
+    server: Any
+    request: Any
+    connection: Any
+    rfile: Any
 
     def log_message(self, format: str, *args: Any) -> None:
         if not getattr(self, "path", "").startswith(OWN_PATHS):

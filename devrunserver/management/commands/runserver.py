@@ -149,8 +149,8 @@ class Command(RunserverCommand):
             threading=use_threading,
             on_bind=self.on_bind,
             server_cls=self.server_cls,
-            listener=current and current.listener,
-            on_serve=current and current.start_serving,
+            listener=current.listener if current else None,
+            on_serve=current.start_serving if current else None,
         )
 
     def supervise(self, options: dict[str, Any]) -> None:
@@ -191,6 +191,6 @@ class Command(RunserverCommand):
 
 def _end_on_sigterm() -> None:
     """Lets SIGTERM end this process where the kernel would not: the first process of a container has no default."""
-    if os.getpid() == 1 and threading.current_thread() is threading.main_thread():
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(SIGTERM_STATUS))
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    if os.getpid() == 1 and on_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(SIGTERM_STATUS))
