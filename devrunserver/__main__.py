@@ -26,7 +26,7 @@ def main() -> None:
     del sys.argv[0]
     report = os.environ.pop(process.REPORT, "")
     if report:
-        show(WorkerEnded(report))
+        show(WorkerEnded(report), quiet=True)
         return
     if not sys.argv:
         print(USAGE, file=sys.stderr)

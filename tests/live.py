@@ -95,7 +95,7 @@ class Server:
 
     Args:
         project: the directory that holds ``manage.py``.
-        arguments: what follows ``runserver``; port 0 unless it says otherwise.
+        arguments: what follows ``runserver``; where they name no port, it is 0.
         command: what to run in place of ``python manage.py runserver``.
     """
 
@@ -115,7 +115,7 @@ class Server:
         # a developer's machine writes bytecode, and the traps in it are ours to avoid
         variables.pop("PYTHONDONTWRITEBYTECODE", None)
         variables |= {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", **(environ or {})}
-        if not any(argument[:1].isdigit() or ":" in argument for argument in arguments):
+        if command[-1] == "runserver" and not any(one[:1].isdigit() or one[-2:] == ":0" for one in arguments):
             arguments = ("0", *arguments)
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(

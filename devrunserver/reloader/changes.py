@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from devrunserver.reloader.polling import Token
+from devrunserver.reloader.polling import Snapshot, Token
 
 DELETION_PATIENCE = 0.15  # seconds for a deleted file to come back
 
@@ -28,6 +28,10 @@ class Changes:
     _seen: dict[str, Token | None] = field(default_factory=dict)  # the state that was seen last
     _since: dict[str, float] = field(default_factory=dict)  # when the first event of a waiting path came
     _first: float = 0.0  # when the first of them all came
+
+    def know(self, snapshot: Snapshot) -> None:
+        """Takes the states that files have before anything happens to them."""
+        self._seen = {**snapshot, **self._seen}
 
     def add(self, path: str, token: Token | None, now: float) -> None:
         """Takes an event for a path whose state is now ``token`` (None: there is no such file)."""

@@ -30,8 +30,12 @@ def token_of(path: str) -> Token | None:
     return DIRECTORY if stat.S_ISDIR(status.st_mode) else (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def look(directories: Iterable[str]) -> Snapshot:
-    """What is in these directories now, not below them. One that cannot be read counts as empty."""
+def look(directories: Iterable[str], suffix: str = "") -> Snapshot:
+    """What is in these directories now, not below them. One that cannot be read counts as empty.
+
+    Args:
+        suffix: only names that end in this.
+    """
     snapshot: Snapshot = {}
     for directory in directories:
         try:
@@ -40,7 +44,7 @@ def look(directories: Iterable[str]) -> Snapshot:
             continue
         for name in names:
             path = os.path.join(directory, name)
-            if (token := token_of(path)) is not None:
+            if name.endswith(suffix) and (token := token_of(path)) is not None:
                 snapshot[path] = token
     return snapshot
 

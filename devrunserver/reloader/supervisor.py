@@ -129,6 +129,7 @@ class Supervisor:
                 self._selector.register(descriptor, selectors.EVENT_READ, self._on_files)
             self._tell_notes()
             self._enter(State.STARTING)
+            self._learn(self._watcher.directories)  # while the worker starts
             while self._state is not State.ENDED:
                 self._step()
         return -signal.SIGHUP if self._end_signal == getattr(signal, "SIGHUP", None) else 0
@@ -280,6 +281,19 @@ class Supervisor:
             self._on_file(event)
         self._tell_notes()
 
+    def _learn(self, directories: list[str]) -> None:
+        """Takes the present state of source files for the one that the worker reads, so that a mere ``chmod`` is none.
+
+        A file with an event that waits may have changed after the worker has read it: it is left out.
+        """
+        snapshot = look(directories, CODE_SUFFIX)
+        events = self._watcher.read()
+        for event in events:
+            snapshot.pop(event.path, None)
+        self._changes.know(snapshot)
+        for event in events:
+            self._on_file(event)
+
     def _on_file(self, event: Event) -> None:
         if event.kind is Kind.OVERFLOW:
             logger.info("Too many files changed at once to be told apart, reloading.")
@@ -362,6 +376,7 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 if os.stat(path).st_ctime >= since and not os.path.isdir(path):
                     self._on_file(Event(Kind.WRITTEN, path))
+        self._learn(added)
         self._tell_notes()
 
     def _on_serving(self, message: link.Message) -> None:

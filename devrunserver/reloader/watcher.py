@@ -77,6 +77,11 @@ class Watcher:
         """Descriptors that become readable when there are events."""
         return [self._woken.fileno()] + ([self._inotify.fileno()] if self._inotify else [])
 
+    @property
+    def directories(self) -> list[str]:
+        """The directories that have a watch of their own, but for those that are polled."""
+        return list(self._inotify.directories) if self._inotify is not None else []
+
     def watches(self, directory: str) -> bool:
         """Whether a directory has a watch of its own, or lies in a tree that is watched as one."""
         native = self._inotify or self._observer

@@ -9,8 +9,8 @@ or ``stop()`` is called.
 Leaving has an order. First no connection is accepted any more: new ones wait in the kernel's backlog for the next
 worker. Then the connections that wait for a request are closed for reading, which ends their thread at once, while
 those that are being answered have the grace period to finish; their answers say ``Connection: close``. A connection
-that was accepted but has not sent its first request gets a moment: it may be about to. ``Connections`` knows which
-is which.
+that was accepted just now and has not sent its first request gets that time too: it is about to. ``Connections``
+knows which is which.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from django.core.servers import basehttp
 from devrunserver.server.listener import BACKLOG
 
 GRACE = 0.25  # seconds for answers that are under way when the server stops
-FIRST_REQUEST_GRACE = 0.03  # seconds for a connection to send its first request; browsers open some to have them
+SPARE_AGE = 1.0  # seconds after which a connection without a request is one that a browser has opened to have it
 MAX_REQUEST_LINE = 65536  # bytes, as wsgiref's
 
 
@@ -47,12 +47,12 @@ class Connections:
     """The open connections and their phases."""
 
     def __init__(self) -> None:
-        self._phases: dict[socket.socket, Phase] = {}
+        self._phases: dict[socket.socket, tuple[Phase, float]] = {}  # and since when, in seconds
         self._changed = threading.Condition()
 
     def enter(self, connection: socket.socket, phase: Phase) -> None:
         with self._changed:
-            self._phases[connection] = phase
+            self._phases[connection] = phase, time.monotonic()
             self._changed.notify_all()
 
     def leave(self, connection: socket.socket) -> None:
@@ -62,16 +62,20 @@ class Connections:
 
     def end(self) -> None:
         """Ends the connections that wait for a request, and gives the others the time to be answered."""
-        began = time.monotonic()
+        deadline = time.monotonic() + GRACE
         with self._changed:
-            while self._phases and (passed := time.monotonic() - began) < GRACE:
-                waiting = {Phase.IDLE} if passed < FIRST_REQUEST_GRACE else {Phase.IDLE, Phase.NEW}
-                for connection in [one for one, phase in self._phases.items() if phase in waiting]:
+            while self._phases and (left := deadline - time.monotonic()) > 0:
+                for connection in [one for one, (phase, since) in self._phases.items() if _is_spare(phase, since)]:
                     del self._phases[connection]
                     with contextlib.suppress(OSError):
                         connection.shutdown(socket.SHUT_RD)
                 if self._phases:
-                    self._changed.wait((FIRST_REQUEST_GRACE if Phase.NEW not in waiting else GRACE) - passed)
+                    self._changed.wait(left)
+
+
+def _is_spare(phase: Phase, since: float) -> bool:
+    """Whether nobody would miss a connection."""
+    return phase is Phase.IDLE or (phase is Phase.NEW and time.monotonic() - since > SPARE_AGE)
 
 
 class Serving:

@@ -28,6 +28,7 @@ from devrunserver.reloader.watcher import Watcher
 from devrunserver.server import address, http, listener, static
 
 MAX_PORT = 65535
+EXIT_PATIENCE = 0.3  # seconds for the supervisor's own `atexit` handlers and threads
 SIGTERM_STATUS = 128 + signal.SIGTERM  # what a shell shows for a process that SIGTERM has ended
 
 
@@ -166,6 +167,10 @@ class Command(RunserverCommand):
             status = Supervisor(listening, watcher, self._say, sys.orig_argv).run()
         if status < 0:
             die_of(-status)
+        # a thread of the project that nobody ends must not keep us
+        keeper = threading.Timer(EXIT_PATIENCE, os._exit, (status,))
+        keeper.daemon = True
+        keeper.start()
         sys.exit(status)
 
     def _make_watcher(self, options: dict[str, Any]) -> Watcher:

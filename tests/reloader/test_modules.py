@@ -1,0 +1,160 @@
+"""What a process has loaded, and what it looked for in vain."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from devrunserver.reloader.modules import NotFound, directories_of, loaded_files
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run(directory: Path, code: str) -> Any:
+    """What a process prints as JSON that runs this code in a directory of its own."""
+    script = directory / "script.py"
+    script.write_text(f"import json, sys\nsys.path += [{str(REPOSITORY)!r}]\n{dedent(code)}")
+    return json.loads(subprocess.check_output([sys.executable, str(script)], cwd=directory, text=True))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "project"
+    for name in ("module.py", "package/__init__.py", "package/sub.py", "namespace/inner.py", "unused.py"):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/real.py").touch()
+    (directory / "linked.py").symlink_to(tmp_path / "elsewhere/real.py")
+    with zipfile.ZipFile(directory / "archive.zip", "w") as archive:
+        archive.writestr("zipped/__init__.py", "")
+        archive.writestr("zipped/sub.py", "")
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("statement", "files"),
+    [
+        ("pass", []),
+        ("import module", ["module.py"]),
+        ("import package.sub", ["package/__init__.py", "package/sub.py"]),
+        ("import namespace", []),
+        ("import namespace.inner", ["namespace/inner.py"]),
+        ("import linked", ["linked.py", "../elsewhere/real.py"]),
+        ("sys.path += ['archive.zip']; import zipped.sub", ["archive.zip"]),
+        ("import module; del sys.modules['module']", []),
+        ("sys.modules['odd'] = None; sys.modules['odder'] = 5", []),
+        ("sys.modules['bare'] = type(sys)('bare')", []),
+    ],
+)
+def test_loaded_files(directory: Path, statement: str, files: list[str]) -> None:
+    code = f"{statement}\nfrom devrunserver.reloader.modules import loaded_files\nprint(json.dumps([*loaded_files()]))"
+    found = {Path(file) for file in run(directory, code)}
+    assert {file for file in found if directory.parent in file.parents} == {
+        directory / "script.py",
+        *((directory / file).resolve() if file.startswith("..") else directory / file for file in files),
+    }
+    assert not any(file.name == "unused.py" for file in found)
+
+
+def test_loaded_files_does_not_touch_odd_objects(directory: Path) -> None:
+    code = """
+        class Touchy:
+            def __getattribute__(self, name):
+                raise SystemExit("touched: " + name)
+        sys.modules["touchy"] = Touchy()
+        from devrunserver.reloader.modules import loaded_files
+        print(json.dumps(len(loaded_files()) > 1))
+    """
+    assert run(directory, code) is True
+
+
+def test_a_process_has_loaded_this_file() -> None:
+    assert str(Path(__file__).resolve()) in loaded_files()
+
+
+def test_links_to_directories_are_resolved(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(directory)
+    code = f"""
+        sys.path.insert(0, {str(tmp_path / "link")!r})
+        import module
+        from devrunserver.reloader.modules import loaded_files
+        print(json.dumps([module.__file__, *loaded_files()]))
+    """
+    spelled, *files = run(directory, code)
+    assert spelled == str(tmp_path / "link/module.py")
+    assert str(directory / "module.py") in files
+    assert spelled not in files
+
+
+@pytest.mark.parametrize(
+    ("files", "directories"), [([], []), (["/b/x.py", "/a/y.py", "/a/z.py", "/a/b/c.py"], ["/a", "/a/b", "/b"])]
+)
+def test_directories_of(files: list[str], directories: list[str]) -> None:
+    assert directories_of(files) == directories
+
+
+SEARCHED = [("local_settings", None), ("shop.local", ["/srv/shop"]), ("plug.ins.extra", ["/srv/one", "/srv/two"])]
+
+
+@pytest.mark.parametrize(
+    ("path", "looked_for"),
+    [
+        ("/srv/local_settings.py", True),
+        ("/srv/local_settings/__init__.py", True),
+        ("/srv/local_settings", True),  # a namespace package
+        ("/opt/lib/local_settings.py", True),
+        ("/srv/shop/local_settings.py", False),
+        ("/srv/settings.py", False),
+        ("/srv/shop/local.py", True),
+        ("/srv/shop/local/__init__.py", True),
+        ("/srv/local.py", False),
+        ("/srv/shop.py", False),
+        ("/srv/one/extra.py", True),
+        ("/srv/two/extra.py", True),
+        ("/srv/extra.py", False),
+        ("/srv/__init__.py", False),
+    ],
+)
+def test_looked_for(monkeypatch: pytest.MonkeyPatch, path: str, looked_for: bool) -> None:
+    monkeypatch.setattr(sys, "path", ["/srv", "/opt/lib"])
+    finder = NotFound()
+    for fullname, search_path in SEARCHED:
+        assert finder.find_spec(fullname, search_path) is None
+    assert finder.looked_for(path) is looked_for
+
+
+def test_nothing_was_looked_for() -> None:
+    assert not NotFound().looked_for("/srv/local_settings.py")
+
+
+def test_the_finder_in_its_place(directory: Path) -> None:
+    code = """
+        import os
+        from devrunserver.reloader.modules import NotFound
+        finder = NotFound()
+        finder.install()
+        sys.meta_path.append(type("Other", (), {"find_spec": lambda *_: None})())
+        finder.install()
+        import module
+        found = []
+        for name in ("missing", "package.missing", "module"):
+            try:
+                __import__(name)
+            except ImportError:
+                pass
+        paths = ["missing.py", "package/missing.py", "module.py", "unused.py"]
+        print(json.dumps([
+            sys.meta_path.index(finder) - len(sys.meta_path),
+            sys.meta_path.count(finder),
+            *(finder.looked_for(os.path.abspath(path)) for path in paths),
+        ]))
+    """
+    assert run(directory, code) == [-1, 1, True, True, False, False]

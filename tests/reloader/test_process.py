@@ -1,0 +1,154 @@
+"""The command lines of workers, what they inherit, and how their end is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from devrunserver.reloader import process
+
+# The interpreter's options, the program with its arguments
+COMMAND_LINES: list[tuple[list[str], list[str]]] = [
+    ([], ["manage.py", "runserver"]),
+    ([], ["./manage.py", "runserver", "-6", "--nothreading", "8000"]),
+    ([], ["-m", "django", "runserver"]),
+    ([], ["-m", "devrunserver", "manage.py", "runserver"]),
+    ([], ["-c", "import manage; manage.main()", "runserver"]),
+    ([], ["-", "runserver"]),
+    ([], []),
+    (["-u"], ["manage.py", "runserver"]),
+    (["-u", "-OO", "-bb"], ["manage.py", "-m", "x"]),
+    (["-W", "error"], ["manage.py", "runserver"]),
+    (["-Werror::DeprecationWarning"], ["manage.py", "runserver"]),
+    (["-Wignore::UserWarning:some.m"], ["manage.py", "runserver"]),
+    (["-X", "dev"], ["manage.py", "runserver"]),
+    (["-Xdev"], ["manage.py", "runserver"]),
+    (["-X", "importtime", "-W", "default", "-u"], ["-m", "manage", "runserver"]),
+    (["--check-hash-based-pycs", "always"], ["manage.py", "runserver"]),
+    (["-I", "-S"], ["-m", "django", "runserver", "-u"]),
+]
+
+
+@pytest.mark.parametrize(("interpreter", "program"), COMMAND_LINES, ids=lambda one: " ".join(one))
+def test_split_argv(interpreter: list[str], program: list[str]) -> None:
+    assert process.split_argv([*interpreter, *program]) == (interpreter, program)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "interpreter", "program"),
+    [
+        (["-um", "django", "runserver"], ["-u"], ["-m", "django", "runserver"]),
+        (["-X", "dev", "-OOum", "django"], ["-X", "dev", "-OOu"], ["-m", "django"]),
+        (["-uc", "print()", "x"], ["-u"], ["-c", "print()", "x"]),
+    ],
+)
+def test_split_argv_of_joined_options(arguments: list[str], interpreter: list[str], program: list[str]) -> None:
+    assert process.split_argv(arguments) == (interpreter, program)
+
+
+@pytest.mark.parametrize(("interpreter", "program"), COMMAND_LINES, ids=lambda one: " ".join(one))
+def test_the_workers_command_lines_keep_every_option(interpreter: list[str], program: list[str]) -> None:
+    orig_argv = ["python3", *interpreter, *program]
+    guarded = program[2:] if program[:2] == ["-m", "devrunserver"] else program
+    assert process.worker_argv(orig_argv) == [sys.executable, *interpreter, *program]
+    assert process.guarded_argv(orig_argv) == [sys.executable, *interpreter, "-m", "devrunserver", *guarded]
+    assert process.report_argv(orig_argv) == [sys.executable, *interpreter, "-m", "devrunserver"]
+    assert process.guarded_argv(process.guarded_argv(orig_argv)) == process.guarded_argv(orig_argv)
+
+
+@pytest.mark.parametrize("options", [["-u"], ["-W", "error", "-Xdev"], ["-X", "utf8", "-bb"], ["-Wdefault", "-O"]])
+def test_split_argv_agrees_with_the_interpreter(tmp_path: Path, options: list[str]) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import sys; print(*sys.orig_argv[1:], *sys.argv, sep='\\n')")
+    command = [sys.executable, *options, str(script), "-u", "x"]
+    output = subprocess.check_output(command, text=True).splitlines()
+    argv = [str(script), "-u", "x"]
+    assert output == [*options, *argv, *argv]
+    assert process.split_argv(output[: -len(argv)]) == (options, argv)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0, "exit status 0"),
+        (1, "exit status 1"),
+        (137, "exit status 137"),
+        (-signal.SIGTERM, "signal 15 (SIGTERM)"),
+        (-signal.SIGSEGV, "signal 11 (SIGSEGV)"),
+        (-250, "signal 250"),
+    ],
+)
+def test_describe_status(status: int, words: str) -> None:
+    assert process.describe_status(status) == words
+
+
+@pytest.mark.parametrize("value", ["", "junk", "-1", "1.5", "99999"])
+def test_no_socket_is_inherited_by_junk(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(process.LINK, value)
+    assert process.inherited_socket(process.LINK) is None
+    assert process.LINK not in os.environ
+
+
+def test_no_socket_is_inherited_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(process.LINK, raising=False)
+    assert process.inherited_socket(process.LINK) is None
+
+
+def test_a_descriptor_of_something_else_is_left_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        monkeypatch.setenv(process.LINK, str(file.fileno()))
+        assert process.inherited_socket(process.LINK) is None
+        os.fstat(file.fileno())
+
+
+def test_an_inherited_socket_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.set_inheritable(True)
+    monkeypatch.setenv(process.LINK, str(theirs.detach()))
+    inherited = process.inherited_socket(process.LINK)
+    assert inherited is not None
+    with ours, inherited:
+        assert not inherited.get_inheritable()
+        assert process.LINK not in os.environ
+        inherited.sendall(b"hello")
+        assert ours.recv(5) == b"hello"
+
+
+CHILD = """
+import os, subprocess, sys
+from devrunserver.reloader import process
+link, listener = process.inherited_socket(process.LINK), process.inherited_socket(process.LISTENER)
+told = [os.environ.pop(name, "") for name in (process.RUN_MAIN, "EXTRA", process.LINK, process.LISTENER)]
+below = subprocess.check_output([sys.executable, "-c", "import os; print(*os.listdir('/dev/fd'))"], text=True).split()
+passed_on = {str(sock.fileno()) for sock in (link, listener) if sock} & set(below)
+link.sendall(repr((told, listener and listener.getsockname()[1], passed_on)).encode())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="lists /dev/fd")
+@pytest.mark.parametrize("with_listener", [True, False])
+def test_spawn(with_listener: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, socket.create_server(("127.0.0.1", 0)) as listener:
+        handed = listener if with_listener else None
+        worker = process.spawn([sys.executable, "-c", CHILD], theirs, handed, {"EXTRA": "1"})
+        theirs.close()
+        said = b"".join(iter(lambda: ours.recv(4096), b"")).decode()
+        assert worker.wait(10) == 0
+        port = listener.getsockname()[1] if with_listener else None
+    assert said == repr((["true", "1", "", ""], port, set()))
+    assert process.LINK not in os.environ
+    assert process.LISTENER not in os.environ
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does it on Linux")
+def test_who_has_lost_its_parent_leaves_at_once() -> None:
+    code = "from devrunserver.reloader.process import die_with_parent; die_with_parent(1); print('still here')"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (child.returncode, child.stdout) == (1, "")

@@ -1,0 +1,122 @@
+"""The setting DEVRUNSERVER: its defaults, what it may hold, and what is said of the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from devrunserver.conf import Conf, load, mistakes
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({}, Conf()),
+        ({"WATCHER": "polling"}, Conf(WATCHER="polling")),
+        ({"WATCHER": "events"}, Conf(WATCHER="events")),
+        ({"WATCHER": "auto"}, Conf(WATCHER="auto")),
+        ({"POLL_INTERVAL": 2}, Conf(POLL_INTERVAL=2)),
+        ({"POLL_INTERVAL": 0.25}, Conf(POLL_INTERVAL=0.25)),
+        ({"WATCH": ["a", "b/*.toml"]}, Conf(WATCH=("a", "b/*.toml"))),
+        ({"WATCH": ("a",)}, Conf(WATCH=("a",))),
+        ({"WATCH": {"a"}}, Conf(WATCH=("a",))),
+        ({"WATCH": [PurePosixPath("a/b"), "c"]}, Conf(WATCH=("a/b", "c"))),
+        ({"EXCLUDE": [Path("/srv/x")]}, Conf(EXCLUDE=("/srv/x",))),
+        ({"EXCLUDE": []}, Conf()),
+        (
+            {"WATCHER": "events", "POLL_INTERVAL": 3, "WATCH": ["a"], "EXCLUDE": ["b"]},
+            Conf(WATCHER="events", POLL_INTERVAL=3, WATCH=("a",), EXCLUDE=("b",)),
+        ),
+    ],
+)
+def test_what_is_right(value: dict[str, Any], expected: Conf) -> None:
+    assert load(value) == expected
+    assert list(mistakes(value)) == []
+
+
+def test_the_defaults() -> None:
+    assert load({}) == Conf("auto", 1.0, (), ())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "cause"),
+    [
+        *(
+            ("WATCHER", value, "not one of auto, events, polling")
+            for value in ["inotify", "", "AUTO", None, 1, ["auto"]]
+        ),
+        *(
+            ("POLL_INTERVAL", value, "not a number of seconds above 0")
+            for value in [0, -1, 0.0, "1", None, True, float("nan"), [1]]
+        ),
+        *(
+            (key, value, "not a list of paths or globs")
+            for key in ("WATCH", "EXCLUDE")
+            for value in ["*.toml", None, 1, [1], ["a", None], {"a": "b"}, [b"a"]]
+        ),
+    ],
+)
+def test_what_is_wrong(key: str, value: Any, cause: str) -> None:
+    right = {"WATCHER": "polling", "POLL_INTERVAL": 5, "WATCH": ("x",), "EXCLUDE": ("y",)}
+    [mistake] = mistakes({**right, key: value})
+    assert mistake.key == key
+    assert mistake.cause == f"DEVRUNSERVER[{key!r}] is {value!r}, {cause}."
+    assert mistake.remedy == f"Its default is {getattr(Conf, key)!r}."
+    assert load({**right, key: value}) == Conf(**{**right, key: getattr(Conf, key)})  # the others are kept
+
+
+@pytest.mark.parametrize("key", ["watcher", "WATCHERS", "", "count", 5, None])
+def test_an_unknown_key(key: Any) -> None:
+    [mistake] = mistakes({key: "x", "WATCHER": "polling"})
+    assert mistake.cause == f"DEVRUNSERVER has no key {key!r}."
+    assert mistake.remedy == "Its keys are EXCLUDE, POLL_INTERVAL, WATCH, WATCHER."
+    assert load({key: "x", "WATCHER": "polling"}) == Conf(WATCHER="polling")
+
+
+@pytest.mark.parametrize("value", ["polling", 5, ["WATCHER"], [("WATCHER", "polling")], True, False, Conf()])
+def test_not_a_dictionary(value: object) -> None:
+    [mistake] = mistakes(value)
+    assert mistake.key == ""
+    assert mistake.cause == f"DEVRUNSERVER is {value!r}, not a dictionary."
+    assert load(value) == Conf()
+
+
+def test_every_mistake_is_told() -> None:
+    assert [mistake.key for mistake in mistakes({"WATCHER": 1, "NO": 2, "WATCH": 3, "POLL_INTERVAL": 4})] == [
+        "WATCHER",
+        "NO",
+        "WATCH",
+    ]
+
+
+def test_it_is_read_from_the_settings(settings: Settings) -> None:
+    assert load() == Conf()
+    assert list(mistakes()) == []
+    settings.DEVRUNSERVER = {"WATCHER": "polling", "EXCLUDE": 5}
+    assert load() == Conf(WATCHER="polling")
+    assert [mistake.key for mistake in mistakes()] == ["EXCLUDE"]
+
+
+anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one, max_size=3))
+keys = st.sampled_from(["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "NO"])
+
+
+@unhurried
+@given(st.dictionaries(keys, anything))
+def test_whatever_it_holds_each_key_is_taken_or_told(value: dict[str, Any]) -> None:
+    wrong = {mistake.key for mistake in mistakes(value)}
+    conf = load(value)
+    for key in {"WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE"} - wrong & set(value):
+        assert list(mistakes({key: getattr(conf, key)})) == []
+    for key in wrong - {"NO"}:
+        assert getattr(conf, key) == getattr(Conf, key)

@@ -1,0 +1,124 @@
+"""Which trees are the project's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from devrunserver import project
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+REPOSITORY = Path(__file__).parents[1]
+DIRECTORIES = [
+    "home/me/shop/app", "home/me/shop-two", "home/me/shop/venv/lib/python3/site-packages/django",
+    "home/me/shop/venv/bin", "usr/lib/python3/json", "usr/lib/python3-extra", "srv/app",
+]  # fmt: skip
+INSTALLED = ["usr/lib/python3", "home/me/shop/venv/lib/python3/site-packages", "home/me/shop/venv/bin/"]
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("disk")
+    for directory in DIRECTORIES:
+        (root / directory).mkdir(parents=True, exist_ok=True)
+    (root / "srv/archive.zip").touch()
+    (root / "srv/link").symlink_to(root / "srv/app")
+    (root / "home/me/here").symlink_to(root / "home/me")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("candidates", "expected"),
+    [
+        ([], []),
+        (["home/me/shop"], ["home/me/shop"]),
+        (["home/me/shop", "home/me/shop/"], ["home/me/shop"]),
+        (["srv/app", "home/me/shop"], ["home/me/shop", "srv/app"]),
+        (["home/me/shop/app", "home/me/shop-two"], ["home/me/shop-two", "home/me/shop/app"]),
+        (["srv/link", "srv/app"], ["srv/app"]),
+        (["srv/archive.zip", "srv/nowhere"], []),
+        (["usr/lib/python3", "usr/lib/python3/json"], []),
+        (["usr/lib/python3-extra"], ["usr/lib/python3-extra"]),  # the name goes on
+        (["home/me/shop/venv/lib/python3/site-packages/django", "home/me/shop/venv/bin"], []),
+        (["home/me"], []),  # a whole home is no project
+        (["home/me/here"], []),
+        (["home"], []),
+    ],
+)
+def test_own(disk: Path, candidates: list[str], expected: list[str]) -> None:
+    found = project.own(
+        [f"{disk}/{one}" for one in candidates], [str(disk / one) for one in INSTALLED], str(disk / "home/me")
+    )
+    assert found == sorted(str(disk / one) for one in expected)
+
+
+def test_the_whole_file_system_is_no_project() -> None:
+    assert project.own(["/"], [], "/home/me") == []
+
+
+def test_what_is_installed() -> None:
+    installed = project.installed_directories()
+    assert os.path.realpath(os.path.dirname(os.__file__)) in installed
+    assert project.own([os.path.dirname(pytest.__file__), os.path.dirname(os.__file__)], installed, "/home/me") == []
+
+
+def test_roots() -> None:
+    roots = project.roots()
+    assert str(REPOSITORY) in roots
+    assert not any("site-packages" in root for root in roots)
+
+
+def test_base_dir_is_a_root(settings: Settings, tmp_path: Path) -> None:
+    for base in (tmp_path, str(tmp_path)):
+        settings.BASE_DIR = base
+        assert str(tmp_path) in project.roots()
+    settings.BASE_DIR = 5
+    assert str(tmp_path) not in project.roots()
+
+
+def test_setting(settings: Settings) -> None:
+    assert project.setting("DEBUG") is settings.DEBUG
+    assert project.setting("NO_SUCH_SETTING") is None
+
+
+@pytest.mark.parametrize(
+    ("media", "static", "expected"),
+    [("/srv/media", Path("/srv/static"), ["/srv/media", "/srv/static"]), ("", None, [""]), (None, 5, [])],
+)
+def test_upload_directories(settings: Settings, media: object, static: object, expected: list[str]) -> None:
+    settings.MEDIA_ROOT, settings.STATIC_ROOT = media, static
+    assert project.upload_directories() == expected
+
+
+BROKEN = [
+    "raise ValueError",
+    "import no_such_module",
+    "x = (",
+    "raise SystemExit(3)",
+    "from os import environ as e; e['NO']",
+]
+ROOTS = """
+from devrunserver import conf, project
+from django.conf import settings
+try:
+    settings.DEBUG
+except BaseException:
+    pass
+assert (project.setting("DEBUG"), project.upload_directories(), list(conf.mistakes())) == (None, [], [])
+print(*project.roots(), sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_broken_settings_have_roots(tmp_path: Path, code: str) -> None:
+    (tmp_path / "broken_settings.py").write_text(code)
+    environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "broken_settings", "PYTHONPATH": str(REPOSITORY)}
+    output = subprocess.check_output([sys.executable, "-c", ROOTS], cwd=tmp_path, env=environ, text=True)
+    assert set(output.split()) == {str(REPOSITORY), str(tmp_path)}
