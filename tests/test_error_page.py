@@ -42,7 +42,7 @@ def import_broken() -> None:
 
 
 def ask(app: ErrorPage, path: str = "/", method: str = "GET", **headers: str) -> Answer:
-    """One request, as a WSGI server makes it."""
+    """One request, as a WSGI server makes it (which leaves out the body that answers HEAD)."""
     answers: list[tuple[str, list[tuple[str, str]]]] = []
     environ = RequestFactory().generic(method, path, headers={"host": "localhost", **headers}).environ
     content = b"".join(app(environ, lambda status, items: answers.append((status, items))))
@@ -72,7 +72,7 @@ def page() -> ErrorPage:
         ("image/png", "application/json"),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "OPTIONS"])
 def test_the_form_follows_what_is_accepted(page: ErrorPage, accept: str, content_type: str, method: str) -> None:
     answer = ask(page, "/any/path/?q=1", method, accept=accept)
     assert answer.status == "500 Internal Server Error"

@@ -137,9 +137,11 @@ class Serving:
         super().server_close()  # type: ignore[misc]
         self._close_wakers()
 
-    def process_request(self: Any, request: Any, client_address: Any) -> None:
-        self.connections.enter(request, Phase.NEW)
-        super().process_request(request, client_address)  # type: ignore[misc]
+    def get_request(self: Any) -> tuple[socket.socket, Any]:
+        # not in process_request(), which ThreadingMixIn has for itself
+        connection, client_address = super().get_request()  # type: ignore[misc]
+        self.connections.enter(connection, Phase.NEW)
+        return connection, client_address
 
     def shutdown_request(self: Any, request: Any) -> None:
         self.connections.leave(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -97,7 +98,7 @@ SINGLE: list[tuple[str, Operation, list[tuple[Kind, str]]]] = [
     ("move a directory in", lambda d: os.rename(d.parent / "outside" / "pkg", d / "pkg"), [(W, "pkg")]),
     ("move a directory away", lambda d: os.rename(d / "sub", d.parent / "outside" / "sub"), [(R, "sub")]),
     ("write below", lambda d: (d / "sub" / "inner.py").write_text("x = 2\n"), []),  # it has no watch of its own
-    ("remove a tree", lambda d: ((d / "sub" / "inner.py").unlink(), (d / "sub").rmdir()), [(R, "sub")]),
+    ("remove a tree", lambda d: shutil.rmtree(d / "sub"), [(R, "sub")]),
 ]
 
 

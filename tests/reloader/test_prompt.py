@@ -82,8 +82,8 @@ def interact(stdin: io.TextIOBase, stdout: Prompts) -> None:
         return line
 
     console = code.InteractiveConsole()
-    console.raw_input = read  # type: ignore[method-assign]
-    console.write = lambda text: None  # type: ignore[method-assign]
+    console.raw_input = read  # type: ignore[assignment, method-assign]
+    console.write = lambda data: None  # type: ignore[method-assign]
     console.interact(banner="", exitmsg="")
 
 
