@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import PurePath
@@ -72,7 +73,7 @@ def _cause(key: str, value: Any) -> str:
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
     if key == "POLL_INTERVAL":
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return "" if number and value > 0 else "not a number of seconds above 0"
+        return "" if number and 0 < value < math.inf else "not a number of seconds above 0"
     paths = isinstance(value, list | tuple | set) and all(isinstance(one, str | PurePath) for one in value)
     return "" if paths else "not a list of paths or globs"
 

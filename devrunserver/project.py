@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from pathlib import Path
 from django.apps import apps
 from django.conf import settings
 
+PACKAGES = frozenset({"site-packages", "dist-packages"})  # also those of another interpreter
 INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")  # of sysconfig: nobody edits there
 
 
@@ -37,6 +39,7 @@ def own(candidates: Iterable[str], installed: Iterable[str], home: str) -> list[
     for candidate in candidates:
         path = os.path.realpath(candidate)
         below = any((path + os.sep).startswith(prefix) for prefix in system)
+        below = below or not PACKAGES.isdisjoint(path.split(os.sep))
         if os.path.isdir(path) and not below and path not in whole:
             found[path] = None
     return sorted(found)
@@ -44,7 +47,8 @@ def own(candidates: Iterable[str], installed: Iterable[str], home: str) -> list[
 
 def installed_directories() -> list[str]:
     """Where the interpreter and packages are installed."""
-    return sorted({os.path.realpath(sysconfig.get_path(name)) for name in INSTALLED})
+    paths = [*map(sysconfig.get_path, INSTALLED), *site.getsitepackages(), site.getusersitepackages()]
+    return sorted(set(map(os.path.realpath, paths)))
 
 
 def upload_directories() -> list[str]:

@@ -1,12 +1,13 @@
 """The page in place of a project that does not start: Django's own technical error page.
 
-Only a browser (or ``Accept: text/html``) gets the page; others get the same as plain text or as JSON. The details
-are for those alone who would see them on a failing view: under DEBUG, and on an allowed host.
+Who does not accept HTML gets the same as plain text or as JSON. The details are for those alone who would see them on a
+failing view: under DEBUG, and on an allowed host.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,7 +24,7 @@ from django.views.debug import ExceptionReporter
 
 STATUS = 500
 RETRY_AFTER = "1"  # seconds
-PACKAGE = str(Path(__file__).parents[1])  # our own frames say nothing about the error
+PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"  # our own frames say nothing about the error
 
 TERSE = "The project does not start. Its error is in the terminal of the development server.\n"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 
 EXCLUDED_NAMES = frozenset(
@@ -26,7 +26,7 @@ class Exclusions:
     """
 
     def __init__(self, patterns: Iterable[str] = (), directories: Iterable[str] = ()) -> None:
-        self._patterns = tuple(patterns)
+        self._patterns = tuple(pattern.rstrip("/") for pattern in patterns)
         self._directories = frozenset(os.path.realpath(directory) for directory in directories if directory)
 
     def excludes(self, directory: str) -> bool:
@@ -47,11 +47,15 @@ class Exclusions:
 
     def excludes_below(self, root: str, path: str) -> bool:
         """Whether the path, or a directory between it and the root, is left out. For systems that watch whole trees."""
-        if self.excludes_file(path):
-            return True
-        directory = os.path.dirname(path)
-        while len(directory) > len(root):
-            if self.excludes(directory):
-                return True
-            directory = os.path.dirname(directory)
-        return False
+        return self.excludes_file(path) or any(map(self.excludes, _between(root, path)))
+
+    def names_below(self, root: str, path: str) -> bool:
+        """Whether the user's patterns leave out the path, or a directory between it and the root."""
+        return any(map(self.excludes_file, [path, *_between(root, path)]))
+
+
+def _between(root: str, path: str) -> Iterator[str]:
+    directory = os.path.dirname(path)
+    while len(directory) > len(root):
+        yield directory
+        directory = os.path.dirname(directory)

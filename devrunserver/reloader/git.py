@@ -17,13 +17,13 @@ def git_directory(directory: str) -> Path | None:
     for parent in (Path(directory), *Path(directory).parents):
         entry = parent / ".git"
         if entry.is_dir():
-            return entry
+            return entry.resolve()
         if entry.is_file():
             try:
                 key, _, value = entry.read_text().partition(":")
             except (OSError, UnicodeDecodeError):
                 return None
-            return (parent / value.strip()) if key == "gitdir" else None
+            return (parent / value.strip()).resolve() if key == "gitdir" else None
     return None
 
 

@@ -14,7 +14,8 @@ def matches(path: str, directory: str, pattern: str) -> bool:
     prefix = directory.rstrip(os.sep) + os.sep
     if not path.startswith(prefix):
         return False
-    return _match(path[len(prefix) :].split(os.sep), pattern.replace("\\", "/").split("/"))
+    parts = [part for part in pattern.replace("\\", "/").split("/") if part not in ("", ".")]
+    return _match(path[len(prefix) :].split(os.sep), parts)
 
 
 def matches_any(path: str, globs: Iterable[Glob]) -> bool:

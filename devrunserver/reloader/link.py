@@ -13,7 +13,9 @@ runs, so that programs which the project starts neither see nor hold it.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import selectors
 import socket
 import threading
 from collections.abc import Iterator
@@ -52,6 +54,8 @@ class Link:
             with self._sending:
                 self._socket.sendall(line)
         except OSError as error:
+            with contextlib.suppress(OSError):  # half a line may be on its way: nothing may follow it
+                self._socket.shutdown(socket.SHUT_RDWR)
             raise LinkClosed from error
 
     def receive(self) -> list[Message]:
@@ -69,7 +73,10 @@ class Link:
         if not data:
             raise LinkClosed
         *lines, self._received = (self._received + data).split(b"\n")
-        return [json.loads(line) for line in lines]
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:  # the other end was cut off within a line
+            raise LinkClosed from error
 
     def messages(self) -> Iterator[Message]:
         """Every message until the other end is gone. Blocks: for a thread that does nothing else."""
@@ -81,8 +88,6 @@ class Link:
                 return
 
     def _wait_readable(self) -> None:
-        import selectors
-
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             selector.select()

@@ -36,7 +36,7 @@ def _file_of(module: object) -> str | None:
     # a few packages put other objects into sys.modules, some of which import something when they are touched
     if not issubclass(type(module), ModuleType):
         return None
-    values = vars(module)
+    values = object.__getattribute__(module, "__dict__")  # vars() would run a lazily loaded module
     spec = values.get("__spec__")
     if spec is None:
         file = values.get("__file__")  # __main__

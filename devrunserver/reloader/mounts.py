@@ -27,14 +27,14 @@ def file_system_type(path: str, mountinfo: str) -> str:
 
     Source: proc(5), /proc/pid/mountinfo. Of two mounts on one point the later hides the earlier.
     """
-    best, best_length = "", -1
+    found, length = "", -1
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(" - ")
         point = _unescape(fields.split(" ")[4])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= best_length:
-            best, best_length = rest.split(" ")[0], len(point)
-    return best
+        if inside and len(point) >= length:
+            found, length = rest.split(" ")[0], len(point)
+    return found
 
 
 def is_silent(file_system: str) -> bool:

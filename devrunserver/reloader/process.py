@@ -21,8 +21,10 @@ REPORT = "DEVRUNSERVER_REPORT"  # what a worker that runs nothing of the project
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
-OPTIONS_WITH_VALUE = {"-W", "-X", "--check-hash-based-pycs"}  # of the interpreter, see `python --help`
-PROGRAM_OPTIONS = "mc"  # -m MODULE and -c CODE: what follows belongs to the program
+# Of the interpreter, see `python --help`. What follows -m MODULE and -c CODE belongs to the program.
+LONG_OPTIONS_WITH_VALUE = {"--check-hash-based-pycs"}
+LETTERS_WITH_VALUE = "WXmc"
+PROGRAM_LETTERS = "mc"
 
 
 def worker_argv(orig_argv: Sequence[str]) -> list[str]:
@@ -46,16 +48,24 @@ def report_argv(orig_argv: Sequence[str]) -> list[str]:
 
 def split_argv(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Splits what follows ``python`` into the interpreter's options and the program with its arguments."""
-    position = 0
-    while position < len(arguments):
-        argument = arguments[position]
-        if argument == "-" or not argument.startswith("-") or argument[1:2] in PROGRAM_OPTIONS:
-            break
-        if not argument.startswith("--") and argument[-1] in PROGRAM_OPTIONS and argument[1] not in "WX":
-            flags, program = argument[:-1], "-" + argument[-1]  # such as -um MODULE
-            return [*arguments[:position], flags], [program, *arguments[position + 1 :]]
-        position += 2 if argument in OPTIONS_WITH_VALUE else 1
-    return list(arguments[:position]), list(arguments[position:])
+    interpreter: list[str] = []
+    rest = list(arguments)
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        option = rest.pop(0)
+        interpreter.append(option)
+        if option.startswith("--"):
+            value_follows = option in LONG_OPTIONS_WITH_VALUE
+        else:  # a cluster of letters, of which the first that takes a value takes the rest, or the next argument
+            position = next((at for at, letter in enumerate(option) if letter in LETTERS_WITH_VALUE), len(option))
+            letter, joined = option[position : position + 1], option[position + 1 :]
+            if letter and letter in PROGRAM_LETTERS:
+                flags = option[:position]
+                interpreter[-1:] = [flags] if flags != "-" else []
+                return interpreter, [f"-{letter}", *([joined] if joined else []), *rest]
+            value_follows = bool(letter) and not joined
+        if value_follows and rest:
+            interpreter.append(rest.pop(0))
+    return interpreter, rest
 
 
 if sys.platform == "win32":
@@ -96,7 +106,7 @@ def inherited_socket(variable: str) -> socket.socket | None:
         return None
     try:
         sock = socket.socket(fileno=int(descriptor))
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return None  # left over from a process that is gone
     sock.set_inheritable(False)
     return sock

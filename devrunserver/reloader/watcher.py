@@ -57,6 +57,7 @@ class Watcher:
         self._mountinfo = read_mountinfo()
         self._project: list[str] = []  # roots of the project's own trees
         self._trees: list[str] = []  # every root whose new directories are watched too
+        self._singles: set[str] = set()  # directories that are watched for themselves
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -101,20 +102,21 @@ class Watcher:
     def add_tree(self, root: str) -> list[str]:
         """Watches a directory and all below it; tells which of them were not watched before."""
         root = os.path.realpath(root)
+        if _is_below(root, self._trees) and self.watches(root):
+            return []
         if root not in self._trees:
             self._trees.append(root)
-        if self.watches(root):
-            return []
         if self._observer is not None and not self._is_silent(root) and os.path.isdir(root):
-            return [root] if self._observe(root) else []
+            return [root] if not self._observer.covers(root) and self._observe(root) else []
         return self._add_below(root)
 
     def add_directory(self, directory: str) -> list[str]:
         """Watches one directory, not what is below it; tells what was not watched before."""
         if self.watches(directory) or self.watches(directory := os.path.realpath(directory)):
             return []
-        if self._exclusions.excludes_file(directory):
+        if any(self._exclusions.names_below(root, directory) for root in self._roots_of(directory)):
             return []
+        self._singles.add(directory)
         if self._observer is not None and not self._is_silent(directory) and os.path.isdir(directory):
             tree = _search_path_of(directory)
             return [tree] if self._observe(tree) else []
@@ -186,25 +188,28 @@ class Watcher:
             yield event
             for directory in self._add_below(event.path):
                 for path in _files_in(directory):
-                    yield Event(Kind.WRITTEN, path)
+                    if not self._exclusions.excludes_file(path):
+                        yield Event(Kind.WRITTEN, path)
             return
         if not self._exclusions.excludes_file(event.path):
             yield event
 
     def _add_below(self, root: str) -> list[str]:
-        """Watches a directory and all below it that are not excluded; returns those that can be watched."""
+        """Watches a directory and all below it that are not excluded; returns those that were not watched before."""
         added: list[str] = []
-        pending = deque([root])
+        pending, count = deque([root]), 0
         while pending:
             directory = pending.popleft()
-            if len(added) == MAX_DIRECTORIES:
+            count += 1
+            if count > MAX_DIRECTORIES:
                 self._note(
                     f"{root} has more than {MAX_DIRECTORIES} directories; the deepest are not watched. "
                     f"Name what holds no code in DEVRUNSERVER['EXCLUDE']."
                 )
                 break
+            known = self.watches(directory)
             if self._add(directory):
-                added.append(directory)
+                added += [] if known else [directory]
                 pending += [path for path in _directories_in(directory) if not self._exclusions.excludes(path)]
         return added
 
@@ -246,12 +251,16 @@ class Watcher:
         return True
 
     def _tree_of(self, directory: str) -> str:
-        return next((root for root in self._trees if _is_below(directory, [root])), os.path.dirname(directory))
+        return next(iter(self._roots_of(directory)), os.path.dirname(directory))
 
     def _left_out(self, path: str) -> bool:
-        return any(
-            path.startswith(root + os.sep) and self._exclusions.excludes_below(root, path) for root in self._trees
-        )
+        """Whether an event of a whole tree is of a place that is not watched."""
+        if os.path.dirname(path) in self._singles:
+            return False
+        return any(self._exclusions.excludes_below(root, path) for root in self._roots_of(path))
+
+    def _roots_of(self, path: str) -> list[str]:
+        return [root for root in self._trees if _is_below(path, [root])]
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

@@ -37,7 +37,7 @@ def listen(host: str, port: int, use_ipv6: bool) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
         sock.listen(BACKLOG)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, OverflowError, UnicodeError, TypeError) as error:
         sock.close()
         raise ListenError(explain(error, port)) from error
     return sock
