@@ -50,7 +50,9 @@ class Worker:
         self._not_found = modules.NotFound()
         self._sender = Sender(self._report_watched)
         self._serving = False
-        self._module_count = 0  # of sys.modules when they were reported last
+        self._loaded_at = (0, "")  # the state of sys.modules that the next is of
+        self._loaded: set[str] = set()  # the files of all modules
+        self._reported_at = (0, "")  # the state of sys.modules that the supervisor knows
         self._prompt_watched = False
 
     # The life of a worker, in order
@@ -154,7 +156,7 @@ class Worker:
 
     def _has_seen(self, path: str) -> bool:
         """Whether a module has been loaded from here, from below here, or looked for in vain."""
-        loaded = modules.loaded_files()
+        loaded = self._loaded_files()
         below = path + os.sep
         return (
             path in loaded
@@ -162,6 +164,12 @@ class Worker:
             or (not os.path.exists(path) and any(file.startswith(below) for file in loaded))
             or self._not_found.looked_for(path)
         )
+
+    def _loaded_files(self) -> set[str]:
+        state = modules.state()
+        if state != self._loaded_at:
+            self._loaded, self._loaded_at = modules.loaded_files(), state
+        return self._loaded
 
     # What we say
 
@@ -178,14 +186,14 @@ class Worker:
 
     def _after_request(self, **kwargs: Any) -> None:
         """A request may have imported modules."""
-        if len(sys.modules) != self._module_count:
+        if modules.state() != self._reported_at:
             self._report_watched()
 
     def _report_watched(self) -> None:
-        self._module_count = len(sys.modules)
+        self._reported_at = modules.state()
         self._say(
             "watching",
-            directories=modules.directories_of(modules.loaded_files()),
+            directories=modules.directories_of(self._loaded_files()),
             globs=self._sender.globs(),
             files=self._sender.files(),
         )

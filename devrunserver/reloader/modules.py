@@ -27,6 +27,11 @@ def loaded_files() -> set[str]:
     return files
 
 
+def state() -> tuple[int, str]:
+    """Changes whenever a module is imported."""
+    return len(sys.modules), next(reversed(sys.modules))
+
+
 def directories_of(files: Iterable[str]) -> list[str]:
     """Their directories, each once."""
     return sorted({os.path.dirname(file) for file in files})
