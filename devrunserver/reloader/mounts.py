@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -28,18 +29,26 @@ def file_system_type(path: str, mountinfo: str) -> str:
     Source: proc(5), /proc/pid/mountinfo. Of two mounts on one point the later hides the earlier.
     """
     found, length = "", -1
-    for line in mountinfo.splitlines():
-        fields, _, rest = line.partition(" - ")
-        point = _unescape(fields.split(" ")[4])
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= length:
-            found, length = rest.split(" ")[0], len(point)
+    for point, below, file_system in _mounts(mountinfo):
+        if len(point) >= length and (path == point or path.startswith(below)):
+            found, length = file_system, len(point)
     return found
 
 
 def is_silent(file_system: str) -> bool:
     """Whether changes on this type of file system may come without an event."""
     return file_system in SILENT_TYPES or file_system.startswith(SILENT_PREFIX)
+
+
+@functools.lru_cache(maxsize=1)
+def _mounts(mountinfo: str) -> list[tuple[str, str, str]]:
+    """Of each mount its point, how paths below it begin, and its type."""
+    found = []
+    for line in mountinfo.splitlines():
+        fields, _, rest = line.partition(" - ")
+        point = _unescape(fields.split(" ")[4])
+        found.append((point, point.rstrip("/") + "/", rest.split(" ")[0]))
+    return found
 
 
 def _unescape(point: str) -> str:

@@ -55,7 +55,6 @@ class Watcher:
         self._mode: Mode = mode
         self._exclusions = exclusions
         self._mountinfo = read_mountinfo()
-        self._file_systems: dict[int, str] = {}  # type of each device
         self._project: list[str] = []  # roots of the project's own trees
         self._trees: list[str] = []  # every root whose new directories are watched too
         self._singles: set[str] = set()  # directories that are watched for themselves
@@ -245,10 +244,7 @@ class Watcher:
     def _is_silent(self, directory: str) -> bool:
         if self._mode != "auto":
             return False
-        device = os.stat(directory).st_dev if os.path.exists(directory) else 0
-        if device not in self._file_systems:
-            self._file_systems[device] = file_system_type(directory, self._mountinfo)
-        file_system = self._file_systems[device]
+        file_system = file_system_type(directory, self._mountinfo)
         if not is_silent(file_system):
             return False
         self._note(f"Polling {self._tree_of(directory)}: its file system ({file_system}) sends no events.")
