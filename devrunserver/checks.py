@@ -13,17 +13,15 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Warning
+from django.core.management import load_command_class
 
 from devrunserver import conf
 
 APP = "devrunserver"
 COMMAND = Path("management", "commands", "runserver.py")
 
-# Apps whose command is built on the next app's, and so belongs above ours: what each would lose below it.
-WRAPPERS = {
-    "whitenoise.runserver_nostatic": "static files are served by Django instead of WhiteNoise",
-    "livereload": "its live reload server is not started",
-}
+# Apps whose command builds on the next app's, and so belongs above ours: what each would lose below it.
+WRAPPERS = {"whitenoise.runserver_nostatic": "static files are served by Django instead of WhiteNoise"}
 # Apps whose command we do all of.
 CONTAINED = {"django.contrib.staticfiles"}
 
@@ -36,11 +34,26 @@ def check_setting(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 def check_precedence(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """W001, W002: another app's ``runserver`` replaces ours, or is replaced by it and lost."""
     shipping = {config.name for config in apps.get_app_configs() if (Path(config.path) / COMMAND).exists()}
-    return list(precedence([config.name for config in apps.get_app_configs()], shipping))
+    building = {name for name in shipping if name != APP and builds_on_ours(name)}
+    return precedence([config.name for config in apps.get_app_configs()], shipping, building)
 
 
-def precedence(names: Iterable[str], shipping: set[str]) -> list[CheckMessage]:
-    """The messages for apps in this order, of which those in ``shipping`` bring a ``runserver`` of their own."""
+def builds_on_ours(app: str) -> bool:
+    """Whether the ``runserver`` of another app is a subclass of ours, as that of a wrapper above us is."""
+    try:
+        command = load_command_class(app, COMMAND.stem)
+    except Exception:  # it has its own way to say so, when it is run
+        return False
+    return any(cls.__module__ == f"{APP}.management.commands.runserver" for cls in type(command).__mro__)
+
+
+def precedence(names: Iterable[str], shipping: set[str], building: set[str]) -> list[CheckMessage]:
+    """The messages for apps in this order.
+
+    Args:
+        shipping: those that bring a ``runserver`` of their own.
+        building: those of them whose command builds on ours.
+    """
     order = [name for name in names if name in shipping or name == APP]
     if APP not in order:
         return []
@@ -53,7 +66,7 @@ def precedence(names: Iterable[str], shipping: set[str]) -> list[CheckMessage]:
             id="devrunserver.W001",
         )
         for name in order[:position]
-        if name not in WRAPPERS
+        if name not in building
     ]
     for name in order[position + 1 :]:
         if name in CONTAINED:

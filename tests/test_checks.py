@@ -28,7 +28,7 @@ ABOVE, BELOW = "devrunserver.W001", "devrunserver.W002"
         ([US, STATIC], []),
         ([US, "shop", STATIC], []),
         ([WHITENOISE, US, STATIC], []),
-        ([LIVERELOAD, US], []),
+        ([LIVERELOAD, US], [(ABOVE, LIVERELOAD)]),
         ([STATIC, US], [(ABOVE, STATIC)]),
         (["daphne", US], [(ABOVE, "daphne")]),
         ([US, "daphne"], [(BELOW, "daphne")]),
@@ -41,7 +41,7 @@ ABOVE, BELOW = "devrunserver.W001", "devrunserver.W002"
     ],
 )
 def test_precedence(order: list[str], expected: list[tuple[str, str]]) -> None:
-    messages = precedence(order, {STATIC, "daphne", WHITENOISE, LIVERELOAD})
+    messages = precedence(order, {STATIC, "daphne", WHITENOISE, LIVERELOAD}, {WHITENOISE})
     assert [message.id for message in messages] == [id for id, _ in expected]
     for message, (_, name) in zip(messages, expected, strict=True):
         assert name in message.msg
@@ -75,7 +75,7 @@ def test_precedence(order: list[str], expected: list[tuple[str, str]]) -> None:
     ],
 )
 def test_cause_and_remedy(order: list[str], cause: str, hint: str) -> None:
-    [message] = precedence(order, {STATIC, "daphne", WHITENOISE})
+    [message] = precedence(order, {STATIC, "daphne", WHITENOISE}, {WHITENOISE})
     assert (message.msg, message.hint) == (cause, hint)
 
 

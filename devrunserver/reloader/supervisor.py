@@ -312,10 +312,12 @@ class Supervisor:
     def _concerns(self, path: str) -> bool:
         """Whether a worker might want to know of this path. Most do not: databases, logs, editors' own files."""
         name = os.path.basename(path)
-        if name.endswith(CODE_SUFFIX) or "." not in name:  # the latter may be a package that comes or goes
+        if name.endswith(CODE_SUFFIX):
             return True
         if self._worker is None or self._state in (State.BROKEN, State.DOWN):
-            return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env")
+            return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env") or os.path.isdir(path)
+        if "." not in name:  # perhaps a package that comes or goes
+            return True
         return path in self._worker.files or globs.matches_any(path, self._worker.globs)
 
     def _wait_for_changes(self) -> float | None:
@@ -337,7 +339,7 @@ class Supervisor:
         if worker is not None and worker.link is not None and worker.joined and self._state is not State.BROKEN:
             self._ask(paths)
         elif code := [path for path in paths if path.endswith(CODE_SUFFIX) or self._watcher.in_project(path)]:
-            self._reload(code[0])
+            self._reload(next((path for path in code if path.endswith(CODE_SUFFIX)), code[0]))
 
     def _ask(self, paths: list[str]) -> None:
         """Shows the worker what changed; it answers with a verdict, or its silence is one."""
