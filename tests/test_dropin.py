@@ -215,6 +215,7 @@ def test_hooks_of_a_subclass_are_called(project: Path) -> None:
             ]
             * 2
         )
+        assert "devrunserver.W001" not in server.log, "it builds on ours"
 
 
 def test_call_command_from_another_command(project: Path) -> None:
