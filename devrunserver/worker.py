@@ -81,6 +81,8 @@ class Worker:
             inner_run()
         except Exception as error:
             self.show(error)
+        finally:
+            process.make_exit_quick()
 
     def start_serving(self, server: Any) -> None:
         """The server is about to accept connections: tells the supervisor, and what to watch."""
@@ -216,6 +218,7 @@ def current() -> Worker | None:
 
 
 def _leave_main_thread(*args: object) -> None:
+    process.make_exit_quick()
     sys.exit(0)
 
 

@@ -258,3 +258,18 @@ def test_wrong_setting_is_told(project: Path) -> None:
         assert "DEVRUNSERVER has no key 'COLOUR'." in server.log
         replace(settings, healthy)
         server.wait_for_body("mark-0")
+
+
+def test_missing_watchdog_is_told_and_files_are_polled(project: Path) -> None:
+    folder = project.parent / "without"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['watchdog'] = None\n")
+    settings = project / "bookshop/settings.py"
+    settings.write_text(settings.read_text() + '\nDEVRUNSERVER = {"POLL_INTERVAL": 0.1}\n')
+    with Server(project, environ={"PYTHONPATH": f"{folder}:{Path(__file__).parents[1]}"}) as server:
+        server.wait_for_body("mark-0")
+        assert "Watching by polling: native file events are not available" in server.log
+        assert "devrunserver.W003" in server.log
+        server.edit("shop/marks.py", "mark-0", "mark-1")
+        server.wait_for_body("mark-1")
+        assert "Traceback" not in server.log

@@ -6,6 +6,7 @@ every interpreter flag survives and the project's own start-up code runs as it a
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -124,6 +125,15 @@ def die_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before we asked
         os._exit(1)
+
+
+def make_exit_quick() -> None:
+    """Spares this process the garbage collections of the interpreter's end, as the kernel takes all memory back.
+
+    With thousands of modules they take over a second, which a reload would wait for. `atexit` handlers run,
+    threads are waited for and files of modules are closed as ever.
+    """
+    gc.freeze()
 
 
 def describe_status(status: int) -> str:

@@ -40,11 +40,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--projects", type=project_names, help=f"some of {','.join(available())}; default: all")
     parser.add_argument("--rounds", type=int, help="starts of each server on each project; default: 2")
     parser.add_argument("--edits", type=int, help="edits of each kind in a round; default: 2")
-    parser.add_argument("--idle", type=float, metavar="SECONDS", help="to look at an idle server for; default: 5")
+    parser.add_argument("--idle", type=float, metavar="SECONDS", help="to look at an idle server for; default: 3")
     parser.add_argument("--quick", action="store_true", help="two projects, one round, one edit of each kind")
     options = parser.parse_args()
-    quick = {"projects": ["testproject", "generated"], "rounds": 1, "edits": 1, "idle": 3.0}
-    full = {"projects": list(available()), "rounds": 2, "edits": 2, "idle": 5.0}
+    quick = {"projects": ["testproject", "generated"], "rounds": 1, "edits": 1, "idle": 2.0}
+    full = {"projects": list(available()), "rounds": 2, "edits": 2, "idle": 3.0}
     for option, default in (quick if options.quick else full).items():
         if getattr(options, option) is None:
             setattr(options, option, default)

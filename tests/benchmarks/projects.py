@@ -111,14 +111,10 @@ def generated(folder: Path) -> Project:
 
 def available() -> dict[str, Callable[[Path], Project]]:
     """How to make each project that can be had here, by name."""
-    makers: dict[str, Callable[[Path], Project]] = {
-        "testproject": testproject,
-        "wagtail": wagtail,
-        "generated": generated,
-    }
-    if importlib.util.find_spec("wagtail") is None:
-        del makers["wagtail"]
-    return makers
+    makers: list[Callable[[Path], Project]] = [testproject, generated]
+    if importlib.util.find_spec("wagtail") is not None:
+        makers.insert(1, wagtail)
+    return {maker.__name__: maker for maker in makers}
 
 
 def _run(*command: str) -> None:
@@ -136,7 +132,7 @@ def _write_app(app: Path) -> None:
         "views": f"from django.http import HttpResponse\nfrom . import forms, models, {', '.join(records)}\n"
         + _repeat(VIEW, 8),
         "urls": "from django.urls import path\nfrom . import views\n\nurlpatterns = []\n" + _repeat(URL, 8),
-        **{name: "import dataclasses\nimport re\nfrom . import models\n" + _repeat(RECORD, 16) for name in records},
+        **{name: "import dataclasses\nimport re\nfrom . import models\n" + _repeat(RECORD, 10) for name in records},
     }
     for name, text in modules.items():
         (app / f"{name}.py").write_text(text)

@@ -21,7 +21,7 @@ from django.db import connections
 from django.utils import autoreload
 
 from devrunserver import conf, project, worker
-from devrunserver.reloader import modules
+from devrunserver.reloader import modules, process
 from devrunserver.reloader.exclusions import Exclusions
 from devrunserver.reloader.supervisor import Supervisor, die_of, logger
 from devrunserver.reloader.watcher import Watcher
@@ -167,6 +167,7 @@ class Command(RunserverCommand):
             status = Supervisor(listening, watcher, self._say, sys.orig_argv).run()
         if status < 0:
             die_of(-status)
+        process.make_exit_quick()
         # a thread of the project that nobody ends must not keep us
         keeper = threading.Timer(EXIT_PATIENCE, os._exit, (status,))
         keeper.daemon = True
