@@ -63,8 +63,16 @@ class Worker:
         signal.signal(signal.SIGTERM, _leave_main_thread)
         sys.excepthook = _quiet_on_interrupt(sys.excepthook)
         self._not_found.install()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._resign)
         threading.Thread(target=self._listen, name="devrunserver-link", daemon=True).start()
         self._say("hello")
+
+    def _resign(self) -> None:
+        """In a process that the project forks: it is no worker, and must keep neither the port nor the link open."""
+        self._link.close()
+        if self.listener is not None:
+            self.listener.close()
 
     def run(self, inner_run: Callable[[], None], watch: list[str]) -> None:
         """Runs the command's ``inner_run`` on this thread until the supervisor says stop.

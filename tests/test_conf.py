@@ -57,7 +57,7 @@ def test_the_defaults() -> None:
         ),
         *(
             ("POLL_INTERVAL", value, "not a number of seconds above 0")
-            for value in [0, -1, 0.0, "1", None, True, float("nan"), [1]]
+            for value in [0, -1, 0.0, "1", None, True, float("nan"), float("inf"), [1]]
         ),
         *(
             (key, value, "not a list of paths or globs")

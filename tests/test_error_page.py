@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -166,7 +167,8 @@ def raising(*files: str) -> Exception:
     return caught(lambda: exec(compile(code, files[0], "exec")))
 
 
-OURS = f"{PACKAGE}/worker.py"
+OURS = f"{PACKAGE}worker.py"
+SIBLING = f"{PACKAGE.rstrip(os.sep)}_site/settings.py"  # a project next to an editable checkout
 
 
 @pytest.mark.parametrize(
@@ -174,9 +176,10 @@ OURS = f"{PACKAGE}/worker.py"
     [
         (["/srv/views.py"], ["/srv/views.py"]),
         ([OURS, "/srv/views.py"], ["/srv/views.py"]),
-        ([OURS, f"{PACKAGE}/server/http.py", "/srv/a.py", "/srv/b.py"], ["/srv/a.py", "/srv/b.py"]),
+        ([OURS, f"{PACKAGE}server/http.py", "/srv/a.py", "/srv/b.py"], ["/srv/a.py", "/srv/b.py"]),
         ([OURS, "/srv/a.py", OURS, "/srv/b.py"], ["/srv/a.py", OURS, "/srv/b.py"]),  # only the outer ones
         ([OURS, OURS], [OURS, OURS]),  # our own error
+        ([SIBLING, "/srv/b.py"], [SIBLING, "/srv/b.py"]),
     ],
 )
 def test_our_own_frames_are_trimmed(files: list[str], shown: list[str]) -> None:

@@ -165,6 +165,44 @@ def test_supervisor_does_not_wait_for_what_hangs_in_itself(project: Path) -> Non
         assert server.wait_for_end(2 * QUICK) == 0
 
 
+def test_frozen_worker_is_replaced_at_the_next_save(project: Path) -> None:
+    with Server(project) as server:
+        os.kill(server.worker_pid(), signal.SIGSTOP)
+        replace(project / "shop/marks.py", 'MARK = "mark-1"\n')
+        server.wait_for_log("changed, reloading")
+        server.wait_for_body("mark-1")
+
+
+def test_frozen_worker_does_not_delay_the_end(project: Path) -> None:
+    with Server(project) as server:
+        os.kill(server.worker_pid(), signal.SIGSTOP)
+        replace(project / "shop/marks.py", 'MARK = "mark-1"\n')  # a question that nobody answers
+        time.sleep(0.1)
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait_for_end(QUICK) == 0
+
+
+def test_forked_process_of_the_project_holds_neither_port_nor_worker(project: Path) -> None:
+    replace(
+        project / "shop/marks.py",
+        "import os, time\n"
+        'if os.environ.get("RUN_MAIN") == "true" and os.fork() == 0:\n'
+        "    os.setsid()\n"
+        "    time.sleep(20)\n"
+        "    os._exit(0)\n"
+        'MARK = "mark-0"\n',
+    )
+    with Server(project) as server:
+        server.wait_for_body("mark-0")
+        port = server.port
+        server.edit("shop/marks.py", "mark-0", "mark-1")
+        server.wait_for_body("mark-1")
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait_for_end(QUICK) == 0
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # the port is free
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)], ids=["SIGINT", "SIGTERM"]
 )

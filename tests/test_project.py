@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,13 @@ def test_what_is_installed() -> None:
     installed = project.installed_directories()
     assert os.path.realpath(os.path.dirname(os.__file__)) in installed
     assert project.own([os.path.dirname(pytest.__file__), os.path.dirname(os.__file__)], installed, "/home/me") == []
+
+
+def test_what_the_user_has_installed_is_no_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    packages = tmp_path / "lib/python"  # as on macOS: not named site-packages
+    packages.mkdir(parents=True)
+    monkeypatch.setattr(site, "getusersitepackages", lambda: str(packages))
+    assert project.own([str(packages)], project.installed_directories(), "/home/me") == []
 
 
 def test_roots() -> None:

@@ -58,6 +58,12 @@ class Link:
                 self._socket.shutdown(socket.SHUT_RDWR)
             raise LinkClosed from error
 
+    def is_readable(self) -> bool:
+        """Whether ``receive`` would return at once."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            return bool(selector.select(0))
+
     def receive(self) -> list[Message]:
         """The messages in what can be read now; call it when the link is readable.
 

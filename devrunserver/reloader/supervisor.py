@@ -138,8 +138,7 @@ class Supervisor:
 
     def _step(self) -> None:
         for key, _ in self._selector.select(self._timeout()):
-            if key.fileobj in self._selector.get_map():  # an earlier one of this round may have closed it
-                key.data()
+            key.data()
         self._look_after_worker()
         self._look_after_changes()
 
@@ -170,7 +169,9 @@ class Supervisor:
     def _spawn(self) -> None:
         self._asked, self._prompt = [], ""
         self._watcher.restore()
-        self._on_files()
+        for event in self._watcher.read():
+            if event.kind is not Kind.OVERFLOW:
+                self._on_file(event)
         self._changes.take()  # whatever they are, the new worker reads them
         bytecode.forget(self._rewritten)
         self._rewritten.clear()
@@ -181,14 +182,21 @@ class Supervisor:
             Attempt.REPORT: (process.report_argv, {process.REPORT: self._report}),
         }[self._attempt]
         spawned = time.time()
-        with theirs:
-            popen = process.spawn(make_argv(self._orig_argv), theirs, self._listener, environ)
+        try:
+            with theirs:
+                popen = process.spawn(make_argv(self._orig_argv), theirs, self._listener, environ)
+        except OSError as error:
+            ours.close()
+            self._say(f"The server process cannot be started: {error}. The next change of the code tries again.")
+            self._enter(State.DOWN)
+            return
         self._worker = _Worker(popen, ours, self._attempt, spawned, time.monotonic() + JOIN_PATIENCE)
         self._selector.register(ours, selectors.EVENT_READ, self._on_link)
 
     def _dismiss(self, patience: float) -> None:
         """Tells the worker to leave, within ``patience`` seconds."""
         assert self._worker is not None
+        self._asked = []  # its answer is of no interest any more
         self._deadline = time.monotonic() + patience
         if self._worker.joined and self._worker.link is not None:
             with contextlib.suppress(link.LinkClosed):
@@ -213,8 +221,8 @@ class Supervisor:
         """The worker is gone: hears its last words, and decides what follows."""
         assert self._worker is not None
         worker = self._worker
-        while worker.link is not None and self._on_link():
-            pass
+        while worker.link is not None and worker.link.is_readable():
+            self._on_link()
         self._unlink(worker)
         self._worker = None
         self._terminal.restore()
@@ -264,17 +272,16 @@ class Supervisor:
             self._end_signal = self._end_signal or number
             self._happens(Happening.QUIT)
 
-    def _on_link(self) -> bool:
-        """Reads what the worker says; False where it says no more."""
+    def _on_link(self) -> None:
+        """Reads what the worker says."""
         assert self._worker is not None and self._worker.link is not None
         try:
             messages = self._worker.link.receive()
         except link.LinkClosed:
             self._unlink(self._worker)
-            return False
+            return
         for message in messages:
             _HEAR[message["kind"]](self, message)
-        return True
 
     def _on_files(self) -> None:
         for event in self._watcher.read():
