@@ -34,7 +34,10 @@ def roots() -> list[str]:
 def own(candidates: Iterable[str], installed: Iterable[str], home: str) -> list[str]:
     """Of these directories those that are a project's: not what is installed, nor a whole home or file system."""
     system = [path.rstrip(os.sep) + os.sep for path in installed]
-    whole = {os.sep, os.path.realpath(home), os.path.dirname(os.path.realpath(home))}
+    home = os.path.realpath(home)
+    whole = {os.sep, os.path.dirname(home)}
+    if not os.path.exists(os.path.join(home, "manage.py")):  # in a container it may be the project
+        whole.add(home)
     found: dict[str, None] = {}
     for candidate in candidates:
         path = os.path.realpath(candidate)

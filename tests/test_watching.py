@@ -63,6 +63,20 @@ def test_translation_edit_shows_without_a_reload(project: Path) -> None:
         assert server.worker_pid() == worker
 
 
+def test_project_behind_a_link(project: Path) -> None:
+    link = project.parent / "link"
+    link.symlink_to(project, target_is_directory=True)
+    with Server(link) as server:
+        server.wait_for_body("mark-0")
+        for place in (project, link):
+            replace(place / "shop/marks.py", f'MARK = "by-{place.name}"\n')
+            server.wait_for_body(f"by-{place.name}")
+            template = place / TEMPLATE
+            template.write_text(template.read_text().replace("{% endblock %}", f"at-{place.name} {{% endblock %}}", 1))
+            server.wait_for_body(f"at-{place.name}", "/")
+        assert server.reloads == 2
+
+
 def test_watched_glob_reloads(project: Path) -> None:
     replace(project / "shop/marks.py", "from pathlib import Path\nMARK = Path('mark.txt').read_text()\n")
     (project / "mark.txt").write_text("text-1")

@@ -181,11 +181,11 @@ class Watcher:
             for root in self._trees:
                 self._add_below(root)
         elif os.path.isdir(event.path):
-            if self.watches(event.path) or not _is_below(event.path, self._trees):
+            if self.watches(event.path) or self._exclusions.excludes(event.path):
                 return  # its own mtime or mode: no news
-            if self._exclusions.excludes(event.path):
-                return
             yield event
+            if not _is_below(event.path, self._trees):
+                return
             for directory in self._add_below(event.path):
                 for path in _files_in(directory):
                     if not self._exclusions.excludes_file(path):

@@ -32,6 +32,7 @@ def test_a_file_marks_a_directory(tmp_path: Path, marker: str, excluded: bool) -
     ("pattern", "path", "excluded"),
     [
         ("data", "/srv/app/data", True),
+        ("data/", "/srv/app/data", True),
         ("data", "/srv/app/data2", False),
         ("data", "/srv/data/app", False),  # what is below is left out by not going there
         ("dump*", "/srv/app/dumps", True),

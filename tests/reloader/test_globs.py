@@ -19,7 +19,7 @@ PATTERNS = [
     "**/*", "**/*.py", "**/mod.py", "**/.*", "**/**/*.py", "pkg/**/*.py", "pkg/*.py", "pkg/*/*.py", "pkg/**/sub/*.py",
     "*/mod.py", "*/*/mod.py", "pkg*/mod.py", "**/pkg/*.py", "**/sub/**/deep.py", "conf.d/*.toml", "conf.d/**/*.toml",
     "locale/**/*.mo", "locale/de*/LC_MESSAGES/*.mo", "**/LC_MESSAGES/*.[mp]o", "ümlaut/*", "with blank/*", "**/* *",
-    "nothing/*.py", "*.nothing", "pkg/mod.py", "pkg/mod", "top.py/*",
+    "./*.py", "./pkg/./mod.py", "nothing/*.py", "*.nothing", "pkg/mod.py", "pkg/mod", "top.py/*",
 ]  # fmt: skip
 
 

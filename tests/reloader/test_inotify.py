@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import select
 import shutil
@@ -63,6 +64,11 @@ def save_with_backup(directory: Path) -> None:
     (directory / "a.py~").unlink()
 
 
+def write_by_memory_map(directory: Path) -> None:
+    with (directory / "a.py").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[0:1] = b"y"
+
+
 def append_and_hold(directory: Path) -> None:
     """As a program does with its log."""
     log = directory / "held.log"
@@ -80,6 +86,7 @@ SINGLE: list[tuple[str, Operation, list[tuple[Kind, str]]]] = [
     ("stat", lambda d: (d / "a.py").stat(), []),
     ("list below", lambda d: os.listdir(d / "sub"), []),
     ("write", lambda d: (d / "a.py").write_text("x = 2\n"), [(W, "a.py")]),
+    ("memory map", write_by_memory_map, [(W, "a.py")]),
     ("append", lambda d: (d / "a.py").open("a").close(), [(W, "a.py")]),
     ("back-date", lambda d: os.utime(d / "a.py", (5, 5)), [(W, "a.py")]),
     ("chmod", lambda d: (d / "a.py").chmod(0o600), [(W, "a.py")]),  # its state tells that it is no news

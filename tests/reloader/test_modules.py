@@ -76,6 +76,21 @@ def test_loaded_files_does_not_touch_odd_objects(directory: Path) -> None:
     assert run(directory, code) is True
 
 
+def test_loaded_files_does_not_run_lazy_modules(directory: Path) -> None:
+    (directory / "module.py").write_text("import sys\nsys.has_run = True\n")
+    code = """
+        import importlib.util
+        spec = importlib.util.find_spec("module")
+        spec.loader = importlib.util.LazyLoader(spec.loader)
+        sys.modules["module"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["module"])
+        from devrunserver.reloader.modules import loaded_files
+        files = loaded_files()
+        print(json.dumps([spec.origin in files, hasattr(sys, "has_run")]))
+    """
+    assert run(directory, code) == [True, False]
+
+
 def test_a_process_has_loaded_this_file() -> None:
     assert str(Path(__file__).resolve()) in loaded_files()
 

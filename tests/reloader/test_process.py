@@ -46,6 +46,10 @@ def test_split_argv(interpreter: list[str], program: list[str]) -> None:
         (["-um", "django", "runserver"], ["-u"], ["-m", "django", "runserver"]),
         (["-X", "dev", "-OOum", "django"], ["-X", "dev", "-OOu"], ["-m", "django"]),
         (["-uc", "print()", "x"], ["-u"], ["-c", "print()", "x"]),
+        (["-mmanage", "runserver"], [], ["-m", "manage", "runserver"]),
+        (["-ummanage", "runserver"], ["-u"], ["-m", "manage", "runserver"]),
+        (["-uW", "error", "manage.py"], ["-uW", "error"], ["manage.py"]),
+        (["-uX", "dev", "manage.py"], ["-uX", "dev"], ["manage.py"]),
     ],
 )
 def test_split_argv_of_joined_options(arguments: list[str], interpreter: list[str], program: list[str]) -> None:
@@ -88,7 +92,7 @@ def test_describe_status(status: int, words: str) -> None:
     assert process.describe_status(status) == words
 
 
-@pytest.mark.parametrize("value", ["", "junk", "-1", "1.5", "99999"])
+@pytest.mark.parametrize("value", ["", "junk", "-1", "1.5", "99999", "9" * 20])
 def test_no_socket_is_inherited_by_junk(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv(process.LINK, value)
     assert process.inherited_socket(process.LINK) is None

@@ -121,6 +121,9 @@ def test_excluded_directories_that_appear_are_left_out(watcher: Watcher, root: P
     watcher.add_project(str(root))
     for name in (".venv", "app/node_modules", "app/dumps"):
         make_tree(root / name)
+    (root / "new").mkdir()
+    (root / "new/debug.log").touch()
+    paths_until(watcher, root / "new")
     (root / "last.py").touch()
     assert set(paths_until(watcher, root / "last.py")) == {str(root / "last.py")}
 
@@ -144,6 +147,21 @@ def test_trees_tell_what_they_add(watcher: Watcher, root: Path) -> None:
     assert watcher.add_tree(str(root / "app")) == []
     assert watcher.add_directory(str(root / "app/deep")) == []
     assert watcher.project_roots == []
+
+
+def test_a_directory_that_was_watched_alone_becomes_a_tree(watcher: Watcher, root: Path) -> None:
+    watcher.add_directory(str(root / "app"))
+    assert watcher.add_tree(str(root / "app")) == [str(root / "app/deep"), str(root / "app/deep/er")]
+    (root / "app/deep/er/code.py").write_text("changed\n")
+    paths_until(watcher, root / "app/deep/er/code.py")
+
+
+@pytest.mark.parametrize(("name", "added"), [("dumps", False), ("dumps/sub", False), ("node_modules/a", True)])
+def test_modules_in_excluded_directories(watcher: Watcher, root: Path, name: str, added: bool) -> None:
+    """The user's exclusions hold for loaded modules too; ours are of places where modules may well be installed."""
+    (root / "dumps/sub").mkdir()
+    watcher.add_project(str(root))
+    assert watcher.add_directory(str(root / name)) == ([str(root / name)] if added else [])
 
 
 def test_links_to_a_root_are_resolved_and_links_inside_are_not_followed(watcher: Watcher, root: Path) -> None:
