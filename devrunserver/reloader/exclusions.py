@@ -15,8 +15,8 @@ EXCLUDED_NAMES = frozenset(
         ".idea", ".vscode", ".vs", ".terraform", ".next", ".nuxt", ".parcel-cache", ".sass-cache",
     }
 )  # fmt: skip
-VIRTUAL_ENVIRONMENT = "pyvenv.cfg"  # the file that marks one, see PEP 405
-CACHE = "CACHEDIR.TAG"  # the file that marks one, see bford.info/cachedir
+# The files that mark a virtual environment (PEP 405) and a cache (bford.info/cachedir).
+MARKERS = frozenset({"pyvenv.cfg", "CACHEDIR.TAG"})
 
 
 class Exclusions:
@@ -31,14 +31,14 @@ class Exclusions:
 
     def excludes(self, directory: str) -> bool:
         """Whether this directory, reached from one that is watched, is left out with all below it."""
-        name = os.path.basename(directory)
-        return (
-            name in EXCLUDED_NAMES
-            or directory in self._directories
-            or self.excludes_file(directory)
-            or os.path.exists(os.path.join(directory, VIRTUAL_ENVIRONMENT))
-            or os.path.exists(os.path.join(directory, CACHE))
+        return self.excludes_by_name(directory) or any(
+            os.path.exists(os.path.join(directory, marker)) for marker in MARKERS
         )
+
+    def excludes_by_name(self, directory: str) -> bool:
+        """The same without a look at what is in it: ``MARKERS`` tell the rest."""
+        name = os.path.basename(directory)
+        return name in EXCLUDED_NAMES or directory in self._directories or self.excludes_file(directory)
 
     def excludes_file(self, path: str) -> bool:
         """Whether the user's patterns leave this very path out."""

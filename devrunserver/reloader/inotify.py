@@ -91,7 +91,12 @@ class Inotify:
         """Stops watching a directory and all that we watch below it."""
         below = directory + os.sep
         for path in [path for path in self._watch_of if path == directory or path.startswith(below)]:
-            watch = self._watch_of.pop(path)
+            self.forget(path)
+
+    def forget(self, directory: str) -> None:
+        """Stops watching a directory."""
+        watch = self._watch_of.pop(directory, None)
+        if watch is not None:
             self._path_of.pop(watch, None)
             inotify_rm_watch(self._fd, WatchDescriptor(watch))
 

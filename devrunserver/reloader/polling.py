@@ -88,6 +88,10 @@ class Polling:
             for path in [path for path in self._snapshots if path == directory or path.startswith(below)]:
                 del self._snapshots[path]
 
+    def forget(self, directory: str) -> None:
+        with self._lock:
+            self._snapshots.pop(directory, None)
+
     def read(self) -> list[Event]:
         """The events that are waiting; returns at once."""
         events = []

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from devrunserver.reloader.events import Event, Kind
-from devrunserver.reloader.exclusions import Exclusions
+from devrunserver.reloader.exclusions import MARKERS, Exclusions
 from devrunserver.reloader.mounts import file_system_type, is_silent, read_mountinfo
 from devrunserver.reloader.polling import Polling
 
@@ -208,9 +208,16 @@ class Watcher:
                 )
                 break
             known = self.watches(directory)
-            if self._add(directory):
-                added += [] if known else [directory]
-                pending += [path for path in _directories_in(directory) if not self._exclusions.excludes(path)]
+            if not self._add(directory):
+                continue
+            entries = _entries(directory)  # after the watch, so that none is missed
+            if directory != root and not MARKERS.isdisjoint(entry.name for entry in entries):
+                self._forget(directory)
+                continue
+            added += [] if known else [directory]
+            # links are not followed: a tree that links to itself has no end; linked packages come as loaded modules
+            inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+            pending += [path for path in inner if not self._exclusions.excludes_by_name(path)]
         return added
 
     def _add(self, directory: str) -> bool:
@@ -230,6 +237,12 @@ class Watcher:
                 self._note(f"Polling what is left of {self._tree_of(directory)}: {reason}.")
         self._polling.add(directory)
         return True
+
+    def _forget(self, directory: str) -> None:
+        """Stops watching a directory, but not those below it, which may be watched for themselves."""
+        self._polling.forget(directory)
+        if self._inotify is not None:
+            self._inotify.forget(directory)
 
     def _observe(self, tree: str) -> bool:
         assert self._observer is not None
@@ -283,11 +296,6 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
             return list(entries)
     except OSError:
         return []
-
-
-def _directories_in(directory: str) -> list[str]:
-    """Links are not followed: a tree that links to itself has no end. Linked packages come as loaded modules."""
-    return [entry.path for entry in _entries(directory) if entry.is_dir(follow_symlinks=False)]
 
 
 def _files_in(directory: str) -> list[str]:

@@ -266,3 +266,21 @@ def test_reading_takes_the_wake_up_away(make_watcher: MakeWatcher) -> None:
     assert select.select(watcher.filenos, [], [], 0)[0] == watcher.filenos
     assert watcher.read() == []
     assert select.select(watcher.filenos, [], [], 0)[0] == []
+
+
+@pytest.mark.parametrize("mode", ["events", "polling"])
+def test_packages_in_a_virtual_environment_stay_watched_when_a_tree_around_it_comes_later(
+    tmp_path: Path, mode: Mode
+) -> None:
+    package = tmp_path / "venv/lib/package"
+    package.mkdir(parents=True)
+    (tmp_path / "venv/pyvenv.cfg").touch()
+    watcher = Watcher(mode, 3600, Exclusions())
+    try:
+        assert watcher.add_directory(str(package)) == [str(package)]
+        assert watcher.add_tree(str(tmp_path)) == [str(tmp_path)]
+        assert watcher.watches(str(package))
+        assert not watcher.watches(str(tmp_path / "venv"))
+        assert not watcher.watches(str(tmp_path / "venv/lib"))
+    finally:
+        watcher.close()
