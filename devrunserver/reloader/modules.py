@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 PACKAGE_FILE = "__init__"
+INSTALLED = f"{os.sep}site-packages"
 
 
 def loaded_files() -> set[str]:
@@ -17,12 +18,12 @@ def loaded_files() -> set[str]:
     directories: dict[str, str] = {}  # resolved ones, as many modules share one
     files = set()
     for file in filter(None, map(_file_of, list(sys.modules.values()))):
-        directory, name = os.path.split(os.path.abspath(file))
+        directory, name = os.path.split(file)
         if directory not in directories:
             directories[directory] = os.path.realpath(directory)
         path = os.path.join(directories[directory], name)
         files.add(path)
-        if os.path.islink(path):
+        if INSTALLED not in directory and os.path.islink(path):  # a question to the disk that most can be spared
             files.add(os.path.realpath(path))
     return files
 

@@ -6,6 +6,7 @@ that was put back to an older state has changed too.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import threading
@@ -30,12 +31,17 @@ def token_of(path: str) -> Token | None:
     return DIRECTORY if stat.S_ISDIR(status.st_mode) else (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def look(directories: Iterable[str], suffix: str = "") -> Snapshot:
-    """What is in these directories now, not below them. One that cannot be read counts as empty.
+def entries_of(directory: str) -> list[os.DirEntry[str]]:
+    """What is in a directory; nothing where it cannot be read."""
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except OSError:
+        return []
 
-    Args:
-        suffix: only names that end in this.
-    """
+
+def look(directories: Iterable[str]) -> Snapshot:
+    """What is in these directories now, not below them. One that cannot be read counts as empty."""
     snapshot: Snapshot = {}
     for directory in directories:
         try:
@@ -44,9 +50,32 @@ def look(directories: Iterable[str], suffix: str = "") -> Snapshot:
             continue
         for name in names:
             path = os.path.join(directory, name)
-            if name.endswith(suffix) and (token := token_of(path)) is not None:
+            if (token := token_of(path)) is not None:
                 snapshot[path] = token
     return snapshot
+
+
+def survey(directories: Iterable[str], suffix: str, since: float) -> tuple[Snapshot, list[str]]:
+    """The files of this suffix in these directories, and which files of any have changed since a time.
+
+    The change time of a file, unlike its mtime, cannot be set back.
+
+    Args:
+        since: seconds since the epoch.
+    """
+    snapshot: Snapshot = {}
+    changed = []
+    for directory in directories:
+        for entry in entries_of(directory):
+            with contextlib.suppress(OSError):  # it is gone by now
+                if not entry.is_file():
+                    continue
+                status = entry.stat()
+                if status.st_ctime >= since:
+                    changed.append(entry.path)
+                elif entry.name.endswith(suffix):
+                    snapshot[entry.path] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return snapshot, changed
 
 
 def compare(before: Snapshot, after: Snapshot) -> list[Event]:

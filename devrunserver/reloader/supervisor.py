@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import selectors
 import signal
@@ -43,7 +44,7 @@ from devrunserver.reloader.lifecycle import (
     next_attempt,
     next_state,
 )  # fmt: skip
-from devrunserver.reloader.polling import look, token_of
+from devrunserver.reloader.polling import survey, token_of
 from devrunserver.reloader.terminal import Terminal
 from devrunserver.reloader.watcher import Watcher
 
@@ -129,7 +130,7 @@ class Supervisor:
                 self._selector.register(descriptor, selectors.EVENT_READ, self._on_files)
             self._tell_notes()
             self._enter(State.STARTING)
-            self._learn(self._watcher.directories)  # while the worker starts
+            self._learn(self._watcher.directories, since=math.inf)  # while the worker starts; watched before it did
             while self._state is not State.ENDED:
                 self._step()
         return -signal.SIGHUP if self._end_signal == getattr(signal, "SIGHUP", None) else 0
@@ -288,17 +289,18 @@ class Supervisor:
             self._on_file(event)
         self._tell_notes()
 
-    def _learn(self, directories: list[str]) -> None:
+    def _learn(self, directories: list[str], since: float) -> None:
         """Takes the present state of source files for the one that the worker reads, so that a mere ``chmod`` is none.
 
-        A file with an event that waits may have changed after the worker has read it: it is left out.
+        What has changed since the worker was spawned may have changed after the worker has read it, and so may a
+        file with an event that waits.
         """
-        snapshot = look(directories, CODE_SUFFIX)
+        snapshot, changed = survey(directories, CODE_SUFFIX, since)
         events = self._watcher.read()
         for event in events:
             snapshot.pop(event.path, None)
         self._changes.know(snapshot)
-        for event in events:
+        for event in [*events, *(Event(Kind.WRITTEN, path) for path in changed)]:
             self._on_file(event)
 
     def _on_file(self, event: Event) -> None:
@@ -378,14 +380,8 @@ class Supervisor:
         for directory, pattern in message["globs"]:
             add = self._watcher.add_tree if globs.is_recursive(pattern) else self._watcher.add_directory
             added += add(directory)
-        # What changed after the worker may have read it and before we watched it. The change time of
-        # a file, unlike its mtime, cannot be set back.
-        since = self._worker.spawned - CLOCK_GRAIN
-        for path in look(added):
-            with contextlib.suppress(OSError):
-                if os.stat(path).st_ctime >= since and not os.path.isdir(path):
-                    self._on_file(Event(Kind.WRITTEN, path))
-        self._learn(added)
+        # they were not watched yet when the worker read them
+        self._learn(added, since=self._worker.spawned - CLOCK_GRAIN)
         self._tell_notes()
 
     def _on_serving(self, message: link.Message) -> None:

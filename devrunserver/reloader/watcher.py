@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Literal
 from devrunserver.reloader.events import Event, Kind
 from devrunserver.reloader.exclusions import MARKERS, Exclusions
 from devrunserver.reloader.mounts import file_system_type, is_silent, read_mountinfo
-from devrunserver.reloader.polling import Polling
+from devrunserver.reloader.polling import Polling, entries_of
 
 if TYPE_CHECKING:
     from devrunserver.reloader.inotify import Inotify
@@ -210,7 +210,7 @@ class Watcher:
             known = self.watches(directory)
             if not self._add(directory):
                 continue
-            entries = _entries(directory)  # after the watch, so that none is missed
+            entries = entries_of(directory)  # after the watch, so that none is missed
             if directory != root and not MARKERS.isdisjoint(entry.name for entry in entries):
                 self._forget(directory)
                 continue
@@ -290,16 +290,8 @@ def _is_below(path: str, roots: list[str]) -> bool:
     return any(path == root or path.startswith(root + os.sep) for root in roots)
 
 
-def _entries(directory: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(directory) as entries:
-            return list(entries)
-    except OSError:
-        return []
-
-
 def _files_in(directory: str) -> list[str]:
-    return [entry.path for entry in _entries(directory) if not entry.is_dir()]
+    return [entry.path for entry in entries_of(directory) if not entry.is_dir()]
 
 
 def _search_path_of(directory: str) -> str:

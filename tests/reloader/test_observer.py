@@ -314,8 +314,12 @@ def test_modules_outside_are_watched_by_their_search_path(
     make_files(library, "json/decoder.py", "site-packages/shop/models.py", "site-packages/shop/sub/code.py")
     search_path += ["", str(library), str(library / "site-packages")]
     watcher.add_project(str(root))
-    assert watcher.add_directory(str(library / "json")) == [str(library)]
-    assert watcher.add_directory(str(library / "site-packages/shop")) == []  # the tree above is watched already
+    for name in ("json", "site-packages/shop"):
+        watcher.add_directory(str(library / name))
+        assert watcher.add_directory(str(library / name)) == []
+        assert watcher.watches(str(library / name))
+    assert watcher._observer is not None
+    assert set(watcher._observer.directories) == {str(root), str(library)}
     for name in ("json/decoder.py", "site-packages/shop/models.py"):
         (library / name).write_text("changed\n")
         paths_until(watcher, library / name)

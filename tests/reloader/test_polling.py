@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from devrunserver.reloader.events import Event, Kind
-from devrunserver.reloader.polling import DIRECTORY, Polling, Snapshot, compare, look, token_of
+from devrunserver.reloader.polling import DIRECTORY, Polling, Snapshot, compare, look, survey, token_of
 
 W, R = Kind.WRITTEN, Kind.REMOVED
 NEVER = 3600.0  # seconds between the looks of the thread: the tests look themselves
@@ -126,3 +127,18 @@ def test_the_thread_wakes_the_loop(directory: Path) -> None:
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "nul\0byte"])
 def test_there_is_no_token_where_there_is_no_file(path: str) -> None:
     assert token_of(path) is None
+
+
+def test_survey_tells_sources_from_what_has_changed_since(tmp_path: Path) -> None:
+    for name in ("old.py", "old.txt"):
+        (tmp_path / name).write_text("text")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "broken").symlink_to("nowhere")
+    path = str(tmp_path / "old.py")
+    directories = [str(tmp_path), str(tmp_path / "missing")]
+    assert survey(directories, ".py", math.inf) == ({path: token_of(path)}, [])
+    # set back: the change time tells
+    os.utime(path, (1, 1))
+    snapshot, changed = survey(directories, ".py", 0)
+    assert snapshot == {}
+    assert sorted(changed) == [path, str(tmp_path / "old.txt")]

@@ -21,7 +21,7 @@ from django.db import connections
 from django.utils import autoreload
 
 from devrunserver import conf, project, worker
-from devrunserver.reloader import modules, process
+from devrunserver.reloader import process
 from devrunserver.reloader.exclusions import Exclusions
 from devrunserver.reloader.supervisor import Supervisor, die_of, logger
 from devrunserver.reloader.watcher import Watcher
@@ -183,8 +183,6 @@ class Command(RunserverCommand):
         watcher = Watcher(options.get("watcher") or settled.WATCHER, settled.POLL_INTERVAL, exclusions)
         for root in project.roots():
             watcher.add_project(root)
-        for directory in modules.directories_of(modules.loaded_files()):
-            watcher.add_directory(directory)
         return watcher
 
     def _watched(self, options: dict[str, Any]) -> list[str]:
