@@ -31,10 +31,10 @@ from typing import Any
 from django.core.signals import request_finished
 
 from devrunserver.reloader import link, modules, process, prompt
+from devrunserver.reloader.bytecode import SOURCE_SUFFIX
 from devrunserver.sender import Sender
 from devrunserver.server import http
 
-CODE_SUFFIX = ".py"
 PROMPT_INTERVAL = 0.2  # seconds between two looks whether a debugger prompt has been left, while a reload waits for it
 
 
@@ -78,7 +78,7 @@ class Worker:
         """Runs the command's ``inner_run`` on this thread until the supervisor says stop.
 
         Args:
-            inner_run: checks, builds the handler and serves it through ``serve``.
+            inner_run: checks, builds the handler and serves it, calling ``start_serving``.
             watch: paths and globs that the user wants to have watched.
         """
         if self._is_rerun:
@@ -154,7 +154,7 @@ class Worker:
 
     def _is_stale(self, path: str) -> bool:
         """Whether a change of this path makes this process one that a fresh start would not give."""
-        if path.endswith(CODE_SUFFIX):
+        if path.endswith(SOURCE_SUFFIX):
             stale = self._has_seen(path)
             if stale and self._serving:
                 self._sender.handle(Path(path))

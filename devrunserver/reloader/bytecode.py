@@ -11,6 +11,7 @@ import importlib.util
 import os
 from collections.abc import Iterable
 
+SOURCE_SUFFIX = ".py"
 OPTIMIZATIONS = ("", "1", "2")  # what -O and -OO add to the file's name
 
 

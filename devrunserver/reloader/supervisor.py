@@ -33,6 +33,7 @@ from subprocess import Popen, TimeoutExpired
 from types import FrameType
 
 from devrunserver.reloader import bytecode, git, globs, link, process
+from devrunserver.reloader.bytecode import SOURCE_SUFFIX
 from devrunserver.reloader.changes import Changes
 from devrunserver.reloader.events import Event, Kind
 from devrunserver.reloader.lifecycle import (
@@ -59,9 +60,8 @@ CLOCK_GRAIN = 0.02  # seconds by which the kernel's file times may lag behind th
 END_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 CHILD_SIGNALS = [getattr(signal, name) for name in ("SIGCHLD",) if hasattr(signal, name)]
 
-CODE_SUFFIX = ".py"
 # What broken settings may have been read from: while the project is broken, a change there starts it again.
-CONFIGURATION_SUFFIXES = (".py", ".toml", ".yaml", ".yml", ".json", ".ini", ".cfg", ".conf", ".env")
+CONFIGURATION_SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".ini", ".cfg", ".conf", ".env")
 
 
 @dataclass
@@ -295,7 +295,7 @@ class Supervisor:
         What has changed since the worker was spawned may have changed after the worker has read it, and so may a
         file with an event that waits.
         """
-        snapshot, changed = survey(directories, CODE_SUFFIX, since)
+        snapshot, changed = survey(directories, SOURCE_SUFFIX, since)
         events = self._watcher.read()
         for event in events:
             snapshot.pop(event.path, None)
@@ -310,7 +310,7 @@ class Supervisor:
             return
         if Path(event.path).parent in self._git:
             return
-        if event.path.endswith(CODE_SUFFIX):
+        if event.path.endswith(SOURCE_SUFFIX):
             self._rewritten.add(event.path)
             bytecode.forget([event.path])
         if self._concerns(event.path):
@@ -321,7 +321,7 @@ class Supervisor:
     def _concerns(self, path: str) -> bool:
         """Whether a worker might want to know of this path. Most do not: databases, logs, editors' own files."""
         name = os.path.basename(path)
-        if name.endswith(CODE_SUFFIX):
+        if name.endswith(SOURCE_SUFFIX):
             return True
         if self._worker is None or self._state in (State.BROKEN, State.DOWN):
             return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env") or os.path.isdir(path)
@@ -347,8 +347,8 @@ class Supervisor:
         worker = self._worker
         if worker is not None and worker.link is not None and worker.joined and self._state is not State.BROKEN:
             self._ask(paths)
-        elif code := [path for path in paths if path.endswith(CODE_SUFFIX) or self._watcher.in_project(path)]:
-            self._reload(next((path for path in code if path.endswith(CODE_SUFFIX)), code[0]))
+        elif code := [path for path in paths if path.endswith(SOURCE_SUFFIX) or self._watcher.in_project(path)]:
+            self._reload(next((path for path in code if path.endswith(SOURCE_SUFFIX)), code[0]))
 
     def _ask(self, paths: list[str]) -> None:
         """Shows the worker what changed; it answers with a verdict, or its silence is one."""
