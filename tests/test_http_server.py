@@ -139,7 +139,7 @@ def serve(app: App) -> Iterator[Serve]:
         assert not served.thread.ident or served.is_ended()
         served.server.server_close()
     wait_for(lambda: set(threading.enumerate()) <= threads, "no thread is left", PATIENCE)
-    assert open_descriptors() == descriptors
+    assert open_descriptors() <= descriptors
 
 
 def open_descriptors() -> set[str]:
@@ -356,7 +356,7 @@ def test_the_loop_sleeps_until_there_is_something_to_do(serve: Serve) -> None:
             client.ask("/", "Connection: close\r\n")
             client.answer().read()
     served.server.shutdown()
-    assert len(wakes) == 4
+    assert len(wakes) in (3, 4)  # the stop may come before the loop sleeps again
 
 
 @pytest.mark.parametrize(
@@ -540,7 +540,7 @@ def test_an_address_that_cannot_be_bound_leaves_nothing(app: App, server_cls: ty
         descriptors = open_descriptors()
         with pytest.raises(OSError, match="in use"):
             run(taken.getsockname(), app, server_cls=server_cls)
-        assert open_descriptors() == descriptors
+        assert open_descriptors() <= descriptors
 
 
 # What is logged

@@ -7,6 +7,7 @@ import select
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -141,9 +142,10 @@ def test_nothing_follows_half_a_message(ends: Ends) -> None:
     with pytest.raises(LinkClosed):
         ours.send("watching", data="x" * 2_000_000)
     received = []
-    with pytest.raises(LinkClosed):
+    with suppress(LinkClosed):
         while select.select([theirs], [], [], 0)[0]:
             received += theirs.receive()
+    with pytest.raises(LinkClosed):
         ours.send("next")
     assert received == []
 
