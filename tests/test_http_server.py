@@ -585,3 +585,53 @@ def test_a_client_that_is_gone_is_one_line(serve: Serve, records: list[logging.L
         served.wait_for_phases(Phase.IDLE)
     wait_for(lambda: [one for one in records if "Broken pipe" in one.getMessage()], "the line", PATIENCE)
     served.wait_for_phases()
+
+
+class Inheriting(socket.socket):
+    """A listening socket as on macOS and BSD: what it accepts inherits its mode."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connection, address = super().accept()
+        os.set_blocking(connection.fileno(), self.gettimeout() != 0)
+        return connection, address
+
+
+def test_an_accepted_socket_blocks_whatever_the_system_lets_it_inherit() -> None:
+    listening = listen("127.0.0.1", 0, False)
+    listening = Inheriting(fileno=listening.detach())
+    server = ThreadedWSGIServer(("", 0), WSGIRequestHandler, bind_and_activate=False)
+    server.adopt(listening)
+    server.set_app(App())
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with Client(listening.getsockname()[1]) as client:
+            wait_for(lambda: server.connections._phases, "the connection is accepted")
+            client.ask()
+            assert client.answer().read() == b"hello"
+    finally:
+        server.shutdown()
+        thread.join(PATIENCE)
+        server.server_close()
+
+
+@pytest.mark.parametrize("phase", [Phase.IDLE, Phase.NEW])
+def test_a_request_that_has_come_gets_the_grace(phase: Phase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread has not woken for it yet."""
+    monkeypatch.setattr(server_http, "SPARE_AGE", 0.0)
+    monkeypatch.setattr(server_http, "GRACE", SHORT)
+    connections = Connections()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connections.enter(ours, phase)
+        theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        connections.end()
+        theirs.sendall(b"more")
+        assert ours.recv(100).endswith(b"more"), "it was not shut down"
+
+
+def test_a_threaded_class_built_on_ours_does_not_wait_for_its_threads() -> None:
+    class Threaded(socketserver.ThreadingMixIn, WSGIServer):
+        pass
+
+    assert server_class(Threaded, True).daemon_threads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, KeysView
@@ -11,6 +12,7 @@ from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    FileAttribEvent,
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
@@ -24,9 +26,10 @@ from watchdog.observers import Observer as WatchdogObserver
 
 from devrunserver.reloader.events import Event, Kind
 
-# All but what reading a file causes: imports themselves would send events.
+# All but what reading a file causes: imports themselves would send events. What changes a file's times alone is an
+# attribute to the systems. Whatever is heard of a directory tells that it appeared or vanished.
 EVENT_FILTER: list[type[FileSystemEvent]] = [
-    FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileDeletedEvent, FileMovedEvent,
+    FileCreatedEvent, FileModifiedEvent, FileAttribEvent, FileClosedEvent, FileDeletedEvent, FileMovedEvent,
     DirCreatedEvent, DirDeletedEvent, DirMovedEvent,
 ]  # fmt: skip
 REMOVALS = {"deleted"}
@@ -68,7 +71,15 @@ class Observer:
         events = []
         while self._events:
             events.append(self._events.popleft())
+        for event in events:
+            if event.kind is Kind.REMOVED and event.path in self._watches:
+                self._forget(event.path)
         return events
+
+    def _forget(self, directory: str) -> None:
+        """Gives up a tree whose root is gone, and with it its watch, so that it can be watched anew."""
+        with contextlib.suppress(KeyError):
+            self._observer.unschedule(self._watches.pop(directory))
 
     def close(self) -> None:
         self._observer.stop()
@@ -85,7 +96,8 @@ class _Handler(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if isinstance(event, FileSystemMovedEvent):
-            self._report(Event(Kind.REMOVED, os.fsdecode(event.src_path)))
+            if event.src_path:  # either half of a move may be missing
+                self._report(Event(Kind.REMOVED, os.fsdecode(event.src_path)))
             if event.dest_path:
                 self._report(Event(Kind.WRITTEN, os.fsdecode(event.dest_path)))
         elif event.event_type in REMOVALS:

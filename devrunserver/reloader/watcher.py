@@ -92,6 +92,11 @@ class Watcher:
             or (self._observer is not None and self._observer.covers(directory))
         )
 
+    def _reports(self, directory: str) -> bool:
+        """Whether a directory is watched, and not in a part of a whole tree whose events are left out."""
+        whole = self._observer is not None and self._observer.covers(directory)
+        return self.watches(directory) and not (whole and self._left_out(os.path.join(directory, "")))
+
     def add_project(self, root: str) -> None:
         """Watches a tree of the project's own."""
         root = os.path.realpath(root)
@@ -102,24 +107,27 @@ class Watcher:
     def add_tree(self, root: str) -> list[str]:
         """Watches a directory and all below it; tells which of them were not watched before."""
         root = os.path.realpath(root)
-        if _is_below(root, self._trees) and self.watches(root):
+        if _is_below(root, self._trees) and self._reports(root):
             return []
         if root not in self._trees:
             self._trees.append(root)
         if self._observer is not None and not self._is_silent(root) and os.path.isdir(root):
-            return [root] if not self._observer.covers(root) and self._observe(root) else []
+            if not self._observer.covers(root):
+                self._observe(root)
+            return [root]
         return self._add_below(root)
 
     def add_directory(self, directory: str) -> list[str]:
         """Watches one directory, not what is below it; tells what was not watched before."""
-        if self.watches(directory) or self.watches(directory := os.path.realpath(directory)):
+        if self._reports(directory) or self._reports(directory := os.path.realpath(directory)):
             return []
         if any(self._exclusions.names_below(root, directory) for root in self._roots_of(directory)):
             return []
         self._singles.add(directory)
         if self._observer is not None and not self._is_silent(directory) and os.path.isdir(directory):
-            tree = _search_path_of(directory)
-            return [tree] if self._observe(tree) else []
+            if not self._observer.covers(directory):
+                self._observe(_search_path_of(directory), directory)
+            return [directory]
         return [directory] if self._add(directory) else []
 
     def restore(self) -> None:
@@ -181,6 +189,10 @@ class Watcher:
             for root in self._trees:
                 self._add_below(root)
         elif os.path.isdir(event.path):
+            if self._observer is not None and self._observer.covers(event.path):
+                if not self._exclusions.excludes(event.path):
+                    yield event  # it appeared, as EVENT_FILTER has it; what it holds is reported by itself
+                return
             if self.watches(event.path) or self._exclusions.excludes(event.path):
                 return  # its own mtime or mode: no news
             yield event
@@ -244,15 +256,17 @@ class Watcher:
         if self._inotify is not None:
             self._inotify.forget(directory)
 
-    def _observe(self, tree: str) -> bool:
+    def _observe(self, tree: str, single: str = "") -> None:
+        """Has the observer watch a tree. Where it refuses, polls the tree, or what alone is wanted of it."""
         assert self._observer is not None
         try:
             self._observer.add(tree)
-        except OSError as error:
-            self._note(f"Polling {tree}: {error}.")
-            for directory in self._add_below(tree):
-                self._polling.add(directory)
-        return True
+        except Exception as error:  # not OSError alone: watchdog's FSEvents raises SystemError and RuntimeError
+            self._note(f"Polling {single or tree}: {error}.")
+            if single:
+                self._polling.add(single)
+            else:
+                self._add_below(tree)
 
     def _is_silent(self, directory: str) -> bool:
         if self._mode != "auto":
@@ -270,7 +284,8 @@ class Watcher:
         """Whether an event of a whole tree is of a place that is not watched."""
         if os.path.dirname(path) in self._singles:
             return False
-        return any(self._exclusions.excludes_below(root, path) for root in self._roots_of(path))
+        # Also where no tree holds it: the rest of a search path
+        return all(self._exclusions.excludes_below(root, path) for root in self._roots_of(path))
 
     def _roots_of(self, path: str) -> list[str]:
         return [root for root in self._trees if _is_below(path, [root])]

@@ -63,14 +63,27 @@ class Connections:
     def end(self) -> None:
         """Ends the connections that wait for a request, and gives the others the time to be answered."""
         deadline = time.monotonic() + GRACE
+        ended: set[socket.socket] = set()
         with self._changed:
             while self._phases and (left := deadline - time.monotonic()) > 0:
-                for connection in [one for one, (phase, since) in self._phases.items() if _is_spare(phase, since)]:
-                    del self._phases[connection]
-                    with contextlib.suppress(OSError):
-                        connection.shutdown(socket.SHUT_RD)
-                if self._phases:
-                    self._changed.wait(left)
+                spare = {one for one, (phase, since) in self._phases.items() if _is_spare(phase, since)}
+                for connection in spare - ended:
+                    ended.add(connection)
+                    if not _has_request(connection):  # on BSD and macOS it would be lost
+                        with contextlib.suppress(OSError):
+                            connection.shutdown(socket.SHUT_RD)
+                # Its thread wakes and leaves; or it has read a request just now, which is answered
+                self._changed.wait(left)
+
+
+def _has_request(connection: socket.socket) -> bool:
+    """Whether there is something to read, or the end of it, that the connection's thread has not woken for yet."""
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            return bool(selector.select(0))
+    except (OSError, ValueError):  # it is closed
+        return True
 
 
 def _is_spare(phase: Phase, since: float) -> bool:
@@ -140,6 +153,7 @@ class Serving:
     def get_request(self: Any) -> tuple[socket.socket, Any]:
         # not in process_request(), which ThreadingMixIn has for itself
         connection, client_address = super().get_request()  # type: ignore[misc]
+        connection.setblocking(True)  # on BSD and macOS it has inherited the listener's mode
         self.connections.enter(connection, Phase.NEW)
         return connection, client_address
 
@@ -236,7 +250,9 @@ def server_class(server_cls: type[Any], threading: bool) -> type[Any]:
         bases.insert(0, threaded or socketserver.ThreadingMixIn)
     if not issubclass(server_cls, Serving):
         bases.insert(0, Serving)
-    return type("WSGIServer", tuple(bases), {"daemon_threads": True}) if len(bases) > 1 else server_cls
+    if len(bases) == 1 and getattr(server_cls, "daemon_threads", True):
+        return server_cls
+    return type("WSGIServer", tuple(bases), {"daemon_threads": True})
 
 
 def run(

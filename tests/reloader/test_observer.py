@@ -416,3 +416,83 @@ def test_nothing_is_reported_after_close(make_watcher: MakeWatcher, root: Path) 
     wait_for(lambda: not observer._observer.is_alive(), "its thread has ended", PATIENCE)
     (root / "app/views.py").write_text("changed\n")
     assert observer.read() == []
+
+
+def test_backdated(directory: Path, observer: Observer, woken: threading.Event) -> None:
+    os.utime(directory / "a.py", (5, 5))
+    events_until(observer, woken, {Event(W, str(directory / "a.py"))})
+
+
+def test_moved_without_source() -> None:
+    events = []
+    _Handler(events.append).dispatch(FileMovedEvent("", "/b"))
+    assert events == [Event(W, "/b")]
+
+
+def test_module_directory_inside_an_excluded_venv(watcher: Watcher, root: Path, search_path: list[str]) -> None:
+    site = root / "venv/lib/site-packages"
+    search_path += [str(root), str(site)]
+    watcher.add_project(str(root))
+    assert watcher.add_directory(str(site / "shop"))
+    (site / "other/code.py").write_text("changed\n")
+    (site / "shop/models.py").write_text("changed\n")
+    assert paths_until(watcher, site / "shop/models.py") == {str(site / "shop/models.py")}
+
+
+def test_project_root_inside_an_excluded_directory(watcher: Watcher, root: Path) -> None:
+    src = make_files(root / "venv/src/editable", "code.py", "node_modules/x.js")
+    watcher.add_project(str(root))
+    watcher.add_project(str(src))
+    (src / "node_modules/x.js").write_text("changed\n")
+    (src / "code.py").write_text("changed\n")
+    assert paths_until(watcher, src / "code.py") == {str(src / "code.py")}
+
+
+def test_new_directory_is_reported(watcher: Watcher, root: Path) -> None:
+    watcher.add_project(str(root))
+    (root / "namespace").mkdir()
+    paths_until(watcher, root / "namespace")
+
+
+def test_root_deleted_and_restored(watcher: Watcher, root: Path) -> None:
+    watcher.add_project(str(root))
+    shutil.rmtree(root)
+    paths_until(watcher, root)
+    make_files(root, "app/views.py")
+    watcher.restore()
+    watcher.read()
+    (root / "app/views.py").write_text("changed\n")
+    paths_until(watcher, root / "app/views.py")
+
+
+def test_not_below_a_single_directory(watcher: Watcher, root: Path, tmp_path: Path) -> None:
+    watcher.add_project(str(root))
+    lib = make_files(tmp_path / "lib", "shop/a.py", "shop/sub/b.py")
+    watcher.add_directory(str(lib / "shop"))
+    make_files(lib, "shop/sub/b.py", "shop/a.py")
+    assert paths_until(watcher, lib / "shop/a.py") == {str(lib / "shop/a.py")}
+
+
+def test_refused_single_polls_only_itself(
+    watcher: Watcher, root: Path, tmp_path: Path, search_path: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(watcher._observer, "add", refuse)
+    lib = make_files(tmp_path / "lib", "shop/a.py", "other/b.py", "more/c.py")
+    search_path.append(str(lib))
+    watcher.add_directory(str(lib / "shop"))
+    assert list(watcher._polling.directories) == [str(lib / "shop")]
+
+
+@pytest.mark.parametrize("kind", [SystemError, RuntimeError])
+def test_fsevents_errors_are_no_oserror(
+    watcher: Watcher, root: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def refuse(*args: object) -> None:
+        raise kind("Cannot start fsevents stream. Use a kqueue or polling observer instead.")
+
+    monkeypatch.setattr(watcher._observer, "add", refuse)
+    watcher.add_project(str(root))
+    assert watcher.notes
