@@ -97,7 +97,6 @@ class Server:
         project: the directory that holds ``manage.py``.
         arguments: what follows ``runserver``; where they name no port, it is 0.
         command: what to run in place of ``python manage.py runserver``.
-        end_patience: seconds that its other processes may outlive the first; ours must not.
     """
 
     def __init__(
@@ -108,10 +107,8 @@ class Server:
         environ: dict[str, str] | None = None,
         stdin: int | None = subprocess.DEVNULL,
         stdout: int | None = None,
-        end_patience: float = 0.0,
     ) -> None:
         self.project = project
-        self._end_patience = end_patience
         self.log_path = project.parent / f"{project.name}.log"
         variables = {key: value for key, value in os.environ.items() if not key.startswith(("DJANGO", "DEVRUNSERVER"))}
         variables.pop("RUN_MAIN", None)
@@ -144,8 +141,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(5)
-        with contextlib.suppress(AssertionError):
-            wait_for(lambda: not any(map(is_alive, everyone)), "all have ended", self._end_patience)
         left = [pid for pid in everyone if is_alive(pid)]
         for pid in left:
             os.kill(pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tests.benchmarks import processes
 from tests.benchmarks.projects import MARK_PATH, Module, Project
-from tests.live import PATIENCE, Server, get, replace, wait_for
+from tests.live import Server, get, replace, wait_for
 
 SERVERS = {"stock": "Django's command", "ours": "devrunserver"}
 POLL_INTERVAL = 0.005
@@ -57,7 +57,7 @@ def measure(project: Project, name: str, edits: int, idle: float, samples: Sampl
     """Adds what one run of a server shows to the samples."""
     port = _free_port()
     began = time.monotonic()
-    with Server(project.directory, str(port), f"--settings=benchmark_{name}", end_patience=PATIENCE) as server:
+    with Server(project.directory, str(port), f"--settings=benchmark_{name}") as server:
         seen = _poll(port, "mark-")
         samples[START].append(seen.moment - began)
         for _ in range(edits):
