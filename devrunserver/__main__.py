@@ -73,6 +73,7 @@ def show(error: BaseException, quiet: bool = False) -> None:
 
     from devrunserver import worker
 
+    os.environ.pop(process.CHECKPOINTS, None)  # what is broken was read before any checkpoint could know
     if not settings.configured:
         # only to those on this machine, as Django does with DEBUG and no ALLOWED_HOSTS
         settings.configure(DEBUG=True, SECRET_KEY="none", USE_I18N=False, USE_TZ=True)

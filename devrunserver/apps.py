@@ -10,6 +10,7 @@ from types import ModuleType
 from django.apps import AppConfig, apps
 from django.core import checks, management
 
+from devrunserver import headstart
 from devrunserver.checks import check_precedence, check_setting, check_watchdog
 from devrunserver.reloader import process
 
@@ -25,6 +26,8 @@ class DevrunserverConfig(AppConfig):
             from devrunserver import worker
 
             worker.current()
+        else:
+            headstart.begin(config.path for config in apps.app_configs.values())  # those above us
         if sys.argv[1:2] == ["runserver"] and "--noreload" not in sys.argv:
             keep_command(self.name)
 

@@ -23,6 +23,8 @@ class Conf:
         WATCHER: "auto" (events where the file system sends them), "events" or "polling".
         POLL_INTERVAL: seconds between two looks at a polled directory.
         WATCH: paths and globs whose change reloads, besides the project's code.
+        CHECKPOINTS: how many checkpoints are kept, at most; 0: none, so that each reload is a fresh start.
+        CHECKPOINT_MEMORY: megabytes that all checkpoints together may take.
         EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
     """
 
@@ -30,6 +32,8 @@ class Conf:
     POLL_INTERVAL: float = 1.0
     WATCH: tuple[str, ...] = ()
     EXCLUDE: tuple[str, ...] = ()
+    CHECKPOINTS: int = 12
+    CHECKPOINT_MEMORY: float = 500
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,12 @@ def _cause(key: str, value: Any) -> str:
     if key == "POLL_INTERVAL":
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return "" if number and 0 < value < math.inf else "not a number of seconds above 0"
+    if key == "CHECKPOINTS":
+        count = isinstance(value, int) and not isinstance(value, bool)
+        return "" if count and value >= 0 else "not a number from 0 on"
+    if key == "CHECKPOINT_MEMORY":
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return "" if number and value > 0 else "not a number of megabytes above 0"
     paths = isinstance(value, list | tuple | set) and all(isinstance(one, str | PurePath) for one in value)
     return "" if paths else "not a list of paths or globs"
 

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
+import re
 import site
 import sys
 import sysconfig
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from devrunserver.reloader.modules import file_of
 
 PACKAGES = frozenset({"site-packages", "dist-packages"})  # also those of another interpreter
+SERVING = (
+    "django.conf.urls.i18n",
+    "django.conf.urls.static",
+    "django.contrib.staticfiles.handlers",
+    "django.core.wsgi",
+    "django.core.handlers.asgi",
+    "django.template.loaders.app_directories",
+    "django.template.loaders.cached",
+    "django.template.loaders.filesystem",
+    "django.templatetags.cache",
+    "django.templatetags.i18n",
+    "django.templatetags.l10n",
+    "django.templatetags.static",
+    "django.templatetags.tz",
+    "django.views.debug",
+    "django.views.defaults",
+    "django.views.static",
+)
+FILE_NAME = re.compile(r"[\w-]*\.[\w.-]*\w")
+
 INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")  # of sysconfig: nobody edits there
 
 
@@ -57,3 +85,53 @@ def installed_directories() -> list[str]:
 def upload_directories() -> list[str]:
     """Where files are put that are no code."""
     return [os.fspath(path) for name in ("MEDIA_ROOT", "STATIC_ROOT") if isinstance(path := setting(name), str | Path)]
+
+
+def import_ahead() -> None:
+    """Imports those parts of Django that serving the project needs anyway, so that no reload has to."""
+    names = {*SERVING, str(setting("SESSION_ENGINE"))}
+    for listing in map(setting, ("MIDDLEWARE", "AUTHENTICATION_BACKENDS")):
+        if isinstance(listing, list | tuple):
+            names.update(str(name).rpartition(".")[0] for name in listing)
+    for config in apps.app_configs.values():
+        package = f"{config.name}.templatetags"
+        names.update(f"{package}.{name}" for _, name, _ in pkgutil.iter_modules([f"{config.path}/templatetags"]))
+    for name in sorted(names):
+        if name.startswith("django."):
+            with suppress(ImportError, ImproperlyConfigured):
+                importlib.import_module(name)
+
+
+class Files:
+    """Which files are the project's own."""
+
+    def __init__(self) -> None:
+        self._installed = tuple(path.rstrip(os.sep) + os.sep for path in installed_directories())
+        self._ours = str(Path(__file__).parent) + os.sep
+        self._known: dict[str, bool] = {}  # of directories
+
+    def is_installed(self, directory: str) -> bool:
+        """Whether a directory belongs to the interpreter or to installed packages."""
+        known = self._known.get(directory)
+        if known is None:
+            path = os.path.join(directory, "")
+            known = path.startswith((*self._installed, self._ours)) or not PACKAGES.isdisjoint(path.split(os.sep))
+            self._known[directory] = known
+        return known
+
+    def is_own(self, file: str) -> bool:
+        """Whether a file is the project's: neither the interpreter's nor of an installed package."""
+        return not self.is_installed(os.path.dirname(file))
+
+    def loaded_modules(self) -> list[ModuleType]:
+        """The project's modules that are loaded now."""
+        loaded = [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+        return [module for module in loaded if (file := file_of(module)) and self.is_own(file)]
+
+    def names_in_settings(self) -> list[str]:
+        """What looks like the name of a file in the project's files that are loaded now: the settings."""
+        names: set[str] = set()
+        for module in self.loaded_modules():
+            with suppress(OSError):
+                names.update(FILE_NAME.findall(Path(file_of(module) or "").read_text(errors="replace")))
+        return sorted(names)

@@ -2,53 +2,88 @@
 
 Theory of operation
 -------------------
-A supervisor has started this process with its end of a link and with the listening socket. ``join()`` is the first
-thing that happens after the settings are loaded: our app is the first that Django creates. From then on one thread
-listens to the supervisor:
+A supervisor has started this process with its end of a link. ``join()`` is the first thing that happens after the
+settings are loaded: our app is the first that Django creates. The rest of a start goes like this, in a fresh process
+and, from the middle of it on, in one that was resumed from a checkpoint:
+
+- ``await_word()`` waits for the supervisor's word, which brings the listening socket;
+- ``load()`` imports the URLconf and the WSGI application, the last that a start imports;
+- ``check()`` runs the checks, in a process forked for it: what they import and open stays out of this one, so that
+  it is in the same state whether they have run (first start) or still run (reload);
+- ``start_serving()`` tells the supervisor.
+
+While it starts, this process leaves checkpoints behind, and so must be the only thread. The supervisor ends it by
+SIGTERM. From the moment that no more checkpoints can be made, one thread listens to the supervisor:
 
 - ``changed``: files changed; it answers with a verdict, whether this process has to be replaced;
 - ``stop``: it makes the main thread leave, in order, as far as that has come;
 - end-of-file: the supervisor is gone, and so is this process.
 
-The main thread runs the command as Django would. What keeps the project from starting is caught around it
-and served (``browser/error_page.py``) until the supervisor says ``stop``.
+What keeps the project from starting is caught around all this and served (``browser/error_page.py``) until the
+supervisor says ``stop``.
 """
 
 from __future__ import annotations
 
+import _weakrefset
 import functools
+import gc
 import os
 import signal
 import socket
 import sys
 import threading
+import time
+import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from django.core.signals import request_finished
+from django.db.backends.signals import connection_created
 
-from devrunserver.reloader import link, modules, process, prompt
+from devrunserver import conf, project
+from devrunserver.reloader import audit, link, modules, process, prompt
 from devrunserver.reloader.bytecode import SOURCE_SUFFIX
+from devrunserver.reloader.checkpoints import NICENESS, Checkpoints
+from devrunserver.reloader.finder import Finder
+from devrunserver.reloader.placement import Placement
+from devrunserver.reloader.reads import IMPORT_SYSTEM, Reads
 from devrunserver.sender import Sender
 from devrunserver.server import http
 
+LATER = 0.01  # seconds until the main thread is interrupted again, where an exception would have been lost
+WEAK_REFERENCES = {weakref.__file__, _weakrefset.__file__}
 PROMPT_INTERVAL = 0.2  # seconds between two looks whether a debugger prompt has been left, while a reload waits for it
+SLOWEST = 5  # modules that are named to the user who asks what takes so long
+
+Check = Callable[[bool, bool], None]  # runs the checks: whether it announces them, and whether it tells their count
 
 
 class Worker:
     """This process in its role as worker."""
 
-    def __init__(self, to_supervisor: link.Link, listener: socket.socket | None, is_rerun: bool) -> None:
-        self.listener = listener
+    def __init__(self, to_supervisor: link.Link, is_rerun: bool) -> None:
+        self.listener: socket.socket | None = None  # comes with the supervisor's word
+        self.is_reload = False  # another worker has served before
         self._is_rerun = is_rerun
         self._link = to_supervisor
         self._server: http.Serving | None = None
         self._leaving = threading.Event()
-        self._not_found = modules.NotFound()
+        self._project_files = project.Files()
+        self._reads = Reads(self._project_files.is_installed)
+        placement = None
+        if os.environ.pop(process.CHECKPOINTS, "") and conf.load().CHECKPOINTS:
+            edited = os.environ.pop(process.EDITED, "").split(os.pathsep)
+            placement = Placement(edited, conf.load().CHECKPOINTS, time.monotonic())
+        self._checkpoints = Checkpoints(self, self._reads, placement, self._project_files.is_own)
+        self._finder = Finder(self._reads, self._checkpoints.before)
+        self._handlers: dict[str, audit.Handler] = {}
         self._sender = Sender(self._report_watched)
+        self._hearing = False
+        self._word_given = threading.Event()
+        self._checking: tuple[int, Check] | None = None  # the process that runs the checks, and what
         self._serving = False
         self._loaded_at = (0, "")  # the state of sys.modules that the next is of
         self._loaded: set[str] = set()  # the files of all modules
@@ -58,27 +93,32 @@ class Worker:
     # The life of a worker, in order
 
     def join(self) -> None:
-        """Takes up the role: from now on the supervisor is heard."""
+        """Takes up the role: from now on the supervisor knows us."""
         process.die_with_parent(os.getppid())
         signal.signal(signal.SIGTERM, _leave_main_thread)
         sys.excepthook = _quiet_on_interrupt(sys.excepthook)
-        self._not_found.install()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._resign)
-        threading.Thread(target=self._listen, name="devrunserver-link", daemon=True).start()
-        self._say("hello")
-
-    def _resign(self) -> None:
-        """In a process that the project forks: it is no worker, and must keep neither the port nor the link open."""
-        self._link.close()
-        if self.listener is not None:
-            self.listener.close()
+        spawned = float(os.environ.pop(process.SPAWNED, "inf"))
+        for file in modules.loaded_files():
+            self._reads.file_read_before(file, spawned)
+        for name in modules.unloaded_imports(self._project_files.loaded_modules()):
+            self._finder.note(name)
+        self._finder.install()
+        self.say("hello", pid=os.getpid(), settings=self._project_files.names_in_settings())
+        if self._checkpoints.active:
+            self._handlers |= self._reads.handlers | self._checkpoints.seal.handlers
+            audit.listen(self._handlers)
+            connection_created.connect(self._on_connection, dispatch_uid="devrunserver")
+            self._checkpoints.make("the first app")
+        if not self._checkpoints.active:
+            self._hear()
 
     def run(self, inner_run: Callable[[], None], watch: list[str]) -> None:
         """Runs the command's ``inner_run`` on this thread until the supervisor says stop.
 
         Args:
-            inner_run: checks, builds the handler and serves it, calling ``start_serving``.
+            inner_run: calls ``load``, ``check`` and, serving what was loaded, ``start_serving``.
             watch: paths and globs that the user wants to have watched.
         """
         if self._is_rerun:
@@ -86,20 +126,93 @@ class Worker:
         signal.signal(signal.SIGTERM, _leave_main_thread)  # the project may have set its own
         self._watch = watch
         try:
+            self.await_word()
             inner_run()
         except Exception as error:
             self.show(error)
         finally:
             process.make_exit_quick()
 
+    def await_word(self) -> None:
+        """Waits for the supervisor, for as long as it lives: it may take its time to set up the project too."""
+        if self.listener is not None:
+            return
+        if self._checkpoints.active:
+            project.import_ahead()
+        if self._checkpoints.make("the URLconf"):
+            return
+        if self._hearing:
+            self._word_given.wait()
+            return
+        for message in self._link.messages():
+            if message["kind"] == "go":
+                self._on_go(message)
+                return
+        os._exit(1)
+
+    def load(self, make_handler: Callable[[], Any], raise_errors: bool) -> Any:
+        """Imports the URLconf and makes the WSGI application: all that is left to import.
+
+        Args:
+            make_handler: makes the WSGI application.
+            raise_errors: whether an error in the URLconf is one now, as for checks, or not before the first request.
+        """
+        from django.urls import get_resolver
+
+        try:
+            _ = get_resolver().urlconf_module
+        except Exception:
+            if raise_errors:
+                raise
+        return make_handler()
+
+    def check(self, check: Check) -> None:
+        """Runs the checks: before serving at the first start, beside it on a reload."""
+        if not self._checkpoints.active or self._checkpoints.seal.is_closed():
+            check(not self.is_reload, not self.is_reload)
+            return
+        pid = self._checkpoints.fork_child()
+        if pid == 0:
+            self._check_and_exit(check)
+        if self.is_reload:
+            self._checking = pid, check
+        elif os.waitpid(pid, 0)[1]:
+            check(False, True)  # again, for the error
+
+    def _check_and_exit(self, check: Check) -> None:
+        status = 1
+        try:
+            if self.is_reload:
+                os.nice(NICENESS)
+            self.leave()
+            check(not self.is_reload, not self.is_reload)
+            status = 0
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+
     def start_serving(self, server: Any) -> None:
         """The server is about to accept connections: tells the supervisor, and what to watch."""
         self._server = server
-        self._announce()
-        self._say("serving")
+        self._end_start()
+        self._sender.start(files=[], patterns=self._watch)
+        self.say("serving", **self._summary())
+        self._report_watched()
+        request_finished.connect(self._after_request, weak=False, dispatch_uid="devrunserver")
         self._serving = True
         if self._leaving.is_set():
             server.stop()
+        if self._checking is not None:
+            threading.Thread(
+                target=self._await_checks, args=self._checking, name="devrunserver-checks", daemon=True
+            ).start()
+
+    def _await_checks(self, pid: int, check: Check) -> None:
+        if os.waitpid(pid, 0)[1] and not self._leaving.is_set():
+            try:
+                check(False, True)
+            except Exception as error:
+                self._replace_by(error)
 
     def show(self, error: BaseException, quiet: bool = False) -> None:
         """Prints what keeps the project from starting (unless ``quiet``), and serves it until told to stop."""
@@ -108,6 +221,7 @@ class Worker:
         sys.stdout.flush()
         if not quiet:
             print(describe(error), end="", file=sys.stderr, flush=True)
+        self.await_word()
         http.run(
             ("", 0),
             ErrorPage(error, self._leaving.wait),
@@ -118,18 +232,89 @@ class Worker:
 
     def _start_showing(self, server: Any) -> None:
         self._server = server
+        self._end_start()
         self._report_watched()
-        self._say("broken")
+        self.say("broken")
         if self._leaving.is_set():
             server.stop()
 
+    def _replace_by(self, error: Exception) -> None:
+        """Serves an error in place of the project."""
+        from devrunserver.browser.error_page import ErrorPage, describe
+
+        print(describe(error), end="", file=sys.stderr, flush=True)
+        server: Any = self._server
+        server.set_app(ErrorPage(error, self._leaving.wait))
+        self.say("broken")
+
+    def _end_start(self) -> None:
+        self._checkpoints.end()
+        self._handlers.clear()
+        connection_created.disconnect(dispatch_uid="devrunserver")
+        gc.unfreeze()
+        self._hear()
+
+    def _on_connection(self, **kwargs: Any) -> None:
+        self._checkpoints.seal.close("it opened a database connection")
+
+    # The role, as checkpoints take it up and leave it
+
+    def say(self, kind: str, **data: Any) -> None:
+        """Sends a message to the supervisor."""
+        try:
+            self._link.send(kind, **data)
+        except link.LinkClosed:
+            if not self._hearing:  # or else the listening thread learns of it
+                os._exit(1)
+
+    def sealed(self, at: str, reason: str) -> None:
+        """There are no more checkpoints, so threads do no harm."""
+        self.say("sealed", at=at, reason=reason)
+        self._hear()
+
+    def sockets(self) -> set[int]:
+        """The descriptors of our own sockets."""
+        return {self._link.fileno()} | ({self.listener.fileno()} if self.listener is not None else set())
+
+    def leave(self) -> None:
+        """Closes what is the worker's, in a process that is none any more."""
+        self._link.close()
+        if self.listener is not None:
+            self.listener.close()
+            self.listener = None
+
+    def take_up(self, resumption: link.Message) -> None:
+        """Becomes the worker, in a process that was resumed from a checkpoint."""
+        to_supervisor, self.listener = resumption["sockets"]
+        self._link = link.Link(to_supervisor)
+        self.is_reload = resumption["reload"]
+        self._finder.found.clear()
+        self.say("hello", pid=os.getpid())
+
+    def _resign(self) -> None:
+        """In a process that the project forks: it is no worker, and must keep neither the port nor the link open."""
+        if not self._checkpoints.forking:
+            self._checkpoints.end()
+            self.leave()
+
     # What the supervisor says
 
+    def _hear(self) -> None:
+        if not self._hearing:
+            self._hearing = True
+            threading.Thread(target=self._listen, name="devrunserver-link", daemon=True).start()
+            self.say("hears")
+
     def _listen(self) -> None:
-        hear = {"changed": self._on_changed, "stop": self._on_stop}
+        hear = {"go": self._on_go, "changed": self._on_changed, "stop": self._on_stop}
         for message in self._link.messages():
             hear[message["kind"]](message)
         os._exit(1)  # the supervisor is gone; nothing that we could still do is wanted
+
+    def _on_go(self, message: link.Message) -> None:
+        (self.listener,) = message["sockets"]
+        self.is_reload = message["reload"]
+        self._word_given.set()
 
     def _on_stop(self, message: link.Message) -> None:
         self._leaving.set()
@@ -141,7 +326,7 @@ class Worker:
     def _on_changed(self, message: link.Message) -> None:
         stale = next((path for path in message["paths"] if self._is_stale(path)), None)
         wait = stale is not None and prompt.is_open()
-        self._say("verdict", id=message["id"], reload=stale, prompt=wait)
+        self.say("verdict", id=message["id"], reload=stale, prompt=wait)
         if wait and not self._prompt_watched:
             self._prompt_watched = True
             threading.Thread(target=self._watch_prompt, name="devrunserver-prompt", daemon=True).start()
@@ -150,7 +335,7 @@ class Worker:
         while prompt.is_open() and not self._leaving.wait(PROMPT_INTERVAL):
             pass
         self._prompt_watched = False
-        self._say("prompt-left")
+        self.say("prompt-left")
 
     def _is_stale(self, path: str) -> bool:
         """Whether a change of this path makes this process one that a fresh start would not give."""
@@ -165,14 +350,17 @@ class Worker:
         return "." not in os.path.basename(path) and self._has_seen(path)
 
     def _has_seen(self, path: str) -> bool:
-        """Whether a module has been loaded from here, from below here, or looked for in vain."""
+        """Whether a module has been loaded from here as it was before, from below here, or looked for in vain."""
+        if self._reads.has_read(path) and not self._reads.is_outdated(path):
+            return False
         loaded = self._loaded_files()
         below = path + os.sep
         return (
             path in loaded
+            or self._reads.has_read(path)
             or path in self._sender.files()
             or (not os.path.exists(path) and any(file.startswith(below) for file in loaded))
-            or self._not_found.looked_for(path)
+            or self._reads.looked_for(path)
         )
 
     def _loaded_files(self) -> set[str]:
@@ -183,17 +371,6 @@ class Worker:
 
     # What we say
 
-    def _announce(self) -> None:
-        """Sends Django's ``autoreload_started``, as its reloaders do: after the URLconf is loaded."""
-        from django.urls import get_resolver
-
-        with suppress(Exception):  # it shows in the first request, as with Django's reloader
-            _ = get_resolver().urlconf_module
-        self._sender.start(files=[], patterns=self._watch)
-        self._not_found.install()
-        self._report_watched()
-        request_finished.connect(self._after_request, weak=False, dispatch_uid="devrunserver")
-
     def _after_request(self, **kwargs: Any) -> None:
         """A request may have imported modules."""
         if modules.state() != self._reported_at:
@@ -201,33 +378,50 @@ class Worker:
 
     def _report_watched(self) -> None:
         self._reported_at = modules.state()
-        self._say(
+        self.say(
             "watching",
             directories=modules.directories_of(self._loaded_files()),
             globs=self._sender.globs(),
             files=self._sender.files(),
         )
 
-    def _say(self, kind: str, **data: Any) -> None:
-        with suppress(link.LinkClosed):  # the listening thread learns of it too
-            self._link.send(kind, **data)
+    def _summary(self) -> dict[str, Any]:
+        """What this start consisted of."""
+        times = modules.times(self._finder.found, time.monotonic())
+        return {
+            "resumed_at": self._checkpoints.resumed_at,
+            "imported": len(times),
+            "seconds": sum(times.values()),
+            "slowest": sorted(times.items(), key=lambda item: -item[1])[:SLOWEST],
+        }
 
 
 @functools.cache
 def current() -> Worker | None:
     """This process as a worker, joined; None where no supervisor has started it."""
     to_supervisor = process.inherited_socket(process.LINK)
-    listener = process.inherited_socket(process.LISTENER)
     if to_supervisor is None:
         return None
-    worker = Worker(link.Link(to_supervisor), listener, bool(os.environ.pop(process.RERUN, "")))
+    worker = Worker(link.Link(to_supervisor), bool(os.environ.pop(process.RERUN, "")))
     worker.join()
     return worker
 
 
-def _leave_main_thread(*args: object) -> None:
+def _leave_main_thread(number: int, frame: FrameType | None) -> None:
+    """Handles SIGTERM."""
+    if frame is not None and _swallows_exceptions(frame):
+        later = threading.Timer(LATER, _interrupt_main_thread)
+        later.daemon = True
+        later.start()
+        return
     process.make_exit_quick()
     sys.exit(0)
+
+
+def _swallows_exceptions(frame: FrameType) -> bool:
+    """Whether what runs now may be a callback, as of a weak reference, in which an exception is printed and lost."""
+    file = frame.f_code.co_filename
+    return frame.f_code.co_name == "__del__" or file.startswith(IMPORT_SYSTEM) or file in WEAK_REFERENCES
 
 
 def _interrupt_main_thread() -> None:

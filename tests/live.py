@@ -24,6 +24,7 @@ from typing import NamedTuple, Self
 REPOSITORY = Path(__file__).resolve().parents[1]
 TESTPROJECT = REPOSITORY / "testproject"
 PATIENCE = 30.0  # seconds for a fact to come true; only a failing test waits so long
+KILL_PATIENCE = 0.3  # seconds for the kernel to end what dies with its parent
 LOOK_INTERVAL = 0.02  # seconds between two looks at a fact
 BANNER = re.compile(r"development server at (https?)://(\S+):(\d+)/")
 
@@ -141,6 +142,8 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(5)
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: not any(map(is_alive, everyone)), "nobody is left", KILL_PATIENCE)
         left = [pid for pid in everyone if is_alive(pid)]
         for pid in left:
             os.kill(pid, signal.SIGKILL)

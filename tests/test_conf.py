@@ -79,7 +79,7 @@ def test_what_is_wrong(key: str, value: Any, cause: str) -> None:
 def test_an_unknown_key(key: Any) -> None:
     [mistake] = mistakes({key: "x", "WATCHER": "polling"})
     assert mistake.cause == f"DEVRUNSERVER has no key {key!r}."
-    assert mistake.remedy == "Its keys are EXCLUDE, POLL_INTERVAL, WATCH, WATCHER."
+    assert mistake.remedy == "Its keys are CHECKPOINTS, CHECKPOINT_MEMORY, EXCLUDE, POLL_INTERVAL, WATCH, WATCHER."
     assert load({key: "x", "WATCHER": "polling"}) == Conf(WATCHER="polling")
 
 

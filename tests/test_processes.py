@@ -31,7 +31,7 @@ def test_signal_ends_everything(project: Path, number: signal.Signals, status: i
     with Server(project) as server:
         server.wait_for_body("mark-0")
         port, everyone = server.port, server.family()
-        assert len(everyone) == 2
+        assert len(everyone) >= 2
         os.kill(server.pid, number)
         assert server.wait_for_end(QUICK) == status
         assert not [pid for pid in everyone if is_alive(pid)]
@@ -60,7 +60,7 @@ def test_killed_supervisor_takes_all_with_it(project: Path) -> None:
         port, everyone = server.port, server.family()
         os.kill(server.pid, signal.SIGKILL)
         wait_for(lambda: not any(map(is_alive, everyone)), "nobody is left", QUICK)
-        assert get(port).error == "refused"
+        wait_for(lambda: get(port).error == "refused", "the port is free", QUICK)  # the last thread is gone too
         server.wait_for_end()
 
 

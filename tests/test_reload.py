@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from operator import le
 from pathlib import Path
 
+from devrunserver.reloader.supervisor import WEIGH_DELAY
 from tests.live import Asker, Server, is_alive, replace, wait_for
 
 MARKS = "shop/marks.py"
@@ -48,6 +49,8 @@ def test_every_edit_shows_with_one_reload_and_no_connection_lost(project: Path) 
     file = project / MARKS
     with Server(project) as server:
         server.wait_for_body("mark-0")
+        server.edit(MARKS, "mark-0", "mark-0000")  # from now on there is a checkpoint before it
+        server.wait_for_body("mark-0000")
         before = _resources(server)
         numbers: Iterator[int] = iter(range(1, 1000))
         with Asker(server.port) as asker:
@@ -56,7 +59,7 @@ def test_every_edit_shows_with_one_reload_and_no_connection_lost(project: Path) 
                     number = next(numbers)
                     edit(file, mark(number))
                     server.wait_for_body(f"mark-{number:04}")
-            edits = 8 * len(EDITS)
+            edits = 1 + 8 * len(EDITS)
             assert server.reloads == edits, "one reload per edit"
             # a new module, and the edit that imports it
             (project / "shop/fresh.py").write_text('MARK = "from-a-new-module"\n')
@@ -83,7 +86,7 @@ def test_idle_server_does_not_wake_up(project: Path) -> None:
     """Context switches of supervisor and worker while nothing happens, over some seconds."""
     with Server(project) as server:
         server.wait_for_body("mark-0")
-        time.sleep(1.0)  # the connection's thread ends
+        time.sleep(WEIGH_DELAY + 1.0)  # the connection's thread ends, and the checkpoints are weighed
         before = _switches(server)
         time.sleep(3.0)
         assert _switches(server) == before

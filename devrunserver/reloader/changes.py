@@ -27,7 +27,7 @@ class Changes:
 
     _seen: dict[str, Token | None] = field(default_factory=dict)  # the state that was seen last
     _since: dict[str, float] = field(default_factory=dict)  # when the first event of a waiting path came
-    _first: float = 0.0  # when the first of them all came
+    first: float = 0.0  # when the first of them all came
 
     def know(self, snapshot: Snapshot) -> None:
         """Takes the states that files have before anything happens to them."""
@@ -39,7 +39,7 @@ class Changes:
             return
         self._seen[path] = token
         if not self._since:
-            self._first = now
+            self.first = now
         self._since[path] = now
 
     def wait(self, now: float, git_patience: float) -> float | None:
@@ -50,11 +50,16 @@ class Changes:
             since + (DELETION_PATIENCE if self._seen[path] is None else 0.0) for path, since in self._since.items()
         )
         if git_patience:
-            due = max(due, self._first + git_patience)
+            due = max(due, self.first + git_patience)
         return max(0.0, due - now)
+
+    @property
+    def paths(self) -> list[str]:
+        """The waiting paths, in the order of their events."""
+        return list(self._since)
 
     def take(self) -> list[str]:
         """The waiting paths, in the order of their events; they wait no more."""
-        paths = list(self._since)
+        paths = self.paths
         self._since.clear()
         return paths

@@ -1,7 +1,7 @@
 """The states of the supervisor, what happens to it, and what follows: pure tables and functions.
 
     STARTING --serves--> SERVING --change--> STOPPING --exits--> STARTING
-        |                   |
+        |                   | breaks
         +------breaks--> BROKEN (the worker serves the error page) --change--> STOPPING
         +------exits---> STARTING again with the next attempt, or DOWN until the next change
 
@@ -14,7 +14,7 @@ from enum import Enum
 
 
 class State(Enum):
-    STARTING = "a worker has been spawned and does not serve yet"
+    STARTING = "a worker has been spawned or resumed and does not serve yet"
     SERVING = "the worker answers requests"
     BROKEN = "the worker answers requests with the error that keeps the project from starting"
     STOPPING = "the worker is told to leave, and a new one follows"
@@ -40,6 +40,7 @@ TRANSITIONS: dict[tuple[State, Happening], State] = {
     (S.STARTING, H.CHANGE): S.STOPPING,
     (S.STARTING, H.EXITS): S.STARTING,
     (S.STARTING, H.GIVES_UP): S.DOWN,
+    (S.SERVING, H.BREAKS): S.BROKEN,
     (S.SERVING, H.CHANGE): S.STOPPING,
     (S.SERVING, H.EXITS): S.STARTING,
     (S.SERVING, H.GIVES_UP): S.DOWN,

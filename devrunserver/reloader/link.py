@@ -15,15 +15,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import selectors
 import socket
+import sys
 import threading
-from collections.abc import Iterator
+from base64 import b64decode, b64encode
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 Message = dict[str, Any]
 
 RECEIVE_SIZE = 65536  # bytes asked of the kernel at a time
+MAX_SOCKETS = 4  # that come with one message
 SEND_TIMEOUT = 2.0  # seconds; a process that does not read for so long counts as gone
 
 
@@ -36,23 +41,25 @@ class Link:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(SEND_TIMEOUT)
+        self.peer = 0  # pid of the process at the other end, where sockets are sent to it
         self._socket = sock
         self._received = b""
+        self._sockets: deque[socket.socket] = deque()  # that have come before their message
         self._sending = threading.Lock()
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def send(self, kind: str, **data: Any) -> None:
-        """Sends one message.
+    def send(self, kind: str, sockets: Sequence[socket.socket] = (), **data: Any) -> None:
+        """Sends one message, and sockets along with it (which stay open here).
 
         Raises:
             LinkClosed: the other end is gone.
         """
-        line = json.dumps({"kind": kind, **data}).encode() + b"\n"
+        message = {"kind": kind, **data}
         try:
             with self._sending:
-                self._socket.sendall(line)
+                _send(self._socket, message, sockets, self.peer)
         except OSError as error:
             with contextlib.suppress(OSError):  # half a line may be on its way: nothing may follow it
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -71,7 +78,7 @@ class Link:
             LinkClosed: the other end is gone.
         """
         try:
-            data = self._socket.recv(RECEIVE_SIZE)
+            data = _receive(self._socket, self._sockets)
         except TimeoutError:
             return []
         except OSError as error:
@@ -80,9 +87,13 @@ class Link:
             raise LinkClosed
         *lines, self._received = (self._received + data).split(b"\n")
         try:
-            return [json.loads(line) for line in lines]
+            messages = [json.loads(line) for line in lines]
         except ValueError as error:  # the other end was cut off within a line
             raise LinkClosed from error
+        for message in messages:
+            if message.get("sockets"):
+                message["sockets"] = _take(message["sockets"], self._sockets)
+        return messages
 
     def messages(self) -> Iterator[Message]:
         """Every message until the other end is gone. Blocks: for a thread that does nothing else."""
@@ -98,8 +109,47 @@ class Link:
             selector.register(self._socket, selectors.EVENT_READ)
             selector.select()
 
+    def be_patient(self) -> None:
+        """From now on sending waits for as long as the other end lives: for a process with nothing else to do."""
+        self._socket.settimeout(None)
+
     def close(self) -> None:
         self._socket.close()
+
+
+Announced = int | list[str]  # in a message: how many sockets come with it, or what makes a duplicate of each
+
+if sys.platform == "win32":  # what duplicates a socket in another process is text
+
+    def _send(sock: socket.socket, message: Message, sockets: Sequence[socket.socket], peer: int) -> None:
+        shared = [b64encode(one.share(peer)).decode() for one in sockets]
+        sock.sendall(json.dumps({**message, "sockets": shared} if sockets else message).encode() + b"\n")
+
+    def _receive(sock: socket.socket, sockets: deque[socket.socket]) -> bytes:
+        return sock.recv(RECEIVE_SIZE)
+
+    def _take(announced: Announced, sockets: deque[socket.socket]) -> list[socket.socket]:
+        assert isinstance(announced, list)
+        return [socket.fromshare(b64decode(one)) for one in announced]
+
+else:  # descriptors travel beside the bytes
+
+    def _send(sock: socket.socket, message: Message, sockets: Sequence[socket.socket], peer: int) -> None:
+        line = json.dumps({**message, "sockets": len(sockets)} if sockets else message).encode() + b"\n"
+        if sockets:
+            line = line[socket.send_fds(sock, [line], [one.fileno() for one in sockets]) :]
+        sock.sendall(line)
+
+    def _receive(sock: socket.socket, sockets: deque[socket.socket]) -> bytes:
+        data, descriptors, _, _ = socket.recv_fds(sock, RECEIVE_SIZE, MAX_SOCKETS)
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+            sockets.append(socket.socket(fileno=descriptor))
+        return data
+
+    def _take(announced: Announced, sockets: deque[socket.socket]) -> list[socket.socket]:
+        assert isinstance(announced, int)
+        return [sockets.popleft() for _ in range(announced)]
 
 
 def pair() -> tuple[Link, socket.socket]:

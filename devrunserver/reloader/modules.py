@@ -1,15 +1,17 @@
-"""What this process has imported, and what it looked for in vain: both make a file's change concern it."""
+"""What this process has imported."""
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 
-PACKAGE_FILE = "__init__"
+IMPORTING_CALLS = ("import_module", "__import__")
 INSTALLED = f"{os.sep}site-packages"
 
 
@@ -17,7 +19,7 @@ def loaded_files() -> set[str]:
     """The files that the loaded modules came from, with links resolved; an archive for what came from one."""
     directories: dict[str, str] = {}  # resolved ones, as many modules share one
     files = set()
-    for file in filter(None, map(_file_of, list(sys.modules.values()))):
+    for file in filter(None, map(file_of, list(sys.modules.values()))):
         directory, name = os.path.split(file)
         if directory not in directories:
             directories[directory] = os.path.realpath(directory)
@@ -38,7 +40,8 @@ def directories_of(files: Iterable[str]) -> list[str]:
     return sorted({os.path.dirname(file) for file in files})
 
 
-def _file_of(module: object) -> str | None:
+def file_of(module: object) -> str | None:
+    """The file that a module came from, or the archive; None where there is none."""
     # a few packages put other objects into sys.modules, some of which import something when they are touched
     if not issubclass(type(module), ModuleType):
         return None
@@ -53,34 +56,58 @@ def _file_of(module: object) -> str | None:
     return file if isinstance(file, str) else None
 
 
-class NotFound(MetaPathFinder):
-    """The last finder on ``sys.meta_path``: whatever reaches it, no other finder has found.
+def unloaded_imports(modules: Iterable[ModuleType]) -> set[str]:
+    """What the source of these modules imports, and what is not loaded: an optional part that is not there, or broken.
 
-    An optional ``local_settings`` that appears later is a change like any other.
+    Of a name whose packages are not loaded either, the outermost of these.
     """
+    names: set[str] = set()
+    for module in modules:
+        with contextlib.suppress(OSError, SyntaxError, ValueError):
+            source = Path(file_of(module) or "").read_bytes()
+            names |= set(imports_of(ast.parse(source), module.__name__, hasattr(module, "__path__")))
+    return {outermost for name in names if (outermost := _outermost_unloaded(name))}
 
-    def __init__(self) -> None:
-        self._names: dict[str, tuple[str, ...]] = {}
 
-    def install(self) -> None:
-        """Takes its place; again where another finder was put behind it."""
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-        sys.meta_path.append(self)
+def imports_of(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
+    """The modules that a module's source imports by name, wherever in it.
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        self._names[fullname] = tuple(sys.path if path is None else path)
-        return None
+    Args:
+        name: the module's.
+        is_package: whether it is a package.
+    """
+    package = name if is_package else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            with contextlib.suppress(ImportError):  # beyond the top
+                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+                yield base
+                if not node.module:  # from . import local
+                    yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            value = node.args[0].value
+            if called in IMPORTING_CALLS and isinstance(value, str) and not value.startswith("."):
+                yield value
 
-    def looked_for(self, path: str) -> bool:
-        """Whether a module or package at this path would have answered a look-up that failed."""
-        stem = os.path.splitext(path)[0]
-        if os.path.basename(stem) == PACKAGE_FILE:
-            stem = os.path.dirname(stem)
-        name = os.path.basename(stem)
-        return any(
-            fullname.rpartition(".")[2] == name and os.path.dirname(stem) in map(os.path.realpath, directories)
-            for fullname, directories in list(self._names.items())
-        )
+
+def _outermost_unloaded(name: str) -> str:
+    parts = name.split(".")
+    names = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return next((one for one in names if one not in sys.modules), "")
+
+
+def times(found: Sequence[tuple[float, str]], end: float) -> dict[str, float]:
+    """The seconds that each module took, without those that it imported: from its look-up to the next.
+
+    Args:
+        found: when each was looked up, in order, and its name.
+        end: when the last was done.
+    """
+    moments = [moment for moment, _ in found[1:]] + [end]
+    taken: dict[str, float] = {}
+    for (begin, name), moment in zip(found, moments, strict=False):
+        taken[name] = taken.get(name, 0.0) + moment - begin
+    return taken

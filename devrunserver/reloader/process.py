@@ -6,21 +6,29 @@ every interpreter flag survives and the project's own start-up code runs as it a
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Container, Mapping, Sequence
+from typing import Protocol
 
 RUN_MAIN = "RUN_MAIN"  # Django's: "true" in the process that serves, which projects rely on
 LINK = "DEVRUNSERVER_LINK"  # descriptor of the worker's end of the link
-LISTENER = "DEVRUNSERVER_LISTENER"  # descriptor of the listening socket
+CHECKPOINTS = "DEVRUNSERVER_CHECKPOINTS"  # set where the supervisor adopts orphans, so that checkpoints can be made
+SPAWNED = "DEVRUNSERVER_SPAWNED"  # when the process was started, in seconds since the epoch
+EDITED = "DEVRUNSERVER_EDITED"  # the files that are being edited, separated like those of PATH
 RERUN = "DEVRUNSERVER_RERUN"  # set where a worker runs again only to catch its error, whose output was seen already
 REPORT = "DEVRUNSERVER_REPORT"  # what a worker that runs nothing of the project is to tell the browser
 
-PR_SET_PDEATHSIG = 1  # of prctl(2)
+# Of prctl(2)
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 # Of the interpreter, see `python --help`. What follows -m MODULE and -c CODE belongs to the program.
 LONG_OPTIONS_WITH_VALUE = {"--check-hash-based-pycs"}
@@ -71,33 +79,103 @@ def split_argv(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 if sys.platform == "win32":
 
-    def _popen(
-        argv: Sequence[str], environ: dict[str, str], sockets: Sequence[socket.socket]
-    ) -> subprocess.Popen[bytes]:
-        for sock in sockets:
-            sock.set_inheritable(True)
+    def _popen(argv: Sequence[str], environ: dict[str, str], link: socket.socket) -> subprocess.Popen[bytes]:
+        link.set_inheritable(True)
         try:
             return subprocess.Popen(argv, env=environ, close_fds=False)
         finally:
-            for sock in sockets:
-                sock.set_inheritable(False)
+            link.set_inheritable(False)
 
 else:
 
-    def _popen(
-        argv: Sequence[str], environ: dict[str, str], sockets: Sequence[socket.socket]
-    ) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(argv, env=environ, pass_fds=[sock.fileno() for sock in sockets])
+    def _popen(argv: Sequence[str], environ: dict[str, str], link: socket.socket) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(argv, env=environ, pass_fds=[link.fileno()])
 
 
-def spawn(
-    argv: Sequence[str], link: socket.socket, listener: socket.socket | None, environ: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    """Starts a worker that inherits its end of the link, and the listening socket if we hold one."""
-    variables = {**os.environ, RUN_MAIN: "true", **environ, LINK: str(link.fileno())}
-    if listener is not None:
-        variables[LISTENER] = str(listener.fileno())
-    return _popen(argv, variables, [link] if listener is None else [link, listener])
+def spawn(argv: Sequence[str], link: socket.socket, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Starts a worker that inherits its end of the link."""
+    ours = {RUN_MAIN: "true", SPAWNED: repr(time.time()), LINK: str(link.fileno())}
+    return _popen(argv, {**os.environ, **ours, **environ}, link)
+
+
+class Process(Protocol):
+    """A child of ours: one that we have started (``subprocess.Popen``), or one that we have adopted."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float) -> int: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Adopted:
+    """A process whose parent has ended, so that it became our child (see ``adopt_orphans``). As a ``Popen``."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit status, or the negated signal number; None while it runs."""
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # somebody else has waited for it
+                self.returncode = 0
+            else:
+                self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """The exit status, once there is one.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs.
+        """
+        if self.poll() is None and hasattr(os, "pidfd_open"):
+            descriptor = os.pidfd_open(self.pid)
+            try:
+                select.select([descriptor], [], [], timeout)
+            finally:
+                os.close(descriptor)
+        if (status := self.poll()) is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout)
+        return status
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    def _send(self, number: int) -> None:
+        if self.poll() is None:  # not waited for yet, so the pid is its own
+            os.kill(self.pid, number)
+
+
+def adopt_orphans() -> bool:
+    """Makes processes whose parent has ended our children, where the system can (Linux); whether it could."""
+    return _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0
+
+
+def children() -> set[int]:
+    """The pids of our children, where the system tells. Source: proc(5)."""
+    with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return set(map(int, file.read().split()))
+    return set()
+
+
+def reap_orphans(known: Container[int]) -> None:
+    """Lets adopted processes that have ended vanish, but for those that somebody else waits for."""
+    while hasattr(os, "waitid"):
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None or ended.si_pid in known:
+            return
+        os.waitpid(ended.si_pid, 0)
 
 
 def inherited_socket(variable: str) -> socket.socket | None:
@@ -118,13 +196,18 @@ def die_with_parent(parent: int) -> None:
 
     The link tells the same, but only to a thread that gets to run: not while an extension holds the GIL.
     """
+    if sys.platform == "linux":
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+
+def _prctl(option: int, value: int) -> int:
     if sys.platform != "linux":
-        return
+        return -1
     import ctypes
 
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before we asked
-        os._exit(1)
+    return int(ctypes.CDLL(None).prctl(option, value, 0, 0, 0))
 
 
 def make_exit_quick() -> None:

@@ -12,14 +12,17 @@ killed or taken to have said the safe thing.
 
 A changed file is shown to the worker, which alone knows whether it has loaded it and whose signal receivers
 may handle it without a reload (templates, translations). Its answer comes with a verdict: reload or not. A
-worker that is leaving or has not joined yet is not asked: its successor reads everything anew.
+worker that is leaving is not asked: its successor reads everything anew. One that starts may not hear us yet; then the
+change waits, until it does or until a checkpoint tells that it has read the file as it was before.
+
+A reload resumes the latest checkpoint whose facts all hold (``chain.py``); where there is none, or anything is odd, it
+spawns a fresh process. All processes are our children: those that are forked become so because we adopt orphans.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import selectors
 import signal
@@ -29,13 +32,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import Popen, TimeoutExpired
+from subprocess import TimeoutExpired
 from types import FrameType
 
 from devrunserver.reloader import bytecode, git, globs, link, process
 from devrunserver.reloader.bytecode import SOURCE_SUFFIX
+from devrunserver.reloader.chain import Chain
 from devrunserver.reloader.changes import Changes
 from devrunserver.reloader.events import Event, Kind
+from devrunserver.reloader.import_log import ResumePoint
 from devrunserver.reloader.lifecycle import (
     RESTART_STATUS,
     SETTLED,
@@ -46,6 +51,9 @@ from devrunserver.reloader.lifecycle import (
     next_state,
 )  # fmt: skip
 from devrunserver.reloader.polling import survey, token_of
+from devrunserver.reloader.process import Process
+from devrunserver.reloader.spawner import Spawner
+from devrunserver.reloader.teller import Teller, describe
 from devrunserver.reloader.terminal import Terminal
 from devrunserver.reloader.watcher import Watcher
 
@@ -53,7 +61,9 @@ logger = logging.getLogger("django.utils.autoreload")  # Django's, so that the p
 
 RELOAD_PATIENCE = 2.0  # seconds for a worker to finish answers and run `atexit` before it is killed
 END_PATIENCE = 0.6  # seconds; when the user quits, all is over in under a second
-JOIN_PATIENCE = 2.0  # seconds for a worker to load its settings, until which changes wait to be shown to it
+HEAR_PATIENCE = 5.0  # seconds for a worker to hear us, until which changes wait to be shown to it
+RESUME_PATIENCE = 2.0  # seconds for a checkpoint to fork
+WEIGH_DELAY = 2.0  # seconds after a start until the memory of its checkpoints is looked at
 VERDICT_PATIENCE = 0.5  # seconds for a worker to say whether a change concerns it; a busy one is not asked twice
 CLOCK_GRAIN = 0.02  # seconds by which the kernel's file times may lag behind the clock
 
@@ -62,55 +72,83 @@ CHILD_SIGNALS = [getattr(signal, name) for name in ("SIGCHLD",) if hasattr(signa
 
 # What broken settings may have been read from: while the project is broken, a change there starts it again.
 CONFIGURATION_SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".ini", ".cfg", ".conf", ".env")
+# The same where the settings name the file; many programs write such files for other reasons.
+DATA_SUFFIXES = (".json", ".txt", ".xml", ".pem", ".key", ".crt")
+EDITED_KEPT = 5  # files that were edited last
 
 
 @dataclass
 class _Worker:
     """The present worker process and what it has told us."""
 
-    process: Popen[bytes]
+    process: Process | None  # None: forked, and has not said hello yet
     link: link.Link | None
     attempt: Attempt
-    spawned: float  # wall clock, to compare with file times
-    join_due: float  # by when it should have said hello
-    joined: bool = False  # it has said hello, so it hears what we say
+    hear_due: float  # by when it should hear what we say
+    hears: bool = False
     serving_since: float | None = None
     globs: list[globs.Glob] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _Reload:
+    """The reload that is under way, to tell the user of."""
+
+    path: str  # what changed
+    began: float
+    reason: str = ""  # why it is a fresh start, or why it was not resumed later
 
 
 class Supervisor:
     """Keeps one worker running on one listening socket until the user ends it.
 
     Args:
-        listener: the listening socket, or None where the command binds by itself.
+        listener: the listening socket.
         watcher: reports what happens to files; its trees are set.
-        say: tells the user one line.
-        orig_argv: the command line that started this process.
+        tell: tells the user.
+        spawner: starts workers; it may have started the first.
+        checkpoints: how many are kept.
+        memory: megabytes that they may take.
     """
 
     def __init__(
         self,
-        listener: socket.socket | None,
+        listener: socket.socket,
         watcher: Watcher,
-        say: Callable[[str], None],
-        orig_argv: list[str],
+        tell: Teller,
+        spawner: Spawner,
+        checkpoints: int,
+        memory: float,
     ) -> None:
         self._listener = listener
         self._watcher = watcher
-        self._say = say
-        self._orig_argv = orig_argv
+        self._tell = tell
+        self._say = tell.say
+        self._spawner = spawner
+        self._checkpoints = checkpoints
+        self._memory = memory
+        self._own_children = process.children()
         self._state = State.DOWN
         self._attempt = Attempt.NORMAL
         self._deaths = 0  # workers that ended unasked, in a row
+        self._happened = 0  # how many events there were
+        self._foreseen = -1, ResumePoint(None, None)  # how many there had been, and the resume point
+        self._has_served = False  # any worker: the next are reloads
         self._report = ""
         self._worker: _Worker | None = None
         self._changes = Changes()
-        self._rewritten: set[str] = set()  # sources changed since the last spawn
+        self._rewritten: set[str] = set()  # sources changed since the last start
+        self._configured = ""  # a change of what settings may have been read from, since the last spawn
+        self._settings_names: set[str] = set()  # files that the settings name
+        self._edited: list[str] = []  # the sources that were edited last
+        self._reloading: _Reload | None = None
+        self._weigh_due: float | None = None
         self._question = 0  # number of the last question to the worker
         self._asked: list[str] = []  # what the open question is about; empty where there is none
         self._prompt = ""  # the change that waits for a debugger prompt to be left
-        self._deadline: float | None = None  # of the worker's answer or exit
+        self._changed_at = 0.0
+        self._deadline: float | None = None  # of the worker's answer, exit or first word
         self._end_signal: int | None = None
         self._noted = 0  # how many of the watcher's notes the user has seen
         self._git = _git_directories(watcher)
@@ -122,6 +160,7 @@ class Supervisor:
             stack.callback(terminal.restore)
             self._terminal = terminal
             self._selector = stack.enter_context(selectors.DefaultSelector())
+            self._chain = Chain(self._selector, self._checkpoints, self._memory)
             stack.callback(self._abandon)
             signals = stack.enter_context(_signals_as_bytes())
             self._selector.register(signals, selectors.EVENT_READ, lambda: self._on_signals(signals))
@@ -130,7 +169,8 @@ class Supervisor:
                 self._selector.register(descriptor, selectors.EVENT_READ, self._on_files)
             self._tell_notes()
             self._enter(State.STARTING)
-            self._learn(self._watcher.directories, since=math.inf)  # while the worker starts; watched before it did
+            # while the worker starts, which may have begun before we watched
+            self._learn(self._watcher.directories, since=self._spawner.began - CLOCK_GRAIN)
             while self._state is not State.ENDED:
                 self._step()
         return -signal.SIGHUP if self._end_signal == getattr(signal, "SIGHUP", None) else 0
@@ -140,12 +180,17 @@ class Supervisor:
     def _step(self) -> None:
         for key, _ in self._selector.select(self._timeout()):
             key.data()
+        self._chain.look_after()
         self._look_after_worker()
         self._look_after_changes()
+        process.reap_orphans(self._pids())
+        if self._weigh_due is not None and time.monotonic() >= self._weigh_due:
+            self._weigh_due = None
+            self._chain.weigh()
 
     def _timeout(self) -> float | None:
         """Seconds until something is due; None: only an event can wake us."""
-        due = [] if self._deadline is None else [self._deadline - time.monotonic()]
+        due = [one - time.monotonic() for one in (self._deadline, self._weigh_due) if one is not None]
         if (wait := self._wait_for_changes()) is not None:
             due.append(wait)
         return max(0.0, min(due)) if due else None
@@ -159,16 +204,19 @@ class Supervisor:
         self._state = state
         self._deadline = None
         if state is State.STARTING:
-            self._spawn()
+            self._start()
         elif state is State.STOPPING:
             self._dismiss(RELOAD_PATIENCE)
+            self._foresee()
         elif state is State.ENDING:
             self._dismiss(END_PATIENCE)
 
     # The worker
 
-    def _spawn(self) -> None:
+    def _start(self) -> None:
+        """Resumes a checkpoint, or spawns a worker."""
         self._asked, self._prompt = [], ""
+        self._weigh_due = None
         self._watcher.restore()
         for event in self._watcher.read():
             if event.kind is not Kind.OVERFLOW:
@@ -176,22 +224,52 @@ class Supervisor:
         self._changes.take()  # whatever they are, the new worker reads them
         bytecode.forget(self._rewritten)
         self._rewritten.clear()
+        if not (self._attempt is Attempt.NORMAL and self._resume()):
+            self._spawn()
+
+    def _foresee(self) -> None:
+        """Looks for the resume point while the worker leaves; counts unless something happens meanwhile."""
+        self._foreseen = self._happened, self._chain.resume_point()
+
+    def _resume(self) -> bool:
+        """Has the worker start from the resume point; False where there is none."""
+        if not self._chain:
+            return False
+        happened, point = self._foreseen
+        if happened != self._happened:
+            point = self._chain.resume_point()
+        self._foreseen = -1, point
+        if self._configured:
+            point = ResumePoint(None, None)
+        if self._reloading is not None:
+            self._reloading.reason = self._configured or describe(point.obstacle)
+        if point.number is None:
+            return False
         ours, theirs = link.pair()
-        make_argv, environ = {
-            Attempt.NORMAL: (process.worker_argv, {}),
-            Attempt.GUARDED: (process.guarded_argv, {process.RERUN: "1"}),
-            Attempt.REPORT: (process.report_argv, {process.REPORT: self._report}),
-        }[self._attempt]
-        spawned = time.time()
+        with theirs:
+            sockets = [theirs, self._listener]
+            if not self._chain.resume(point.number, sockets, edited=self._edited, reload=self._has_served):
+                ours.close()
+                return False
+        self._accept(None, ours)
+        self._deadline = time.monotonic() + RESUME_PATIENCE
+        return True
+
+    def _spawn(self) -> None:
+        self._chain.cut()
+        self._configured = ""
         try:
-            with theirs:
-                popen = process.spawn(make_argv(self._orig_argv), theirs, self._listener, environ)
+            popen, ours = self._spawner.spawn(self._attempt, self._edited, self._report)
         except OSError as error:
-            ours.close()
             self._say(f"The server process cannot be started: {error}. The next change of the code tries again.")
             self._enter(State.DOWN)
             return
-        self._worker = _Worker(popen, ours, self._attempt, spawned, time.monotonic() + JOIN_PATIENCE)
+        self._accept(popen, ours)
+        with contextlib.suppress(link.LinkClosed):  # its exit follows
+            ours.send("go", sockets=[self._listener], reload=self._has_served)
+
+    def _accept(self, popen: Process | None, ours: link.Link) -> None:
+        self._worker = _Worker(popen, ours, self._attempt, time.monotonic() + HEAR_PATIENCE)
         self._selector.register(ours, selectors.EVENT_READ, self._on_link)
 
     def _dismiss(self, patience: float) -> None:
@@ -199,37 +277,48 @@ class Supervisor:
         assert self._worker is not None
         self._asked = []  # its answer is of no interest any more
         self._deadline = time.monotonic() + patience
-        if self._worker.joined and self._worker.link is not None:
+        if self._worker.hears and self._worker.link is not None:
             with contextlib.suppress(link.LinkClosed):
                 self._worker.link.send("stop")
                 return
-        self._worker.process.terminate()
+        if self._worker.process is not None:  # or else when it says hello
+            self._worker.process.terminate()
 
     def _look_after_worker(self) -> None:
-        if self._worker is None:
-            return
-        status = self._worker.process.poll()
-        if status is not None:
-            self._bury(status)
-        elif self._deadline is not None and time.monotonic() >= self._deadline:
-            self._deadline = None
-            if self._asked:
-                self._on_verdict({"id": self._question, "reload": self._asked[0], "prompt": False})
-            else:
-                self._worker.process.kill()
-
-    def _bury(self, status: int) -> None:
-        """The worker is gone: hears its last words, and decides what follows."""
-        assert self._worker is not None
         worker = self._worker
+        if worker is None:
+            return
+        late = self._deadline is not None and time.monotonic() >= self._deadline
+        if late:
+            self._deadline = None
+        if worker.process is None:
+            if late or worker.link is None:  # the fork has failed, or its process has died at once
+                self._bury(-signal.SIGKILL)
+        elif (status := worker.process.poll()) is not None:
+            self._hear_out(worker)
+            if worker.process is not None:  # it has not become a checkpoint
+                self._bury(status)
+        elif late and self._asked:
+            self._on_verdict({"id": self._question, "reload": self._asked[0], "prompt": False})
+        elif late and self._state in (State.STOPPING, State.ENDING):
+            worker.process.kill()
+
+    def _hear_out(self, worker: _Worker) -> None:
+        """Hears the last words of a process that is gone."""
         while worker.link is not None and worker.link.is_readable():
             self._on_link()
+
+    def _bury(self, status: int) -> None:
+        """The worker is gone: decides what follows."""
+        assert self._worker is not None
+        worker = self._worker
         self._unlink(worker)
         self._worker = None
         self._terminal.restore()
         if self._state in (State.STOPPING, State.ENDING):
             self._happens(Happening.EXITS)
             return
+        self._chain.cut()  # who knows what is the matter: start afresh
         if worker.serving_since is not None and time.monotonic() - worker.serving_since > SETTLED:
             self._deaths = 0
         self._deaths += 1
@@ -254,13 +343,20 @@ class Supervisor:
             worker.link.close()
             worker.link = None
 
+    def _pids(self) -> set[int]:
+        """The children that somebody waits for."""
+        worker = {self._worker.process.pid} if self._worker is not None and self._worker.process is not None else set()
+        return self._own_children | self._chain.pids | worker
+
     def _abandon(self) -> None:
         """Leaves no process behind, whatever made us leave."""
         if self._worker is not None:
-            self._worker.process.kill()
-            with contextlib.suppress(TimeoutExpired):
-                self._worker.process.wait(END_PATIENCE)
+            if self._worker.process is not None:
+                self._worker.process.kill()
+                with contextlib.suppress(TimeoutExpired):
+                    self._worker.process.wait(END_PATIENCE)
             self._unlink(self._worker)
+        self._chain.close(END_PATIENCE)
 
     # What wakes us
 
@@ -268,8 +364,9 @@ class Supervisor:
         for number in signals.recv(256):
             if number not in END_SIGNALS:
                 continue
-            if self._state is State.ENDING and number == signal.SIGINT and self._worker is not None:
-                self._worker.process.kill()
+            worker = self._worker.process if self._worker is not None else None
+            if self._state is State.ENDING and number == signal.SIGINT and worker is not None:
+                worker.kill()
             self._end_signal = self._end_signal or number
             self._happens(Happening.QUIT)
 
@@ -304,6 +401,7 @@ class Supervisor:
             self._on_file(event)
 
     def _on_file(self, event: Event) -> None:
+        self._happened += 1
         if event.kind is Kind.OVERFLOW:
             logger.info("Too many files changed at once to be told apart, reloading.")
             self._reload()
@@ -313,6 +411,8 @@ class Supervisor:
         if event.path.endswith(SOURCE_SUFFIX):
             self._rewritten.add(event.path)
             bytecode.forget([event.path])
+        elif self._configures(event.path):
+            self._configured = f"{event.path} changed, which settings may have been read from"
         if self._concerns(event.path):
             self._changes.add(event.path, token_of(event.path), time.monotonic())
 
@@ -329,6 +429,15 @@ class Supervisor:
             return True
         return path in self._worker.files or globs.matches_any(path, self._worker.globs)
 
+    def _configures(self, path: str) -> bool:
+        """Whether settings may have been read from a file. That happened before we could see it."""
+        name = os.path.basename(path)
+        if not self._watcher.in_project(path):
+            return False
+        if name.endswith(DATA_SUFFIXES):
+            return name in self._settings_names
+        return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env")
+
     def _wait_for_changes(self) -> float | None:
         """Seconds until the waiting changes are due; None: there are none, or something else comes first."""
         if self._asked or self._prompt or self._state in (State.STOPPING, State.ENDING):
@@ -336,16 +445,19 @@ class Supervisor:
         now = time.monotonic()
         patience = max((git.patience(directory) for directory in self._git), default=0.0)
         wait = self._changes.wait(now, patience)
-        if wait is not None and self._worker is not None and not self._worker.joined:
-            wait = max(wait, self._worker.join_due - now)
-        return wait
+        if wait is None or self._worker is None or self._worker.hears:
+            return wait
+        if any(map(self._chain.is_outdated, self._changes.paths)):
+            return wait
+        return max(wait, self._worker.hear_due - now)
 
     def _look_after_changes(self) -> None:
         if self._wait_for_changes() != 0.0:
             return
+        self._changed_at = self._changes.first
         paths = self._changes.take()
         worker = self._worker
-        if worker is not None and worker.link is not None and worker.joined and self._state is not State.BROKEN:
+        if worker is not None and worker.link is not None and worker.hears and self._state is not State.BROKEN:
             self._ask(paths)
         elif code := [path for path in paths if path.endswith(SOURCE_SUFFIX) or self._watcher.in_project(path)]:
             self._reload(next((path for path in code if path.endswith(SOURCE_SUFFIX)), code[0]))
@@ -362,14 +474,38 @@ class Supervisor:
     def _reload(self, path: str = "") -> None:
         if path:
             logger.info("%s changed, reloading.", path)
+        if path.endswith(SOURCE_SUFFIX):
+            self._edited = [*(one for one in self._edited if one != path), path][-EDITED_KEPT:]
+        self._reloading = _Reload(path, self._changed_at)
         self._attempt, self._deaths = Attempt.NORMAL, 0
         self._happens(Happening.CHANGE)
 
     # What the worker says
 
     def _on_hello(self, message: link.Message) -> None:
+        """A worker has joined, or goes on where it has left a checkpoint behind."""
         assert self._worker is not None
-        self._worker.joined = True
+        self._settings_names.update(message.get("settings", ()))
+        if self._worker.process is None:
+            self._worker.process = process.Adopted(message["pid"])
+            if self._state is State.STARTING:
+                self._deadline = None
+            else:
+                self._worker.process.terminate()
+
+    def _on_checkpoint(self, message: link.Message) -> None:
+        """The worker process becomes a checkpoint; a new one says hello next."""
+        assert self._worker is not None and self._worker.process is not None
+        (sock,) = message["sockets"]
+        self._chain.add(message["number"], message["at"], message["elapsed"], sock, self._worker.process)
+        self._worker.process = None
+
+    def _on_sealed(self, message: link.Message) -> None:
+        self._tell.sealed(message["at"], message["reason"])
+
+    def _on_hears(self, message: link.Message) -> None:
+        assert self._worker is not None
+        self._worker.hears = True
 
     def _on_watching(self, message: link.Message) -> None:
         """The worker's modules and the globs of its signal receivers."""
@@ -381,12 +517,17 @@ class Supervisor:
             add = self._watcher.add_tree if globs.is_recursive(pattern) else self._watcher.add_directory
             added += add(directory)
         # they were not watched yet when the worker read them
-        self._learn(added, since=self._worker.spawned - CLOCK_GRAIN)
+        self._learn(added, since=self._spawner.began - CLOCK_GRAIN)
         self._tell_notes()
 
     def _on_serving(self, message: link.Message) -> None:
         assert self._worker is not None
         self._worker.serving_since = time.monotonic()
+        self._weigh_due = self._worker.serving_since + WEIGH_DELAY if self._chain else None
+        if self._reloading is not None:
+            self._tell.reloaded(self._reloading.path, time.monotonic() - self._reloading.began, message)
+            self._tell.explain(message, self._reloading.reason)
+        self._has_served = True
         self._happens(Happening.SERVES)
 
     def _on_broken(self, message: link.Message) -> None:
@@ -415,6 +556,9 @@ class Supervisor:
 
 _HEAR: dict[str, Callable[[Supervisor, link.Message], None]] = {
     "hello": Supervisor._on_hello,
+    "checkpoint": Supervisor._on_checkpoint,
+    "sealed": Supervisor._on_sealed,
+    "hears": Supervisor._on_hears,
     "watching": Supervisor._on_watching,
     "serving": Supervisor._on_serving,
     "broken": Supervisor._on_broken,

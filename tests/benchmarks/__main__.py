@@ -22,7 +22,7 @@ def main() -> None:
     options = parse_options()
     # whoever ends the benchmark ends its servers and folders as well
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it, and so would they
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
     print(machine(), flush=True)
     for name in options.projects:
         with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder:

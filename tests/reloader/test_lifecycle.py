@@ -17,7 +17,7 @@ unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 HAPPENINGS = ["SERVES", "BREAKS", "CHANGE", "EXITS", "GIVES_UP", "QUIT"]
 TABLE = """
     STARTING  SERVING  BROKEN  STOPPING  -         DOWN  ENDING
-    SERVING   -        -       STOPPING  STARTING  DOWN  ENDING
+    SERVING   -        BROKEN  STOPPING  STARTING  DOWN  ENDING
     BROKEN    -        -       STOPPING  STARTING  DOWN  ENDING
     STOPPING  -        -       -         STARTING  -     ENDING
     DOWN      -        -       STARTING  -         -     ENDED

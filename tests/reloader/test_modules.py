@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from devrunserver.reloader.modules import NotFound, directories_of, loaded_files
+from devrunserver.reloader.modules import directories_of, loaded_files, times
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -116,60 +116,6 @@ def test_directories_of(files: list[str], directories: list[str]) -> None:
     assert directories_of(files) == directories
 
 
-SEARCHED = [("local_settings", None), ("shop.local", ["/srv/shop"]), ("plug.ins.extra", ["/srv/one", "/srv/two"])]
-
-
-@pytest.mark.parametrize(
-    ("path", "looked_for"),
-    [
-        ("/srv/local_settings.py", True),
-        ("/srv/local_settings/__init__.py", True),
-        ("/srv/local_settings", True),  # a namespace package
-        ("/opt/lib/local_settings.py", True),
-        ("/srv/shop/local_settings.py", False),
-        ("/srv/settings.py", False),
-        ("/srv/shop/local.py", True),
-        ("/srv/shop/local/__init__.py", True),
-        ("/srv/local.py", False),
-        ("/srv/shop.py", False),
-        ("/srv/one/extra.py", True),
-        ("/srv/two/extra.py", True),
-        ("/srv/extra.py", False),
-        ("/srv/__init__.py", False),
-    ],
-)
-def test_looked_for(monkeypatch: pytest.MonkeyPatch, path: str, looked_for: bool) -> None:
-    monkeypatch.setattr(sys, "path", ["/srv", "/opt/lib"])
-    finder = NotFound()
-    for fullname, search_path in SEARCHED:
-        assert finder.find_spec(fullname, search_path) is None
-    assert finder.looked_for(path) is looked_for
-
-
-def test_nothing_was_looked_for() -> None:
-    assert not NotFound().looked_for("/srv/local_settings.py")
-
-
-def test_the_finder_in_its_place(directory: Path) -> None:
-    code = """
-        import os
-        from devrunserver.reloader.modules import NotFound
-        finder = NotFound()
-        finder.install()
-        sys.meta_path.append(type("Other", (), {"find_spec": lambda *_: None})())
-        finder.install()
-        import module
-        found = []
-        for name in ("missing", "package.missing", "module"):
-            try:
-                __import__(name)
-            except ImportError:
-                pass
-        paths = ["missing.py", "package/missing.py", "module.py", "unused.py"]
-        print(json.dumps([
-            sys.meta_path.index(finder) - len(sys.meta_path),
-            sys.meta_path.count(finder),
-            *(finder.looked_for(os.path.abspath(path)) for path in paths),
-        ]))
-    """
-    assert run(directory, code) == [-1, 1, True, True, False, False]
+def test_times() -> None:
+    assert times([(1.0, "a"), (1.5, "b"), (2.0, "a.c"), (2.25, "b")], end=3.0) == {"a": 0.5, "b": 1.25, "a.c": 0.25}
+    assert times([], end=3.0) == {}

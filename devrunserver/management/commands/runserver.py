@@ -6,6 +6,7 @@ Django's own command lends its options, its messages and its hooks (``on_bind``,
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -20,10 +21,11 @@ from django.core.management.commands.runserver import Command as RunserverComman
 from django.db import connections
 from django.utils import autoreload
 
-from devrunserver import conf, project, worker
+from devrunserver import conf, headstart, project, worker
 from devrunserver.reloader import process
 from devrunserver.reloader.exclusions import Exclusions
 from devrunserver.reloader.supervisor import Supervisor, die_of, logger
+from devrunserver.reloader.teller import Teller
 from devrunserver.reloader.watcher import Watcher
 from devrunserver.server import address, http, listener, static
 
@@ -72,6 +74,17 @@ class Command(RunserverCommand):
             metavar="GLOB",
             help="Does not watch directories and files of this name or path. May be given more than once.",
         )
+        parser.add_argument(
+            "--explain-reload",
+            action="store_true",
+            help="Tells after each reload where it resumed, what was imported again, and what would make it faster.",
+        )
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        # what is wrong with the command line, the supervisor says, while a worker that was started early waits
+        if (current := worker.current()) is not None:
+            current.await_word()
+        return super().create_parser(prog_name, subcommand, **kwargs)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG and not settings.ALLOWED_HOSTS:
@@ -113,16 +126,15 @@ class Command(RunserverCommand):
         """Checks the project, then serves it. Returns or exits when the server ends."""
         # what broke django.setup(), which Django has kept for this moment
         autoreload.raise_last_exception()
-        if not options["skip_checks"]:
-            self.stdout.write("Performing system checks...\n\n")
-            # Django 4.2 has no such method, and checks everything
-            check_kwargs: Callable[..., dict[str, Any]] = getattr(BaseCommand, "get_check_kwargs", lambda *_: {})
-            self.check(**check_kwargs(self, options), display_num_errors=True)
-        self.check_migrations()
-        for connection in connections.all(initialized_only=True):  # those that the check has opened
-            connection.close()
+        current = worker.current()
+        if current is None:
+            self._check(options, announce=True, count=True)
+            handler = self.get_handler(*args, **options)
+        else:
+            handler = current.load(lambda: self.get_handler(*args, **options), not options["skip_checks"])
+            current.check(functools.partial(self._check, options))
         try:
-            self._serve(self.get_handler(*args, **options), options["use_threading"])
+            self._serve(handler, options["use_threading"])
         except OSError as error:
             if worker.current() is not None:
                 raise  # not the address: that is bound already
@@ -134,6 +146,29 @@ class Command(RunserverCommand):
             if message := options.get("shutdown_message", ""):
                 self.stdout.write(message)
             sys.exit(0)
+
+    def _check(self, options: dict[str, Any], announce: bool, count: bool) -> None:
+        """Runs the system checks and looks for migrations.
+
+        Args:
+            options: of the command line.
+            announce: whether to say so.
+            count: whether to say how many issues there are.
+        """
+        if not options["skip_checks"]:
+            if announce:
+                self.stdout.write("Performing system checks...\n\n")
+            # Django 4.2 has no such method, and checks everything
+            check_kwargs: Callable[..., dict[str, Any]] = getattr(BaseCommand, "get_check_kwargs", lambda *_: {})
+            self.check(**check_kwargs(self, options), display_num_errors=count)
+        self.check_migrations()
+        for connection in connections.all(initialized_only=True):  # those that the check has opened
+            connection.close()
+
+    def on_bind(self, server_port: int) -> None:
+        """Prints the banner; on a reload the supervisor says one line instead."""
+        if (current := worker.current()) is None or not current.is_reload:
+            super().on_bind(server_port)
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
         """The project's WSGI application, with static files around it if they should be served."""
@@ -164,7 +199,12 @@ class Command(RunserverCommand):
         watcher = self._make_watcher(options)
         logger.info("Watching for file changes with %s", watcher.name)
         with listening:
-            status = Supervisor(listening, watcher, self._say, sys.orig_argv).run()
+            settled = conf.load()
+            teller = Teller(self._say, options.get("verbosity", 1), options.get("explain_reload", False))
+            supervisor = Supervisor(
+                listening, watcher, teller, headstart.spawner(), settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY
+            )
+            status = supervisor.run()
         if status < 0:
             die_of(-status)
         process.make_exit_quick()

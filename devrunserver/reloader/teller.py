@@ -1,0 +1,75 @@
+"""What the user is told of reloads: one line each, and the reasons for who asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from devrunserver.reloader.import_log import Answered, Fact, Linked, Listed, Read
+from devrunserver.reloader.link import Message
+
+VERBOSE = 2  # from which --verbosity on reasons are told
+
+
+class Teller:
+    """Tells the user.
+
+    Args:
+        say: prints one line.
+        verbosity: Django's.
+        explains: whether each reload is explained.
+    """
+
+    def __init__(self, say: Callable[[str], None], verbosity: int = 1, explains: bool = False) -> None:
+        self.say = say
+        self._verbosity = verbosity
+        self._explains = explains
+        self._sealed: set[str] = set()
+
+    def reloaded(self, path: str, seconds: float, message: Message) -> None:
+        """A reload is done."""
+        how = f"resumed at {message['resumed_at']}" if message["resumed_at"] else "started afresh"
+        self.say(f"{shown(path) or 'Something'} changed: reloaded in {seconds:.2f} s ({how})")
+
+    def explain(self, message: Message, reason: str) -> None:
+        """What a reload consisted of, and why it was not quicker."""
+        if (self._verbosity >= VERBOSE or self._explains) and reason:
+            self.say(f"  {'not resumed later' if message['resumed_at'] else 'not resumed'}: {reason}")
+        if self._explains:
+            slowest = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in message["slowest"] if seconds >= 0.01)
+            self.say(f"  {message['imported']} modules were imported in {message['seconds']:.2f} s")
+            if slowest:
+                self.say(f"  the slowest, without what they import: {slowest}")
+            for line in sorted(self._sealed):
+                self.say(f"  {line}")
+
+    def sealed(self, at: str, reason: str) -> None:
+        """No checkpoint can be made from somewhere on; said once."""
+        line = f"No checkpoints from {at} on: {reason}. What is imported from there on reloads from further back."
+        if line not in self._sealed:
+            self._sealed.add(line)
+            self.say(line)
+
+
+def describe(fact: Fact | None) -> str:
+    """A fact that holds no more."""
+    match fact:
+        case Read(path, state):
+            return f"{shown(path)} {'changed' if state else 'appeared'}"
+        case Answered(directory, _, name, entries):
+            return (
+                f"what is found as {name} in {shown(directory)} is not {entries[0] if entries else 'nothing'} any more"
+            )
+        case Listed(directory):
+            return f"the names in {shown(directory)}, which were listed, changed"
+        case Linked(directory):
+            return f"{shown(directory)} leads elsewhere"
+    return ""
+
+
+def shown(path: str) -> str:
+    """A path as the user knows it: relative where it is below the current directory."""
+    if not path:
+        return ""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
