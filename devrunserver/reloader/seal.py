@@ -29,7 +29,6 @@ from types import FrameType
 from typing import Any
 
 from devrunserver.reloader import audit
-from devrunserver.reloader.reads import IMPORT_SYSTEM
 
 MEMORY_RESERVE = 0.1  # of the machine's memory that must be available for another checkpoint
 
@@ -42,6 +41,7 @@ SEALING = {
     "tempfile.mkstemp": "it made a temporary file",
     "tempfile.mkdtemp": "it made a temporary directory",
 }
+IN_MEMORY = ":memory:"  # a database that is the process' own
 EXPLAINING = {
     "_thread.start_new_thread": "thread",
     "_thread.start_joinable_thread": "thread",
@@ -121,8 +121,7 @@ class Seal:
 
     def _sealing(self, reason: str) -> audit.Handler:
         def handler(args: tuple[Any, ...]) -> None:
-            harmless = reason == SEALING["socket.connect"] and _is_datagram(args[0])
-            if not self.reason and not self._looking and not harmless:
+            if not self.reason and not self._looking and not _is_datagram(args[0]) and args[0] != IN_MEMORY:
                 self.close(f"{reason} ({describe(audit.culprit())})")
 
         return handler
@@ -151,7 +150,7 @@ def describe(frame: FrameType | None) -> str:
     nearest = importing = ""
     while frame is not None and not importing:
         name, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
-        if not file.startswith(_STANDARD) and not file.startswith(IMPORT_SYSTEM):
+        if not _is_standard(file):
             nearest = nearest or name
             if frame.f_code.co_name == "<module>":
                 importing = name
@@ -161,11 +160,13 @@ def describe(frame: FrameType | None) -> str:
     return f"{nearest}, while {importing} was imported"
 
 
-_STANDARD = tuple(
-    f"{path}{os.sep}{name}"
-    for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    for name in sorted(sys.stdlib_module_names)
-)
+def _is_standard(file: str) -> bool:
+    """Whether a file is the standard library's, or frozen into the interpreter."""
+    return file.startswith(("<frozen ", _STANDARD)) and PACKAGES.isdisjoint(file.split(os.sep))
+
+
+_STANDARD = sysconfig.get_path("stdlib") + os.sep
+PACKAGES = frozenset({"site-packages", "dist-packages"})
 
 
 def native_threads() -> int:
