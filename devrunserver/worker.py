@@ -132,6 +132,8 @@ class Worker:
             self.show(error)
         finally:
             process.make_exit_quick()
+            if self._leaving.is_set():
+                process.end_without_finalization()
 
     def await_word(self) -> None:
         """Waits for the supervisor, for as long as it lives: it may take its time to set up the project too."""
@@ -184,6 +186,7 @@ class Worker:
         try:
             if self.is_reload:
                 os.nice(NICENESS)
+            self._checkpoints.end()
             self.leave()
             check(not self.is_reload, not self.is_reload)
             status = 0
@@ -351,13 +354,12 @@ class Worker:
 
     def _has_seen(self, path: str) -> bool:
         """Whether a module has been loaded from here as it was before, from below here, or looked for in vain."""
-        if self._reads.has_read(path) and not self._reads.is_outdated(path):
-            return False
+        if self._reads.has_read(path):
+            return self._reads.is_outdated(path)
         loaded = self._loaded_files()
         below = path + os.sep
         return (
             path in loaded
-            or self._reads.has_read(path)
             or path in self._sender.files()
             or (not os.path.exists(path) and any(file.startswith(below) for file in loaded))
             or self._reads.looked_for(path)
@@ -415,6 +417,7 @@ def _leave_main_thread(number: int, frame: FrameType | None) -> None:
         later.start()
         return
     process.make_exit_quick()
+    process.end_without_finalization()
     sys.exit(0)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -154,3 +156,137 @@ def test_receiving_does_not_block_for_ever(raw: tuple[Link, socket.socket]) -> N
     receiver, _ = raw
     receiver._socket.settimeout(0.01)
     assert receiver.receive() == []
+
+
+def pipes(stack: ExitStack, count: int) -> tuple[list[socket.socket], list[socket.socket]]:
+    """Some pairs of sockets: to send one end of each, and to see what arrives at it."""
+    pairs = [socket.socketpair() for _ in range(count)]
+    return [stack.enter_context(one) for one, _ in pairs], [stack.enter_context(other) for _, other in pairs]
+
+
+def test_sockets_travel_with_their_message(ends: Ends) -> None:
+    sender, receiver = ends
+    sender.peer = os.getpid()
+    with ExitStack() as stack:
+        (sent,), (other,) = pipes(stack, 1)
+        sender.send("go", sockets=[sent], reload=True)
+        [message] = collect(receiver, 1)
+        [received] = map(stack.enter_context, message.pop("sockets"))
+        assert message == {"kind": "go", "reload": True}
+        assert received.fileno() != sent.fileno()
+        assert not received.get_inheritable()
+        sent.sendall(b"still open here, ")
+        received.sendall(b"and there")
+        assert other.recv(100) == b"still open here, and there"
+
+
+def test_a_listening_socket_travels(ends: Ends) -> None:
+    sender, receiver = ends
+    sender.peer = os.getpid()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sender.send("go", sockets=[listener])
+        [message] = collect(receiver, 1)
+        [received] = message["sockets"]
+        with received, socket.create_connection(listener.getsockname()):
+            assert (received.family, received.type) == (listener.family, listener.type)
+            received.accept()[0].close()
+
+
+@pytest.mark.parametrize(
+    "counts", [[1], [2], [4], [0], [1, 0, 2], [0, 0, 1, 1, 3, 0, 4], [2] * 10], ids=lambda one: "-".join(map(str, one))
+)
+def test_each_message_brings_its_own_sockets(ends: Ends, counts: list[int]) -> None:
+    """However many are read at once."""
+    sender, receiver = ends
+    sender.peer = os.getpid()
+    with ExitStack() as stack:
+        mine, others = pipes(stack, sum(counts))
+        rest = list(mine)
+        for number, count in enumerate(counts):
+            sender.send("one", sockets=[rest.pop(0) for _ in range(count)], number=number)
+        messages = collect(receiver, len(counts))
+        assert [message["number"] for message in messages] == list(range(len(counts)))
+        assert [len(message.get("sockets", [])) for message in messages] == counts
+        received = [stack.enter_context(one) for message in messages for one in message.get("sockets", [])]
+        for index, (one, other) in enumerate(zip(received, others, strict=True)):
+            one.sendall(b"%d" % index)
+            assert other.recv(10) == b"%d" % index
+
+
+def test_a_large_message_brings_its_sockets(ends: Ends) -> None:
+    """They come with its first bytes, long before the last."""
+    sender, receiver = ends
+    sender.peer = os.getpid()
+    with ExitStack() as stack:
+        mine, _ = pipes(stack, 3)
+        files = [f"/srv/project/module_{number}.py" for number in range(30_000)]
+
+        def send() -> None:
+            sender.send("one", sockets=mine[:2], files=files)
+            sender.send("two", sockets=mine[2:])
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        messages = collect(receiver, 2)
+        thread.join()
+        for message in messages:
+            message["sockets"] = len([stack.enter_context(one) for one in message["sockets"]])
+        assert messages == [{"kind": "one", "sockets": 2, "files": files}, {"kind": "two", "sockets": 1}]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors travel elsewhere")
+@pytest.mark.parametrize("cut", [5, 40])
+def test_sockets_of_a_message_in_pieces(raw: tuple[Link, socket.socket], cut: int) -> None:
+    receiver, sock = raw
+    line = b'{"kind": "go", "sockets": 1, "reload": true}\n{"kind": "next"}\n'
+    with ExitStack() as stack:
+        (sent,), _ = pipes(stack, 1)
+        socket.send_fds(sock, [line[:cut]], [sent.fileno()])
+        assert receiver.receive() == []
+        sock.sendall(line[cut:])
+        first, second = collect(receiver, 2)
+        [received] = first["sockets"]
+        stack.enter_context(received)
+        assert first["reload"] is True
+        assert second == {"kind": "next"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors travel elsewhere")
+def test_links_that_travel_carry_messages(ends: Ends) -> None:
+    """As the end of a new link comes to a checkpoint by the old one."""
+    sender, receiver = ends
+    ours, theirs = pair()
+    sender.send("resume", sockets=[theirs])
+    theirs.close()
+    [message] = collect(receiver, 1)
+    travelled = Link(message["sockets"][0])
+    travelled.send("hello", pid=5)
+    assert collect(ours, 1) == [{"kind": "hello", "pid": 5}]
+    travelled.close()
+    with pytest.raises(LinkClosed):
+        ours.receive()
+    ours.close()
+
+
+def test_a_patient_link_waits_for_who_does_not_read(ends: Ends) -> None:
+    sender, receiver = ends
+    sender._socket.settimeout(0.01)
+    sender.be_patient()
+    size = 2_000_000
+    sending = threading.Thread(target=sender.send, args=("log",), kwargs={"data": "x" * size})
+    sending.start()
+    sending.join(0.2)  # longer than it would have waited before
+    assert sending.is_alive()
+    assert len(collect(receiver, 1)[0]["data"]) == size
+    sending.join()
+
+
+def test_is_readable(ends: Ends) -> None:
+    ours, theirs = ends
+    assert not theirs.is_readable()
+    ours.send("hello")
+    assert theirs.is_readable()
+    collect(theirs, 1)
+    assert not theirs.is_readable()
+    ours.close()
+    assert theirs.is_readable()  # there is an end to be read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from devrunserver.reloader.modules import directories_of, loaded_files, times
+from devrunserver.reloader.modules import directories_of, imports_of, loaded_files, times
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -119,3 +120,88 @@ def test_directories_of(files: list[str], directories: list[str]) -> None:
 def test_times() -> None:
     assert times([(1.0, "a"), (1.5, "b"), (2.0, "a.c"), (2.25, "b")], end=3.0) == {"a": 0.5, "b": 1.25, "a.c": 0.25}
     assert times([], end=3.0) == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", []),
+        ("x = 1", []),
+        ("import a", ["a"]),
+        ("import a.b.c, d as e", ["a.b.c", "d"]),
+        ("from a import b", ["a"]),
+        ("from a.b import *", ["a.b"]),
+        ("from . import local", ["site.conf", "site.conf.local"]),
+        ("from . import one, two as three", ["site.conf", "site.conf.one", "site.conf.two"]),
+        ("from . import *", ["site.conf"]),
+        ("from .local import *", ["site.conf.local"]),
+        ("from .. import local", ["site", "site.local"]),
+        ("from ..other.local import X", ["site.other.local"]),
+        ("from .... import local", []),  # beyond the top
+        ("try:\n    import local\nexcept ImportError:\n    pass", ["local"]),
+        ("def f():\n    from a import b\nclass C:\n    import c", ["a", "c"]),
+        ("if X:\n    import a\nelse:\n    import b", ["a", "b"]),
+        ("import_module('a.b')", ["a.b"]),
+        ("importlib.import_module('a.b', package=None)", ["a.b"]),
+        ("__import__('a')", ["a"]),
+        ("import_module(name)", []),
+        ("import_module('.local', __package__)", []),
+        ("import_module(5), import_module()", []),
+        ("load('a.b'), x.load('a.b')", []),
+        ("functions[0]('a.b')", []),
+    ],
+)
+def test_imports_of(source: str, expected: list[str]) -> None:
+    assert sorted(imports_of(ast.parse(source), "site.conf.dev", is_package=False)) == sorted(expected)
+    # seen from the package itself, it is one level less
+    assert sorted(imports_of(ast.parse(source), "site.conf", is_package=True)) == sorted(expected)
+
+
+def test_imports_of_a_module_without_a_package() -> None:
+    assert list(imports_of(ast.parse("from . import local\nimport other"), "settings", is_package=False)) == ["other"]
+
+
+UNLOADED = """
+    import module, package.sub
+    from devrunserver.reloader.modules import unloaded_imports
+    try:
+        import settings
+    except ImportError:
+        settings = type(sys)("settings")
+        settings.__file__ = {file!r}
+    print(json.dumps(sorted(unloaded_imports([settings]))))
+"""
+from_package = pytest.mark.xfail(
+    reason="of `from package import name` only the package is taken, and the name may be a module that is missing",
+    strict=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import module, sys, os.path, package.sub", []),
+        ("try: import local_settings\nexcept ImportError: pass", ["local_settings"]),
+        ("try: from local_settings import *\nexcept ImportError: pass", ["local_settings"]),
+        ("try: import missing.part\nexcept ImportError: pass", ["missing"]),
+        ("try: import package.missing.part\nexcept ImportError: pass", ["package.missing"]),
+        ("def lazily(): import unused, package.sub", ["unused"]),
+        ("from package import sub", []),
+        ("from os import path; from json import dumps", []),
+        ("try: import broken\nexcept ValueError: pass", ["broken"]),
+        pytest.param("try: from package import local\nexcept ImportError: pass", ["package.local"], marks=from_package),
+        pytest.param("import package\nif 0: from package import local", ["package.local"], marks=from_package),
+    ],
+)
+def test_unloaded_imports(directory: Path, source: str, expected: list[str]) -> None:
+    (directory / "broken.py").write_text("raise ValueError")
+    (directory / "settings.py").write_text(source)
+    assert run(directory, UNLOADED.format(file=str(directory / "settings.py"))) == expected
+
+
+@pytest.mark.parametrize("content", [b"x = (", b"import a\0", b"\xff", None], ids=["syntax", "null", "bytes", "gone"])
+def test_unloaded_imports_of_what_cannot_be_read(directory: Path, content: bytes | None) -> None:
+    if content is not None:
+        (directory / "settings.py").write_bytes(content)
+    code = UNLOADED.replace("import settings", "raise ImportError")
+    assert run(directory, code.format(file=str(directory / "settings.py"))) == []
