@@ -32,7 +32,7 @@ class Conf:
     POLL_INTERVAL: float = 1.0
     WATCH: tuple[str, ...] = ()
     EXCLUDE: tuple[str, ...] = ()
-    CHECKPOINTS: int = 12
+    CHECKPOINTS: int = 8
     CHECKPOINT_MEMORY: float = 500
 
 

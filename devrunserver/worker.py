@@ -390,10 +390,12 @@ class Worker:
     def _summary(self) -> dict[str, Any]:
         """What this start consisted of."""
         times = modules.times(self._finder.found, time.monotonic())
+        installed = [name for name in times if not self._project_files.is_own(modules.file_named(name) or "")]
         return {
             "resumed_at": self._checkpoints.resumed_at,
             "imported": len(times),
             "seconds": sum(times.values()),
+            "installed_seconds": sum(times[name] for name in installed),
             "slowest": sorted(times.items(), key=lambda item: -item[1])[:SLOWEST],
         }
 

@@ -56,6 +56,11 @@ def file_of(module: object) -> str | None:
     return file if isinstance(file, str) else None
 
 
+def file_named(name: str) -> str | None:
+    """The file of a loaded module."""
+    return file_of(sys.modules.get(name))
+
+
 def unloaded_imports(modules: Iterable[ModuleType]) -> set[str]:
     """What the source of these modules imports, and what is not loaded: an optional part that is not there, or broken.
 

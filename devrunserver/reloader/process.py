@@ -174,7 +174,7 @@ def children() -> set[int]:
 
 def reap_orphans(known: Container[int]) -> None:
     """Lets adopted processes that have ended vanish, but for those that somebody else waits for."""
-    while hasattr(os, "waitid"):
+    while sys.platform == "linux":
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from devrunserver.reloader.import_log import Answered, Fact, Linked, Listed, Read
 from devrunserver.reloader.link import Message
 
+WORTH_A_HINT = 0.2  # seconds
 VERBOSE = 2  # from which --verbosity on reasons are told
 
 
@@ -40,6 +41,11 @@ class Teller:
             self.say(f"  {message['imported']} modules were imported in {message['seconds']:.2f} s")
             if slowest:
                 self.say(f"  the slowest, without what they import: {slowest}")
+            if message["installed_seconds"] > max(WORTH_A_HINT, message["seconds"] / 2):
+                self.say(
+                    f"  {message['installed_seconds']:.2f} s of that went into installed packages; what is imported "
+                    "before your modules, as by an app above yours in INSTALLED_APPS, is not imported again"
+                )
             for line in sorted(self._sealed):
                 self.say(f"  {line}")
 
