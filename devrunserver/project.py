@@ -89,6 +89,8 @@ def upload_directories() -> list[str]:
 
 def import_ahead() -> None:
     """Imports those parts of Django that serving the project needs anyway, so that no reload has to."""
+    if not apps.app_configs:
+        return  # the set-up failed, and Django goes on without apps: their models cannot be imported
     names = {*SERVING, str(setting("SESSION_ENGINE"))}
     for listing in map(setting, ("MIDDLEWARE", "AUTHENTICATION_BACKENDS")):
         if isinstance(listing, list | tuple):
