@@ -89,7 +89,7 @@ def upload_directories() -> list[str]:
 
 def import_ahead() -> None:
     """Imports those parts of Django that serving the project needs anyway, so that no reload has to."""
-    if not apps.app_configs:
+    if not (apps.ready and apps.app_configs):
         return  # the set-up failed, and Django goes on without apps: their models cannot be imported
     names = {*SERVING, str(setting("SESSION_ENGINE"))}
     for listing in map(setting, ("MIDDLEWARE", "AUTHENTICATION_BACKENDS")):
@@ -127,7 +127,7 @@ class Files:
 
     def loaded_modules(self) -> list[ModuleType]:
         """The project's modules that are loaded now."""
-        loaded = [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+        loaded = list(sys.modules.values())
         return [module for module in loaded if (file := file_of(module)) and self.is_own(file)]
 
     def names_in_settings(self) -> list[str]:

@@ -46,7 +46,7 @@ from django.db.backends.signals import connection_created
 from devrunserver import conf, project
 from devrunserver.reloader import audit, link, modules, process, prompt
 from devrunserver.reloader.bytecode import SOURCE_SUFFIX
-from devrunserver.reloader.checkpoints import NICENESS, Checkpoints
+from devrunserver.reloader.checkpoints import NICENESS, Checkpoints, has_succeeded
 from devrunserver.reloader.finder import Finder
 from devrunserver.reloader.placement import Placement
 from devrunserver.reloader.reads import IMPORT_SYSTEM, Reads
@@ -84,6 +84,7 @@ class Worker:
         self._hearing = False
         self._word_given = threading.Event()
         self._checking: tuple[int, Check] | None = None  # the process that runs the checks, and what
+        self._is_set_up = False  # what is left to import is the URLconf
         self._serving = False
         self._loaded_at = (0, "")  # the state of sys.modules that the next is of
         self._loaded: set[str] = set()  # the files of all modules
@@ -137,12 +138,12 @@ class Worker:
 
     def await_word(self) -> None:
         """Waits for the supervisor, for as long as it lives: it may take its time to set up the project too."""
-        if self.listener is not None:
-            return
-        if self._checkpoints.active:
+        if not self._is_set_up:
+            self._is_set_up = True
             project.import_ahead()
-        if self._checkpoints.make("the URLconf"):
-            return
+            self._checkpoints.make("the URLconf")
+        if self.listener is not None:
+            return  # it came with the word to resume
         if self._hearing:
             self._word_given.wait()
             return
@@ -178,7 +179,7 @@ class Worker:
             self._check_and_exit(check)
         if self.is_reload:
             self._checking = pid, check
-        elif os.waitpid(pid, 0)[1]:
+        elif not has_succeeded(pid):
             check(False, True)  # again, for the error
 
     def _check_and_exit(self, check: Check) -> None:
@@ -211,7 +212,7 @@ class Worker:
             ).start()
 
     def _await_checks(self, pid: int, check: Check) -> None:
-        if os.waitpid(pid, 0)[1] and not self._leaving.is_set():
+        if not has_succeeded(pid) and not self._leaving.is_set():
             try:
                 check(False, True)
             except Exception as error:

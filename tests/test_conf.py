@@ -33,6 +33,11 @@ unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
         ({"WATCH": [PurePosixPath("a/b"), "c"]}, Conf(WATCH=("a/b", "c"))),
         ({"EXCLUDE": [Path("/srv/x")]}, Conf(EXCLUDE=("/srv/x",))),
         ({"EXCLUDE": []}, Conf()),
+        ({"CHECKPOINTS": 0}, Conf(CHECKPOINTS=0)),
+        ({"CHECKPOINTS": 40}, Conf(CHECKPOINTS=40)),
+        ({"CHECKPOINT_MEMORY": 100}, Conf(CHECKPOINT_MEMORY=100)),
+        ({"CHECKPOINT_MEMORY": 0.5}, Conf(CHECKPOINT_MEMORY=0.5)),
+        ({"CHECKPOINT_MEMORY": float("inf")}, Conf(CHECKPOINT_MEMORY=float("inf"))),
         (
             {"WATCHER": "events", "POLL_INTERVAL": 3, "WATCH": ["a"], "EXCLUDE": ["b"]},
             Conf(WATCHER="events", POLL_INTERVAL=3, WATCH=("a",), EXCLUDE=("b",)),
@@ -59,6 +64,11 @@ def test_the_defaults() -> None:
             ("POLL_INTERVAL", value, "not a number of seconds above 0")
             for value in [0, -1, 0.0, "1", None, True, float("nan"), float("inf"), [1]]
         ),
+        *(("CHECKPOINTS", value, "not a number from 0 on") for value in [-1, 1.0, "5", None, True, [1], float("inf")]),
+        *(
+            ("CHECKPOINT_MEMORY", value, "not a number of megabytes above 0")
+            for value in [0, -1, 0.0, "500", None, True, float("nan"), [1]]
+        ),
         *(
             (key, value, "not a list of paths or globs")
             for key in ("WATCH", "EXCLUDE")
@@ -68,6 +78,7 @@ def test_the_defaults() -> None:
 )
 def test_what_is_wrong(key: str, value: Any, cause: str) -> None:
     right = {"WATCHER": "polling", "POLL_INTERVAL": 5, "WATCH": ("x",), "EXCLUDE": ("y",)}
+    right |= {"CHECKPOINTS": 3, "CHECKPOINT_MEMORY": 50}
     [mistake] = mistakes({**right, key: value})
     assert mistake.key == key
     assert mistake.cause == f"DEVRUNSERVER[{key!r}] is {value!r}, {cause}."
@@ -108,7 +119,8 @@ def test_it_is_read_from_the_settings(settings: Settings) -> None:
 
 
 anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one, max_size=3))
-keys = st.sampled_from(["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "NO"])
+KEYS = ["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "CHECKPOINTS", "CHECKPOINT_MEMORY"]
+keys = st.sampled_from([*KEYS, "NO"])
 
 
 @unhurried
@@ -116,7 +128,7 @@ keys = st.sampled_from(["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "NO"])
 def test_whatever_it_holds_each_key_is_taken_or_told(value: dict[str, Any]) -> None:
     wrong = {mistake.key for mistake in mistakes(value)}
     conf = load(value)
-    for key in {"WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE"} - wrong & set(value):
+    for key in set(KEYS) - wrong & set(value):
         assert list(mistakes({key: getattr(conf, key)})) == []
     for key in wrong - {"NO"}:
         assert getattr(conf, key) == getattr(Conf, key)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import site
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,6 +105,77 @@ def test_setting(settings: Settings) -> None:
 def test_upload_directories(settings: Settings, media: object, static: object, expected: list[str]) -> None:
     settings.MEDIA_ROOT, settings.STATIC_ROOT = media, static
     assert project.upload_directories() == expected
+
+
+PACKAGES = os.path.dirname(os.path.dirname(pytest.__file__))
+OURS = REPOSITORY / "devrunserver"
+
+
+@pytest.mark.parametrize(
+    ("file", "own"),
+    [
+        ("/srv/shop/views.py", True),
+        ("/srv/shop/data.json", True),
+        ("/srv/site-packages-of-mine/views.py", True),
+        (str(REPOSITORY / "tests/urls.py"), True),
+        (str(REPOSITORY / "devrunserver_too/x.py"), True),  # the name goes on
+        (str(OURS / "worker.py"), False),
+        (str(OURS / "reloader/reads.py"), False),
+        (os.__file__, False),
+        (json.__file__, False),
+        (pytest.__file__, False),
+        (f"{PACKAGES}/six.py", False),
+        (f"{sys.prefix}/bin/django-admin", False),
+        ("/home/me/venv/lib/python3/site-packages/django/apps/config.py", False),  # another interpreter's
+        ("/usr/lib/python3/dist-packages/six.py", False),
+    ],
+)
+def test_whose_a_file_is(file: str, own: bool) -> None:
+    files = project.Files()
+    for _ in range(2):  # also from memory
+        assert files.is_own(file) is own
+        assert files.is_installed(os.path.dirname(file)) is not own
+
+
+def test_the_projects_loaded_modules() -> None:
+    loaded = {module.__name__ for module in project.Files().loaded_modules()}
+    assert {__name__, "tests.settings"} <= loaded
+    assert not {"pytest", "json", "django", "sys", "devrunserver", "devrunserver.project"} & loaded
+
+
+def test_odd_objects_among_the_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Touchy:
+        def __getattribute__(self, name: str) -> object:
+            raise AssertionError(name)
+
+    monkeypatch.setitem(sys.modules, "touchy", Touchy())
+    monkeypatch.setitem(sys.modules, "none", None)
+    assert project.Files().loaded_modules()
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("x = 1", []),
+        ("open('config.toml')", ["config.toml"]),
+        ("BASE_DIR / 'conf' / 'local-1.env.json'", ["local-1.env.json"]),
+        ("read('.env'), read('conf/.env.local')", [".env", ".env.local"]),
+        ("'deploy/secrets.json' 'x' \"a_b.yml\"", ["a_b.yml", "secrets.json"]),
+        ("os.environ.get('X')", ["os.environ.get"]),  # too many do no harm
+        ("'größe.txt'", ["größe.txt"]),
+        ("'The end.'", []),
+    ],
+)
+def test_names_in_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, names: list[str]) -> None:
+    file = tmp_path / "some_settings.py"
+    file.write_text(source)
+    module = ModuleType("some_settings")
+    module.__file__ = str(file)
+    files = project.Files()
+    monkeypatch.setattr(files, "loaded_modules", lambda: [module])
+    assert files.names_in_settings() == names
+    file.unlink()
+    assert files.names_in_settings() == []
 
 
 BROKEN = [

@@ -131,7 +131,8 @@ class Chain:
 
     def _thin(self) -> bool:
         """Drops the checkpoint that saves least; whether there was one to spare."""
-        place = least_useful([one.cost for one in self._row], [len(self._row) - 1])
+        ends = (0, len(self._row) - 1)[-self._limit :]
+        place = least_useful([one.cost for one in self._row], ends)
         if place is None:
             return False
         dropped, heir = self._row[place], self._row[place + 1]

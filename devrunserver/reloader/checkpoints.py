@@ -90,7 +90,7 @@ class Checkpoints:
         return (
             self.active
             and self._is_project(file)
-            and self._placement.is_due(file, time.monotonic())
+            and self._placement.is_due(self._reads.path_of(file), time.monotonic())
             and self.make(fullname)
         )
 
@@ -108,7 +108,7 @@ class Checkpoints:
             self._role.sealed(at, self.seal.reason)
             return False
         self._number += 1
-        with _signals_held():
+        with _signals_held(), self.seal.looking_away():
             goes_on, resumption = self._fork(at, self._placement.elapsed(began))
         if resumption is not None:
             self.resumed_at = at
@@ -167,11 +167,14 @@ class Checkpoints:
         waiting, done = os.pipe()
         self.forking = True
         try:
-            between = os.fork()
-            if between == 0:
-                with _exiting_on_error():
-                    if os.fork():
-                        os._exit(0)
+            with _children_awaited():
+                between = self._fork_twice()
+                if between:
+                    _, status = os.waitpid(between, 0)
+        except OSError:
+            os.close(waiting)
+            os.close(done)
+            raise
         finally:
             self.forking = False
         if between == 0:
@@ -181,11 +184,21 @@ class Checkpoints:
             process.die_with_parent(self._supervisor)
             return True
         os.close(waiting)
-        _, status = os.waitpid(between, 0)
         os.close(done)
         if status:
             raise OSError("the second fork failed")
         return False
+
+    def _fork_twice(self) -> int:
+        """Returns 0 in the last of three processes, and in the first the pid of the one in between."""
+        between = os.fork()
+        if between == 0:
+            try:
+                if os.fork():
+                    os._exit(0)
+            except OSError:
+                os._exit(1)
+        return between
 
     def fork_child(self) -> int:
         """Forks a process that does something on the side, and dies with this one. Returns 0 in it."""
@@ -193,7 +206,8 @@ class Checkpoints:
         parent = os.getpid()
         self.forking = True
         try:
-            pid = os.fork()
+            with self.seal.looking_away():
+                pid = os.fork()
         finally:
             self.forking = False
         if pid == 0:
@@ -208,6 +222,14 @@ class Checkpoints:
             os.waitpid(pid, 0)
 
 
+def has_succeeded(pid: int) -> bool:
+    """Waits for a child. False also where its status is lost: the project has taken it, or ignores its children."""
+    try:
+        return os.waitpid(pid, 0)[1] == 0
+    except ChildProcessError:
+        return False
+
+
 def flush() -> None:
     """Writes out what would otherwise be written by each of two processes."""
     for stream in (sys.stdout, sys.stderr):
@@ -216,12 +238,16 @@ def flush() -> None:
 
 
 @contextmanager
-def _exiting_on_error() -> Iterator[None]:
-    """In a process that must not go on as if it were its parent."""
+def _children_awaited() -> Iterator[None]:
+    """The kernel keeps the status of children for us, also where the project ignores its own."""
+    ignored = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         yield
-    except OSError:
-        os._exit(1)
+    finally:
+        if ignored:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 
 @contextmanager

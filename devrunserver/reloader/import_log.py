@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from importlib.machinery import all_suffixes
 from typing import Any, NamedTuple, Protocol
 
-from devrunserver.reloader.disk import State
+from devrunserver.reloader.disk import UNKNOWN, State
 
 
 class Read(NamedTuple):
@@ -69,7 +69,8 @@ def holds(fact: Fact, disk: Disk) -> bool:
         case Read(path, state):
             return disk.is_still(path, state)
         case Answered(directory, state, name, entries):
-            return disk.directory_state(directory) == state or answering(disk.names_in(directory), name) == entries
+            untouched = state != UNKNOWN and disk.directory_state(directory) == state
+            return untouched or answering(disk.names_in(directory), name) == entries
         case Listed(directory, digest):
             return disk.digest_of(directory) == digest
         case Linked(directory, target):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 IMPORTING_CALLS = ("import_module", "__import__")
 INSTALLED = f"{os.sep}site-packages"
@@ -45,7 +46,7 @@ def file_of(module: object) -> str | None:
     # a few packages put other objects into sys.modules, some of which import something when they are touched
     if not issubclass(type(module), ModuleType):
         return None
-    values = object.__getattribute__(module, "__dict__")  # vars() would run a lazily loaded module
+    values = _namespace(module)
     spec = values.get("__spec__")
     if spec is None:
         file = values.get("__file__")  # __main__
@@ -54,6 +55,12 @@ def file_of(module: object) -> str | None:
     else:
         file = None
     return file if isinstance(file, str) else None
+
+
+def _namespace(module: object) -> dict[str, Any]:
+    """As vars(), which would run a lazily loaded module."""
+    values: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    return values
 
 
 def file_named(name: str) -> str | None:
@@ -70,12 +77,13 @@ def unloaded_imports(modules: Iterable[ModuleType]) -> set[str]:
     for module in modules:
         with contextlib.suppress(OSError, SyntaxError, ValueError):
             source = Path(file_of(module) or "").read_bytes()
-            names |= set(imports_of(ast.parse(source), module.__name__, hasattr(module, "__path__")))
+            values = _namespace(module)
+            names |= set(imports_of(ast.parse(source), values["__name__"], "__path__" in values))
     return {outermost for name in names if (outermost := _outermost_unloaded(name))}
 
 
 def imports_of(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
-    """The modules that a module's source imports by name, wherever in it.
+    """The modules that a module's source imports by name, wherever in it, and all names that may be modules.
 
     Args:
         name: the module's.
@@ -89,8 +97,7 @@ def imports_of(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
             with contextlib.suppress(ImportError):  # beyond the top
                 base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
                 yield base
-                if not node.module:  # from . import local
-                    yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+                yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             value = node.args[0].value
@@ -99,9 +106,14 @@ def imports_of(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
 
 
 def _outermost_unloaded(name: str) -> str:
+    """The first part that is neither loaded nor something else in what is; empty if there is none."""
     parts = name.split(".")
-    names = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
-    return next((one for one in names if one not in sys.modules), "")
+    for count, part in enumerate(parts):
+        above = sys.modules.get(".".join(parts[:count]))
+        if ".".join(parts[: count + 1]) not in sys.modules:
+            is_other = issubclass(type(above), ModuleType) and part in _namespace(above)
+            return "" if is_other else ".".join(parts[: count + 1])
+    return ""
 
 
 def times(found: Sequence[tuple[float, str]], end: float) -> dict[str, float]:

@@ -44,7 +44,7 @@ def least_useful(costs: Sequence[float], kept: Iterable[int] = ()) -> int | None
 
     Args:
         costs: of each, the seconds of work since the one before.
-        kept: the places of those that stay in any case. The first always does.
+        kept: the places of those that stay in any case.
     """
-    candidates = set(range(1, len(costs))) - set(kept)
+    candidates = set(range(len(costs))) - set(kept)
     return min(candidates, key=lambda place: costs[place], default=None)

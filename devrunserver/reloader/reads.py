@@ -54,7 +54,7 @@ class Reads:
 
     def file(self, path: str) -> None:
         """Records a file that is about to be read."""
-        path = self._path_of(path)
+        path = self.path_of(path)
         if path not in self._states:
             with self._unseen():
                 self._states[path] = disk.state_of(path)
@@ -67,7 +67,7 @@ class Reads:
             since: when this process began to read, in seconds since the epoch. A file that has changed since may have
                 been read as it was before.
         """
-        path = self._path_of(path)
+        path = self.path_of(path)
         if path not in self._states:
             self._states[path] = disk.state_of(path) if disk.unchanged_since(path, since) else disk.UNKNOWN
             self._facts.append(Read(path, self._states[path]))
@@ -102,6 +102,8 @@ class Reads:
                 self._entries[directory] = state, entries
             names[name] = answering(entries, name)
             self._facts.append(Answered(directory, state, name, names[name]))
+            if name in names[name]:  # it may become a package
+                self._answered(os.path.join(directory, name), PACKAGE_FILE)
 
     def take(self) -> list[Fact]:
         """The facts since the last call."""
@@ -118,12 +120,15 @@ class Reads:
     def looked_for(self, path: str) -> bool:
         """Whether a module or package at this path would have answered a look-up that failed."""
         directory, entry = os.path.split(path)
-        if os.path.splitext(entry)[0] == PACKAGE_FILE:
-            directory, entry = os.path.split(directory)
+        if self._is_missed(directory, entry):
+            return True
+        return os.path.splitext(entry)[0] == PACKAGE_FILE and self._is_missed(*os.path.split(directory))
+
+    def _is_missed(self, directory: str, entry: str) -> bool:
         names = self._looked_up.get(directory, {})
         return any(entry in answering([entry], name) and entry not in found for name, found in list(names.items()))
 
-    def _path_of(self, path: str) -> str:
+    def path_of(self, path: str) -> str:
         """A path with links to directories resolved."""
         directory, name = os.path.split(os.path.abspath(path))
         return os.path.join(self._resolve(directory), name)

@@ -23,8 +23,8 @@ import signal
 import socket
 import sys
 import sysconfig
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -64,7 +64,7 @@ class Seal:
         self._ours = ours
         self._trial = trial
         self._inherited = _sockets()
-        self._looking = False
+        self._ignoring = False
         self._culprits: dict[str, str] = {}
 
     @property
@@ -79,13 +79,21 @@ class Seal:
 
     def is_closed(self) -> bool:
         """Looks whether something forbids checkpoints."""
-        self._looking = True  # what we do now has audit events too
-        for look in (self._debugger, self._threads, self._sockets, self._children, self._timers, self._memory):
-            if self.reason:
-                break
-            self.reason = look()
-        self._looking = False
+        with self.looking_away():
+            for look in (self._debugger, self._threads, self._sockets, self._children, self._timers, self._memory):
+                if self.reason:
+                    break
+                self.reason = look()
         return bool(self.reason)
+
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """For what we do ourselves, which has audit events too."""
+        before, self._ignoring = self._ignoring, True
+        try:
+            yield
+        finally:
+            self._ignoring = before
 
     def _debugger(self) -> str:
         return "a debugger, tracer or profiler is attached" if is_traced() else ""
@@ -121,14 +129,14 @@ class Seal:
 
     def _sealing(self, reason: str) -> audit.Handler:
         def handler(args: tuple[Any, ...]) -> None:
-            if not self.reason and not self._looking and not _is_datagram(args[0]) and args[0] != IN_MEMORY:
+            if not self.reason and not self._ignoring and not _is_datagram(args[0]) and args[0] != IN_MEMORY:
                 self.close(f"{reason} ({describe(audit.culprit())})")
 
         return handler
 
     def _explaining(self, kind: str) -> audit.Handler:
         def handler(args: tuple[Any, ...]) -> None:
-            if not self._looking:
+            if not self._ignoring:
                 self._culprits[kind] = describe(audit.culprit())
 
         return handler

@@ -62,10 +62,8 @@ def describe(fact: Fact | None) -> str:
     match fact:
         case Read(path, state):
             return f"{shown(path)} {'changed' if state else 'appeared'}"
-        case Answered(directory, _, name, entries):
-            return (
-                f"what is found as {name} in {shown(directory)} is not {entries[0] if entries else 'nothing'} any more"
-            )
+        case Answered(directory, _, name):
+            return f"what is found as {name} in {shown(directory)} changed"
         case Listed(directory):
             return f"the names in {shown(directory)}, which were listed, changed"
         case Linked(directory):

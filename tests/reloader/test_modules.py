@@ -129,17 +129,17 @@ def test_times() -> None:
         ("x = 1", []),
         ("import a", ["a"]),
         ("import a.b.c, d as e", ["a.b.c", "d"]),
-        ("from a import b", ["a"]),
+        ("from a import b", ["a", "a.b"]),
         ("from a.b import *", ["a.b"]),
         ("from . import local", ["site.conf", "site.conf.local"]),
         ("from . import one, two as three", ["site.conf", "site.conf.one", "site.conf.two"]),
         ("from . import *", ["site.conf"]),
         ("from .local import *", ["site.conf.local"]),
         ("from .. import local", ["site", "site.local"]),
-        ("from ..other.local import X", ["site.other.local"]),
+        ("from ..other.local import X", ["site.other.local", "site.other.local.X"]),
         ("from .... import local", []),  # beyond the top
         ("try:\n    import local\nexcept ImportError:\n    pass", ["local"]),
-        ("def f():\n    from a import b\nclass C:\n    import c", ["a", "c"]),
+        ("def f():\n    from a import b\nclass C:\n    import c", ["a", "a.b", "c"]),
         ("if X:\n    import a\nelse:\n    import b", ["a", "b"]),
         ("import_module('a.b')", ["a.b"]),
         ("importlib.import_module('a.b', package=None)", ["a.b"]),
@@ -171,10 +171,6 @@ UNLOADED = """
         settings.__file__ = {file!r}
     print(json.dumps(sorted(unloaded_imports([settings]))))
 """
-from_package = pytest.mark.xfail(
-    reason="of `from package import name` only the package is taken, and the name may be a module that is missing",
-    strict=True,
-)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +185,7 @@ from_package = pytest.mark.xfail(
         ("from package import sub", []),
         ("from os import path; from json import dumps", []),
         ("try: import broken\nexcept ValueError: pass", ["broken"]),
-        pytest.param("try: from package import local\nexcept ImportError: pass", ["package.local"], marks=from_package),
-        pytest.param("import package\nif 0: from package import local", ["package.local"], marks=from_package),
+        ("try: from package import local\nexcept ImportError: pass", ["package.local"]),
     ],
 )
 def test_unloaded_imports(directory: Path, source: str, expected: list[str]) -> None:
@@ -205,3 +200,18 @@ def test_unloaded_imports_of_what_cannot_be_read(directory: Path, content: bytes
         (directory / "settings.py").write_bytes(content)
     code = UNLOADED.replace("import settings", "raise ImportError")
     assert run(directory, code.format(file=str(directory / "settings.py"))) == []
+
+
+def test_unloaded_imports_does_not_run_lazy_modules(directory: Path) -> None:
+    (directory / "module.py").write_text("import sys\nsys.has_run = True\nimport missing\n")
+    code = """
+        import importlib.util
+        spec = importlib.util.find_spec("module")
+        spec.loader = importlib.util.LazyLoader(spec.loader)
+        sys.modules["module"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["module"])
+        from devrunserver.reloader.modules import unloaded_imports
+        names = unloaded_imports([sys.modules["module"]])
+        print(json.dumps([sorted(names), hasattr(sys, "has_run")]))
+    """
+    assert run(directory, code) == [["missing"], False]

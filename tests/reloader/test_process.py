@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -152,3 +155,113 @@ def test_who_has_lost_its_parent_leaves_at_once() -> None:
     code = "from devrunserver.reloader.process import die_with_parent; die_with_parent(1); print('still here')"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (child.returncode, child.stdout) == (1, "")
+
+
+# A process that adopts orphans, with a way to make one: a program whose parent ends at once
+ADOPTING = """
+import json, os, signal, subprocess, sys, time
+from devrunserver.reloader import process
+assert process.adopt_orphans()
+PATIENCE = 10.0
+
+def orphan(program):
+    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdout=2).pid)"
+    return int(subprocess.check_output([sys.executable, "-c", code, program]))
+
+def is_there(pid):
+    return os.path.exists(f"/proc/{pid}")
+
+def wait_for(fact):
+    deadline = time.monotonic() + PATIENCE
+    while not fact():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+WAITING = "from devrunserver.reloader import process as p; p.die_with_parent(p.os.getppid()); p.signal.pause()"
+result = None
+"""
+
+
+def adopting(code: str) -> Any:
+    """The ``result`` of code in a process that adopts orphans."""
+    program = ADOPTING + dedent(code) + "\nprint(json.dumps(result))"
+    return json.loads(subprocess.check_output([sys.executable, "-c", program], text=True))
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux alone")
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("program", "status"),
+    [
+        ("", 0),
+        ("raise SystemExit(3)", 3),
+        ("import os; os._exit(255)", 255),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+    ],
+)
+def test_status_of_an_adopted_process(program: str, status: int) -> None:
+    code = f"""
+        adopted = process.Adopted(orphan({program!r}))
+        result = [adopted.wait(PATIENCE), adopted.wait(PATIENCE), adopted.poll(), adopted.returncode]
+        assert not is_there(adopted.pid)
+        adopted.terminate(), adopted.kill()  # of somebody who is gone, whose pid may be another's by now
+    """
+    assert adopting(code) == [status] * 4
+
+
+@on_linux
+@pytest.mark.parametrize(("end", "status"), [("terminate", -signal.SIGTERM), ("kill", -signal.SIGKILL)])
+def test_end_of_an_adopted_process(end: str, status: int) -> None:
+    code = f"""
+        adopted = process.Adopted(orphan(WAITING))
+        assert adopted.pid in process.children()
+        assert adopted.poll() is None
+        try:
+            adopted.wait(0.0)
+        except subprocess.TimeoutExpired:
+            adopted.{end}()
+        result = adopted.wait(PATIENCE)
+        assert adopted.pid not in process.children()
+    """
+    assert adopting(code) == status
+
+
+@on_linux
+def test_the_status_of_who_is_no_child_is_not_known() -> None:
+    code = "adopted = process.Adopted(1); result = [adopted.poll(), adopted.wait(0.0)]; adopted.kill()"
+    assert adopting(code) == [0, 0]
+
+
+@on_linux
+def test_reap_orphans() -> None:
+    """All that have ended vanish, but for the known ones, whose status somebody wants to know."""
+    code = """
+        process.reap_orphans(())  # there are none
+        running = process.Adopted(orphan(WAITING))
+        ended = [orphan("") for _ in range(3)]
+        process.reap_orphans(())  # perhaps before they have ended
+        wait_for(lambda: process.reap_orphans({running.pid}) or not any(map(is_there, ended)))
+        assert running.poll() is None
+        assert process.children() == {running.pid}
+
+        running.terminate()
+        started = subprocess.Popen([sys.executable, "-c", "raise SystemExit(5)"])
+        known = {running.pid, started.pid}
+        for pid in known:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        process.reap_orphans(known)
+        assert process.children() == known
+        result = [running.poll(), started.poll()]
+        assert process.children() == set()
+    """
+    assert adopting(code) == [-signal.SIGTERM, 5]
+
+
+def test_children() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "open(0).read()"], stdin=subprocess.PIPE)
+    with child:
+        if sys.platform == "linux":
+            assert child.pid in process.children()
+    assert child.pid not in process.children()

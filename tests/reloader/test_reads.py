@@ -99,8 +99,9 @@ def test_package_is_found_in_the_directory_around_it(reads: Reads, tmp_path: Pat
     package.mkdir()
     (package / "__init__.py").touch()
     reads.module("package", [str(tmp_path)], str(package / "__init__.py"))
-    answered, read = reads.take()
+    answered, inner, read = reads.take()
     assert isinstance(answered, Answered) and answered[0] == str(tmp_path) and answered.entries == ("package",)
+    assert isinstance(inner, Answered) and inner[0] == str(package) and inner.entries == ("__init__.py",)
     assert isinstance(read, Read) and read.path == str(package / "__init__.py")
 
 

@@ -1,0 +1,143 @@
+"""The oracle: what a second server, started anew on the same tree, says of its state."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import os
+import random
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tests.live import PATIENCE, Server, get, wait_for
+from tests.oracle import edits, project
+from tests.oracle.edits import Step
+from tests.oracle.tree import Tree
+
+State = dict[str, Any]
+
+SETTLING = 3.0  # seconds for a reload that is still to come: files that are saved in a burst may cause two
+LAZY_SHARE = 0.25  # how often modules are imported on request before an edit
+RELOADED = re.compile(r"changed: reloaded in [\d.]+ s \((resumed|started)")
+
+
+class Oracle:
+    """Edits a project while a server runs, and compares it with a fresh one after each edit.
+
+    Args:
+        directory: the project.
+        tree: its source.
+        server: runs there.
+        seed: of what happens.
+    """
+
+    def __init__(self, directory: Path, tree: Tree, server: Server, seed: int) -> None:
+        self.tree = tree
+        self.late = 0  # edits after which the first answer was of a state between
+        self._directory = directory
+        self._server = server
+        self._port = server.port
+        self._rng = random.Random(seed)
+        self._done: list[str] = []
+        # the log of a server is named for its directory
+        self._fresh_directory = directory.with_name(f"{directory.name}-fresh")
+        self._fresh_directory.symlink_to(directory)
+
+    def run(self, count: int) -> None:
+        """Edits that many times."""
+        for _ in range(count):
+            self.step(edits.edit)
+        if self.tree.broken:
+            self.step(edits.edit)
+
+    def step(self, edit: Callable[[Tree, random.Random], Step], patience: float = PATIENCE) -> None:
+        """One edit, saved.
+
+        Raises:
+            AssertionError: the reloaded server differs from a fresh one.
+        """
+        if self._rng.random() < LAZY_SHARE:
+            get(self._port, "/lazy/")
+        before = copy.deepcopy(self.tree)
+        what, witness = edit(self.tree, self._rng)
+        self._done.append(what)
+        project.save(self._directory, before, self.tree, self._rng, witness)
+        history = "\n".join(f"{number}. {one}" for number, one in enumerate(self._done, 1))
+        try:
+            reloaded = self._reloaded(witness, patience)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, after\n{history}") from None
+        if self.tree.broken:
+            return
+        fresh = self.fresh(witness)
+        found = list(differences(reloaded, fresh))
+        if found:
+            self.late += 1
+            with suppress(AssertionError):
+                wait_for(lambda: reloaded_differs_not(self._port, fresh), "no difference any more", SETTLING)
+                return
+        assert not found, "\n".join(["a reloaded server (+) differs from a fresh one (-):", *found, history])
+
+    def _reloaded(self, witness: str, patience: float) -> State:
+        """The first answer of the server that has read what was saved."""
+        last: list[State | str] = []
+
+        def is_current() -> bool:
+            answer = get(self._port, "/state/", patience=PATIENCE)
+            last[:] = [answer.body if answer.status != 200 else json.loads(answer.body)]
+            return self._is_current(last[0], witness)
+
+        wait_for(is_current, f"the state of the saved files, {witness} among them", patience)
+        return last[0] if isinstance(last[0], dict) else {}
+
+    def fresh(self, witness: str) -> State:
+        """What a new server says first."""
+        with Server(self._fresh_directory, environ={**project.SEEDED, project.FRESH: "1"}) as server:
+            answer = server.get("/state/")
+            assert answer.status == 200, answer.body[:2000]
+            state: State = json.loads(answer.body)
+            assert self._is_current(state, witness), "a fresh server must have read what was saved"
+        return state
+
+    def _is_current(self, state: State | str, witness: str) -> bool:
+        """Whether all modules that a server has loaded are there, and as they are now."""
+        if isinstance(state, str) or self.tree.broken:
+            return isinstance(state, str) and f"broken-{self.tree.modules[witness].mark:06}" in state
+        marks = {
+            os.path.relpath(os.path.realpath(file), self._directory): mark for file, mark in state["marks"].items()
+        }
+        return witness in marks and all(self._is_mark(path, mark) for path, mark in marks.items())
+
+    def _is_mark(self, path: str, mark: str) -> bool:
+        """Whether a module that is loaded is as it is now."""
+        module = self.tree.modules.get(path)
+        return (self._directory / path).exists() if module is None else f"{module.mark:06}" == mark
+
+    @property
+    def reloads(self) -> tuple[int, int]:
+        """How many there were, and how many of them resumed."""
+        kinds = RELOADED.findall(self._server.log)
+        return len(kinds), kinds.count("resumed")
+
+
+def reloaded_differs_not(port: int, fresh: State) -> bool:
+    answer = get(port, "/state/", patience=PATIENCE)
+    return answer.status == 200 and not any(differences(json.loads(answer.body), fresh))
+
+
+def differences(ours: State, fresh: State) -> Iterator[str]:
+    """What is in one state and not in the other, or elsewhere."""
+    for part, value in fresh.items():
+        if ours[part] != value:
+            yield f"@ {part}"
+            changes = difflib.unified_diff(_lines(value), _lines(ours[part]), n=1, lineterm="")
+            yield from (line[:400] for line in list(changes)[2:])
+
+
+def _lines(value: Any) -> list[str]:
+    items = value.items() if isinstance(value, dict) else value
+    return [json.dumps(item) for item in items]
