@@ -23,6 +23,7 @@ import signal
 import socket
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -100,7 +101,7 @@ class Seal:
 
     def _threads(self) -> str:
         if len(sys._current_frames()) > 1:
-            return f"a thread runs{self._by('thread')}"
+            return f"a thread runs{self._by('thread') or of_thread()}"
         if native_threads() > 1:
             self._trial()
             if native_threads() > 1:  # it did not end itself before the fork, as OpenBLAS' do (pthread_atfork)
@@ -140,6 +141,15 @@ class Seal:
                 self._culprits[kind] = describe(audit.culprit())
 
         return handler
+
+
+def of_thread() -> str:
+    """Whose another thread is that runs: the module of its code, or else its name."""
+    for ident, frame in sys._current_frames().items():
+        if ident != threading.get_ident():
+            names = [one.name for one in threading.enumerate() if one.ident == ident]
+            return f" ({describe(frame) or ', '.join(names)})"
+    return ""
 
 
 def is_traced() -> bool:

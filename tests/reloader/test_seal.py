@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -62,13 +63,20 @@ def sealed(directory: Path, code: str, main: str = "import culprit") -> str:
 
 
 BY = "(culprit)"
-BY_WHOM = f" {BY}" if sys.version_info >= (3, 12) else ""  # before, nothing tells of a new thread
+# before, nothing tells of a new thread
+STARTED_BY = {name: BY if sys.version_info >= (3, 12) else f"({name})" for name in ("waiter", "timer")}
 SLEEPER = "subprocess.Popen([sys.executable, '-c', 'open(0).read()'], stdin=subprocess.PIPE)"  # ends with its parent
 UDP = "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)"
 RULES = {
     "nothing": ("pass", ""),
-    "thread": ("threading.Thread(target=threading.Event().wait, daemon=True).start()", f"a thread runs{BY_WHOM}"),
-    "timer thread": ("t = threading.Timer(99, print); t.daemon = True; t.start()", f"a thread runs{BY_WHOM}"),
+    "thread": (
+        "threading.Thread(target=threading.Event().wait, daemon=True, name='waiter').start()",
+        f"a thread runs {STARTED_BY['waiter']}",
+    ),
+    "timer thread": (
+        "t = threading.Timer(99, print); t.daemon = True; t.name = 'timer'; t.start()",
+        f"a thread runs {STARTED_BY['timer']}",
+    ),
     "thread that has ended": ("t = threading.Thread(target=int); t.start(); t.join()", ""),
     "listening socket": ("s = socket.create_server(('127.0.0.1', 0))", f"a socket is open {BY}"),
     "stream socket": ("s = socket.socket()", f"a socket is open {BY}"),
@@ -110,6 +118,18 @@ RULES = {
 def test_rule(tmp_path: Path, rule: str) -> None:
     code, reason = RULES[rule]
     assert sealed(tmp_path, code) == reason
+
+
+def test_whose_a_thread_is_that_was_started_before_us(tmp_path: Path) -> None:
+    (tmp_path / "early.py").write_text(
+        "import threading\nevent = threading.Event()\ndef run(): event.wait()\n"
+        "threading.Thread(target=run, daemon=True).start()"
+    )
+    (tmp_path / "sitecustomize.py").write_text("import early")
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    (tmp_path / "script.py").write_text(PREPARED.format(repository=str(REPOSITORY)) + ASKED)
+    output = subprocess.check_output([sys.executable, "script.py"], cwd=tmp_path, env=environ, text=True)
+    assert json.loads(output) == [True, "a thread runs (early)"]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in Python 3.12")
