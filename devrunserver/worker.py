@@ -97,6 +97,8 @@ class Worker:
         """Takes up the role: from now on the supervisor knows us."""
         process.die_with_parent(os.getppid())
         signal.signal(signal.SIGTERM, _leave_main_thread)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt_start)
         sys.excepthook = _quiet_on_interrupt(sys.excepthook)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._resign)
@@ -107,9 +109,10 @@ class Worker:
             self._finder.note(name)
         self._finder.install()
         self.say("hello", pid=os.getpid(), settings=self._project_files.names_in_settings())
+        self._handlers |= dict.fromkeys(prompt.EVENTS, self._on_prompt)
+        audit.listen(self._handlers)
         if self._checkpoints.active:
             self._handlers |= self._reads.handlers | self._checkpoints.seal.handlers
-            audit.listen(self._handlers)
             connection_created.connect(self._on_connection, dispatch_uid="devrunserver")
             self._checkpoints.make("the first app")
         if not self._checkpoints.active:
@@ -255,8 +258,17 @@ class Worker:
         self._checkpoints.end()
         self._handlers.clear()
         connection_created.disconnect(dispatch_uid="devrunserver")
+        if signal.getsignal(signal.SIGINT) is _interrupt_start:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         gc.unfreeze()
         self._hear()
+
+    def _on_prompt(self, args: tuple[Any, ...]) -> None:
+        """Somebody asks the user while we start: after the supervisor did, and such that a change can be heard."""
+        self._checkpoints.seal.close("it asked at the terminal")
+        self._hear()
+        if self.listener is None:
+            self._word_given.wait()
 
     def _on_connection(self, **kwargs: Any) -> None:
         self._checkpoints.seal.close("it opened a database connection")
@@ -348,6 +360,8 @@ class Worker:
             if stale and self._serving:
                 self._sender.handle(Path(path))
             return stale
+        if path in self._other_files():
+            return self._has_seen(path)
         spelled = self._sender.spelled(path)
         if spelled is not None:
             return self._serving and not self._sender.handle(spelled)
@@ -372,6 +386,10 @@ class Worker:
             self._loaded, self._loaded_at = modules.loaded_files(), state
         return self._loaded
 
+    def _other_files(self) -> list[str]:
+        """What modules were loaded from that is no source: archives, extensions."""
+        return [file for file in self._loaded_files() if not file.endswith(SOURCE_SUFFIX)]
+
     # What we say
 
     def _after_request(self, **kwargs: Any) -> None:
@@ -385,7 +403,7 @@ class Worker:
             "watching",
             directories=modules.directories_of(self._loaded_files()),
             globs=self._sender.globs(),
-            files=self._sender.files(),
+            files=[*self._sender.files(), *self._other_files()],
         )
 
     def _summary(self) -> dict[str, Any]:
@@ -422,6 +440,13 @@ def _leave_main_thread(number: int, frame: FrameType | None) -> None:
     process.make_exit_quick()
     process.end_without_finalization()
     sys.exit(0)
+
+
+def _interrupt_start(number: int, frame: FrameType | None) -> None:
+    """Handles SIGINT until we serve. The supervisor's SIGTERM follows, and must not disturb what ends us."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
 
 
 def _swallows_exceptions(frame: FrameType) -> bool:

@@ -210,6 +210,12 @@ class Server:
         """The supervisor and all processes that it started, by session: each server has one of its own."""
         return {pid for pid in pids() if session_of(pid) == self.pid}
 
+    def checkpoints(self) -> list[int]:
+        """The paused processes, the oldest first: children of the supervisor that are not the worker."""
+        worker = self.worker_pid()
+        children = [pid for pid in self.family() if parent_of(pid) == self.pid and pid != worker]
+        return sorted(children, key=lambda pid: (started_at(pid), pid))
+
     def wait_for_end(self, patience: float = PATIENCE) -> int:
         return self.process.wait(patience)
 
@@ -242,6 +248,33 @@ def session_of(pid: int) -> int:
         if is_alive(pid):
             return os.getsid(pid)
     return 0
+
+
+def parent_of(pid: int) -> int:
+    return int(_stat(pid)[1])
+
+
+def started_at(pid: int) -> int:
+    """In clock ticks since the machine was started."""
+    return int(_stat(pid)[19])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5) after the process' name; zeros where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["0"] * 20
+
+
+def descriptors(pid: int) -> list[str]:
+    """What the descriptors of a process lead to."""
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(entry.path))
+    return found
 
 
 def is_alive(pid: int) -> bool:

@@ -21,6 +21,8 @@ PROMPTS = {
     ("pydevd", "do_wait_suspend"),
 }
 
+EVENTS = ("builtins.breakpoint", "builtins.input")  # audit events that come before a prompt
+
 
 def is_open() -> bool:
     """Whether any thread is at a prompt now."""

@@ -164,17 +164,22 @@ def is_traced() -> bool:
 
 
 def describe(frame: FrameType | None) -> str:
-    """Which module did it: the nearest one that is not the standard library's, and which was being imported."""
-    nearest = importing = ""
+    """Which module did it: the nearest that is not the standard library's, and which was being imported.
+
+    Where none was, rather the nearest of the project.
+    """
+    nearest = own = importing = ""
     while frame is not None and not importing:
         name, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
         if not _is_standard(file):
             nearest = nearest or name
+            if name != "__main__" and PACKAGES.isdisjoint(file.split(os.sep)):
+                own = own or name
             if frame.f_code.co_name == "<module>":
                 importing = name
         frame = frame.f_back
     if not importing or importing in (nearest, "__main__"):
-        return nearest
+        return own or nearest
     return f"{nearest}, while {importing} was imported"
 
 

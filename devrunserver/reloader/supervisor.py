@@ -440,7 +440,7 @@ class Supervisor:
 
     def _wait_for_changes(self) -> float | None:
         """Seconds until the waiting changes are due; None: there are none, or something else comes first."""
-        if self._asked or self._prompt or self._state in (State.STOPPING, State.ENDING):
+        if self._asked or self._prompt or self._state in (State.STOPPING, State.ENDING, State.ENDED):
             return None
         now = time.monotonic()
         patience = max((git.patience(directory) for directory in self._git), default=0.0)

@@ -25,7 +25,7 @@ class Teller:
         self.say = say
         self._verbosity = verbosity
         self._explains = explains
-        self._sealed: set[str] = set()
+        self._sealed: dict[str, str] = {}  # by reason, what was said
 
     def reloaded(self, path: str, seconds: float, message: Message) -> None:
         """A reload is done."""
@@ -46,14 +46,14 @@ class Teller:
                     f"  {message['installed_seconds']:.2f} s of that went into installed packages; what is imported "
                     "before your modules, as by an app above yours in INSTALLED_APPS, is not imported again"
                 )
-            for line in sorted(self._sealed):
+            for line in self._sealed.values():
                 self.say(f"  {line}")
 
     def sealed(self, at: str, reason: str) -> None:
         """No checkpoint can be made from somewhere on; said once."""
-        line = f"No checkpoints from {at} on: {reason}. What is imported from there on reloads from further back."
-        if line not in self._sealed:
-            self._sealed.add(line)
+        if reason not in self._sealed:
+            line = f"No checkpoints from {at} on: {reason}. What is imported from there on reloads from further back."
+            self._sealed[reason] = line
             self.say(line)
 
 

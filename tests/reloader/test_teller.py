@@ -93,7 +93,7 @@ def test_sealed_is_said_once_and_explained_each_time() -> None:
     for _ in range(2):
         lines.clear()
         teller.explain(serving(), "")
-        assert lines == [IMPORTED, f"  {SEALED_BEFORE}", f"  {SEALED}"]
+        assert lines == [IMPORTED, f"  {SEALED}", f"  {SEALED_BEFORE}"]
 
 
 def test_sealed_is_not_explained_to_who_does_not_ask() -> None:
