@@ -17,7 +17,9 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _interrupts() -> None:
-    """A shell that starts the tests in the background has SIGINT ignored, which the servers would inherit."""
+def _signals() -> None:
+    """Who starts the tests in the background may ignore signals, which the servers would inherit."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
