@@ -25,6 +25,7 @@ class Conf:
         WATCH: paths and globs whose change reloads, besides the project's code.
         CHECKPOINTS: how many checkpoints are kept, at most; 0: none, so that each reload is a fresh start.
         CHECKPOINT_MEMORY: megabytes that all checkpoints together may take.
+        PREPARE: whether the next reload of the files that are being edited is prepared in the background.
         EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
     """
 
@@ -34,6 +35,7 @@ class Conf:
     EXCLUDE: tuple[str, ...] = ()
     CHECKPOINTS: int = 8
     CHECKPOINT_MEMORY: float = 500
+    PREPARE: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def _cause(key: str, value: Any) -> str:
     if key == "CHECKPOINTS":
         count = isinstance(value, int) and not isinstance(value, bool)
         return "" if count and value >= 0 else "not a number from 0 on"
+    if key == "PREPARE":
+        return "" if isinstance(value, bool) else "neither True nor False"
     if key == "CHECKPOINT_MEMORY":
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return "" if number and value > 0 else "not a number of megabytes above 0"

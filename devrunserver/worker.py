@@ -36,9 +36,10 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.signals import request_finished
 from django.db.backends.signals import connection_created
@@ -48,10 +49,14 @@ from devrunserver.reloader import audit, link, modules, process, prompt
 from devrunserver.reloader.bytecode import SOURCE_SUFFIX
 from devrunserver.reloader.checkpoints import NICENESS, Checkpoints, has_succeeded
 from devrunserver.reloader.finder import Finder
+from devrunserver.reloader.lifecycle import Task
 from devrunserver.reloader.placement import Placement
 from devrunserver.reloader.reads import IMPORT_SYSTEM, Reads
 from devrunserver.sender import Sender
 from devrunserver.server import http
+
+if TYPE_CHECKING:
+    from devrunserver.reloader.rehearsal import Rehearsal
 
 LATER = 0.01  # seconds until the main thread is interrupted again, where an exception would have been lost
 WEAK_REFERENCES = {weakref.__file__, _weakrefset.__file__}
@@ -85,6 +90,8 @@ class Worker:
         self._word_given = threading.Event()
         self._checking: tuple[int, Check] | None = None  # the process that runs the checks, and what
         self._is_set_up = False  # what is left to import is the URLconf
+        self._witness: socket.socket | None = None  # where a process is to tell in what state this one is
+        self._rehearsal: Rehearsal | None = None  # where this process is to rehearse
         self._serving = False
         self._loaded_at = (0, "")  # the state of sys.modules that the next is of
         self._loaded: set[str] = set()  # the files of all modules
@@ -135,6 +142,7 @@ class Worker:
         except Exception as error:
             self.show(error)
         finally:
+            self._end_rehearsal()
             process.make_exit_quick()
             if self._leaving.is_set():
                 process.end_without_finalization()
@@ -145,7 +153,7 @@ class Worker:
             self._is_set_up = True
             project.import_ahead()
             self._checkpoints.make("the URLconf")
-        if self.listener is not None:
+        if self.listener is not None or self._rehearsal is not None:
             return  # it came with the word to resume
         if self._hearing:
             self._word_given.wait()
@@ -170,7 +178,11 @@ class Worker:
         except Exception:
             if raise_errors:
                 raise
-        return make_handler()
+        handler = make_handler()
+        if self._rehearsal is not None:
+            self._checkpoints.seal.is_closed()
+            self._rehearsal.finish(self._checkpoints.seal.reason)
+        return handler
 
     def check(self, check: Check) -> None:
         """Runs the checks: before serving at the first start, beside it on a reload."""
@@ -179,6 +191,7 @@ class Worker:
             return
         pid = self._checkpoints.fork_child()
         if pid == 0:
+            self._testify()
             self._check_and_exit(check)
         if self.is_reload:
             self._checking = pid, check
@@ -201,6 +214,7 @@ class Worker:
     def start_serving(self, server: Any) -> None:
         """The server is about to accept connections: tells the supervisor, and what to watch."""
         self._server = server
+        self._dismiss_witness()
         self._end_start()
         self._sender.start(files=[], patterns=self._watch)
         self.say("serving", **self._summary())
@@ -225,6 +239,7 @@ class Worker:
         """Prints what keeps the project from starting (unless ``quiet``), and serves it until told to stop."""
         from devrunserver.browser.error_page import ErrorPage, describe
 
+        self._end_rehearsal()
         sys.stdout.flush()
         if not quiet:
             print(describe(error), end="", file=sys.stderr, flush=True)
@@ -236,6 +251,11 @@ class Worker:
             listener=self.listener,
             on_serve=self._start_showing,
         )
+
+    def _end_rehearsal(self) -> None:
+        """A rehearsal or builder that comes here has failed: what follows is for those who serve."""
+        if self._rehearsal is not None or self._checkpoints.is_building:
+            os._exit(1)
 
     def _start_showing(self, server: Any) -> None:
         self._server = server
@@ -265,6 +285,7 @@ class Worker:
 
     def _on_prompt(self, args: tuple[Any, ...]) -> None:
         """Somebody asks the user while we start: after the supervisor did, and such that a change can be heard."""
+        self._end_rehearsal()
         self._checkpoints.seal.close("it asked at the terminal")
         self._hear()
         if self.listener is None:
@@ -290,22 +311,53 @@ class Worker:
 
     def sockets(self) -> set[int]:
         """The descriptors of our own sockets."""
-        return {self._link.fileno()} | ({self.listener.fileno()} if self.listener is not None else set())
+        return {self._link.fileno(), *(one.fileno() for one in (self.listener, self._witness) if one is not None)}
 
     def leave(self) -> None:
         """Closes what is the worker's, in a process that is none any more."""
         self._link.close()
-        if self.listener is not None:
-            self.listener.close()
-            self.listener = None
+        for sock in filter(None, (self.listener, self._witness)):
+            sock.close()
+        self.listener = self._witness = None
 
     def take_up(self, resumption: link.Message) -> None:
         """Becomes the worker, in a process that was resumed from a checkpoint."""
-        to_supervisor, self.listener = resumption["sockets"]
+        to_supervisor, *others = resumption["sockets"]
+        self.listener, self._witness = [*others, None, None][:2]
         self._link = link.Link(to_supervisor)
         self.is_reload = resumption["reload"]
         self._finder.found.clear()
         self.say("hello", pid=os.getpid())
+        if resumption["task"] == Task.REHEARSE:
+            self._rehearse(resumption)
+
+    def _rehearse(self, resumption: link.Message) -> None:
+        from devrunserver.reloader.rehearsal import Rehearsal  # here, as hardly any process needs it
+
+        is_own, path_of = self._project_files.is_own, self._reads.path_of
+        self._rehearsal = Rehearsal(self._link, resumption["planned"], self._finder, path_of, is_own)
+
+    def _testify(self) -> None:
+        """Leaves a process behind that tells in what state the project was before it served."""
+        if self._witness is None:
+            return
+        with suppress(OSError):
+            if self._checkpoints.fork_sibling():
+                try:
+                    from devrunserver.reloader import testimony  # here, as hardly any process needs it
+
+                    to_supervisor, self._witness = link.Link(self._witness), None
+                    self.leave()
+                    testimony.stand_aside()
+                    testimony.testify(to_supervisor, self._project_files.is_own)
+                finally:
+                    os._exit(1)
+        self._dismiss_witness()
+
+    def _dismiss_witness(self) -> None:
+        if self._witness is not None:
+            self._witness.close()
+            self._witness = None
 
     def _resign(self) -> None:
         """In a process that the project forks: it is no worker, and must keep neither the port nor the link open."""
@@ -412,6 +464,7 @@ class Worker:
         installed = [name for name in times if not self._project_files.is_own(modules.file_named(name) or "")]
         return {
             "resumed_at": self._checkpoints.resumed_at,
+            "prepared": self._checkpoints.prepared,
             "imported": len(times),
             "seconds": sum(times.values()),
             "installed_seconds": sum(times[name] for name in installed),

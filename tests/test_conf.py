@@ -35,6 +35,7 @@ unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
         ({"EXCLUDE": []}, Conf()),
         ({"CHECKPOINTS": 0}, Conf(CHECKPOINTS=0)),
         ({"CHECKPOINTS": 40}, Conf(CHECKPOINTS=40)),
+        ({"PREPARE": False}, Conf(PREPARE=False)),
         ({"CHECKPOINT_MEMORY": 100}, Conf(CHECKPOINT_MEMORY=100)),
         ({"CHECKPOINT_MEMORY": 0.5}, Conf(CHECKPOINT_MEMORY=0.5)),
         ({"CHECKPOINT_MEMORY": float("inf")}, Conf(CHECKPOINT_MEMORY=float("inf"))),
@@ -64,6 +65,7 @@ def test_the_defaults() -> None:
             ("POLL_INTERVAL", value, "not a number of seconds above 0")
             for value in [0, -1, 0.0, "1", None, True, float("nan"), float("inf"), [1]]
         ),
+        *(("PREPARE", value, "neither True nor False") for value in [0, 1, None, "yes"]),
         *(("CHECKPOINTS", value, "not a number from 0 on") for value in [-1, 1.0, "5", None, True, [1], float("inf")]),
         *(
             ("CHECKPOINT_MEMORY", value, "not a number of megabytes above 0")
@@ -90,7 +92,10 @@ def test_what_is_wrong(key: str, value: Any, cause: str) -> None:
 def test_an_unknown_key(key: Any) -> None:
     [mistake] = mistakes({key: "x", "WATCHER": "polling"})
     assert mistake.cause == f"DEVRUNSERVER has no key {key!r}."
-    assert mistake.remedy == "Its keys are CHECKPOINTS, CHECKPOINT_MEMORY, EXCLUDE, POLL_INTERVAL, WATCH, WATCHER."
+    assert (
+        mistake.remedy
+        == "Its keys are CHECKPOINTS, CHECKPOINT_MEMORY, EXCLUDE, POLL_INTERVAL, PREPARE, WATCH, WATCHER."
+    )
     assert load({key: "x", "WATCHER": "polling"}) == Conf(WATCHER="polling")
 
 
@@ -119,7 +124,7 @@ def test_it_is_read_from_the_settings(settings: Settings) -> None:
 
 
 anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one, max_size=3))
-KEYS = ["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "CHECKPOINTS", "CHECKPOINT_MEMORY"]
+KEYS = ["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "CHECKPOINTS", "CHECKPOINT_MEMORY", "PREPARE"]
 keys = st.sampled_from([*KEYS, "NO"])
 
 

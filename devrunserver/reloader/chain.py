@@ -16,13 +16,13 @@ import functools
 import os
 import selectors
 import socket
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from subprocess import TimeoutExpired
 
 from devrunserver.reloader import disk, import_log, link
 from devrunserver.reloader.import_log import Fact, Read, ResumePoint
+from devrunserver.reloader.lifecycle import Task
 from devrunserver.reloader.placement import least_useful
 from devrunserver.reloader.process import Process
 
@@ -72,26 +72,24 @@ class Chain:
 
     def resume_point(self) -> ResumePoint:
         """The latest checkpoint whose facts all hold."""
-        return import_log.resume_point([(one.number, one.facts) for one in self._row], _Present())
+        return import_log.resume_point([(one.number, one.facts) for one in self._row], Present())
 
-    def resume(
-        self, number: int, sockets: Sequence[socket.socket], edited: Sequence[str], reload: bool
-    ) -> Checkpoint | None:
-        """Tells a checkpoint to go on as the worker, and drops the later ones. None if it is not there any more.
+    def resume(self, message: link.Message) -> bool:
+        """Tells the last checkpoint to go on as the worker. False if it is not there any more.
 
         Args:
-            number: the checkpoint's.
-            sockets: the new worker's end of its link, and the listening socket.
-            edited: the files that are being edited.
-            reload: whether a worker has served before.
+            message: what the worker is told: the sockets, which are its end of its link, the listening socket and what
+                a witness testifies to; the files that are being edited; whether a worker has served before.
         """
-        checkpoint = next(one for one in self._row if one.number == number)
-        self.cut(number)
         try:
-            checkpoint.link.send("resume", sockets=sockets, edited=edited, reload=reload)
+            self._row[-1].link.send("resume", task=Task.SERVE, **message)
         except link.LinkClosed:
-            return None
-        return checkpoint
+            return False
+        return True
+
+    def at(self, place: str) -> Checkpoint | None:
+        """The checkpoint that was made at a place, unless it was dropped."""
+        return next((one for one in self._row if one.at == place), None)
 
     def cut(self, number: int = 0) -> None:
         """Drops every checkpoint after this one; all by default."""
@@ -161,7 +159,7 @@ class Chain:
         self._leaving.append(checkpoint.process)
 
 
-class _Present:
+class Present:
     """The disk now; each directory is looked at once."""
 
     def __init__(self) -> None:

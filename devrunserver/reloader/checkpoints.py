@@ -18,6 +18,10 @@ between, which ends at once: the kernel gives its child to the supervisor (``pro
 Fork and threads do not mix: a checkpoint is made on the main thread alone, and only while it is the only one.
 A checkpoint holds its own link and nothing else of ours. It waits for a message without any time limit; end-of-file
 ends it. Signals do not reach it, but for SIGTERM and SIGKILL.
+
+What a checkpoint forks has one of three tasks. It goes on as the worker; or it rehearses, which is the same without
+serving, to tell in what state that ends; or it builds: it imports modules ahead of their turn and pauses again, as a
+*prepared* checkpoint (``preparation.py``).
 """
 
 from __future__ import annotations
@@ -35,11 +39,13 @@ from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from devrunserver.reloader import import_log, link, process
+from devrunserver.reloader.lifecycle import Task
 from devrunserver.reloader.placement import Placement
 from devrunserver.reloader.reads import Reads
 from devrunserver.reloader.seal import Seal
 
 NICENESS = 15  # of what runs while the worker already serves
+OUTPUTS = (1, 2)  # the descriptors of standard output and standard error
 
 
 class Role(Protocol):
@@ -77,16 +83,23 @@ class Checkpoints:
         self.forking = False  # the process that is just being forked is ours, not the project's
         self.active = placement is not None
         self.resumed_at = ""  # the module, where this process was resumed
-        self.seal = Seal(role.sockets, self.trial)
+        self.prepared = False  # modules were imported ahead of their turn, so this process makes no more checkpoints
+        self.seal = Seal(self._sockets, self.trial)
         self._role = role
         self._reads = reads
         self._placement = placement or Placement((), 1, 0.0)
         self._is_project = is_project
         self._supervisor = os.getppid()
         self._number = 0
+        self.is_building = False
+        self._excluded: set[str] = set()  # modules that must not be imported while this process builds
+        self._building = ""  # what it imports then
+        self._supervising: link.Link | None = None  # whom it tells
 
     def before(self, fullname: str, file: str) -> bool:
         """A module is about to be loaded. Makes a checkpoint where it is due; returns True in one that was resumed."""
+        if fullname in self._excluded:
+            self._give_up_building(f"it imports {fullname}")
         return (
             self.active
             and self._is_project(file)
@@ -100,7 +113,7 @@ class Checkpoints:
         Args:
             at: what comes next, for the user.
         """
-        if not self.active or threading.current_thread() is not threading.main_thread():
+        if not self.active or self.prepared or threading.current_thread() is not threading.main_thread():
             return False
         began = time.monotonic()
         if self.seal.is_closed():
@@ -113,6 +126,7 @@ class Checkpoints:
         if resumption is not None:
             self.resumed_at = at
             self._placement.edited = set(resumption["edited"])
+            self.prepared = self.prepared or resumption["task"] == Task.REHEARSE
             self._role.take_up(resumption)
         self._placement.made(time.monotonic(), time.monotonic() - began if goes_on else 0.0)
         return resumption is not None
@@ -129,7 +143,7 @@ class Checkpoints:
         facts = self._reads.take()
         gc.freeze()  # a garbage collection writes to every object, which would make memory pages differ that are shared
         try:
-            goes_on = self._fork_sibling()
+            goes_on = self.fork_sibling()
         except OSError as error:
             self.seal.close(f"no process can be forked ({error})")
             goes_on = True
@@ -138,7 +152,10 @@ class Checkpoints:
             self._role.say("hello", pid=os.getpid())
             return True, None
         self._role.leave()
-        return False, self._pause(link.Link(ours), facts)
+        message = self._pause(link.Link(ours), facts)
+        while message["task"] == Task.BUILD:
+            message = self._pause(*self._build(message))
+        return False, message
 
     def _pause(self, to_supervisor: link.Link, facts: list[import_log.Fact]) -> link.Message:
         """Waits, and forks whenever told to. Returns in the forked processes alone."""
@@ -149,7 +166,7 @@ class Checkpoints:
             to_supervisor.send("log", facts=import_log.to_json(facts))
             for message in to_supervisor.messages():
                 with suppress(OSError):  # the supervisor sees that nobody takes the new link
-                    if self._fork_sibling():
+                    if self.fork_sibling():
                         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
                         signal.signal(signal.SIGTERM, handler)
                         to_supervisor.close()
@@ -159,9 +176,43 @@ class Checkpoints:
                     sock.close()
         os._exit(0)  # what is registered with atexit is the workers'
 
+    # Building
+
+    def _build(self, message: link.Message) -> tuple[link.Link, list[import_log.Fact]]:
+        """Imports modules ahead of their turn. Returns what a checkpoint needs."""
+        (sock,) = message["sockets"]
+        to_supervisor = self._supervising = link.Link(sock)
+        to_supervisor.be_patient()
+        to_supervisor.send("hello", pid=os.getpid())
+        self.prepared = self.is_building = True
+        self._excluded = set(message["excluded"])
+        with silenced():
+            for self._building in message["modules"]:
+                try:
+                    importlib.import_module(self._building)
+                except BaseException as error:  # whatever it is, it must not get out of here
+                    self._give_up_building(repr(error))
+        self._building, self.is_building = "", False
+        if self.seal.is_closed():
+            self._give_up_building(self.seal.reason)
+        self._excluded.clear()
+        gc.freeze()
+        self._supervising = None
+        return to_supervisor, self._reads.take()
+
+    def _give_up_building(self, reason: str) -> None:
+        if self._supervising is not None:
+            with suppress(link.LinkClosed):
+                self._supervising.send("unfit", module=self._building, reason=reason)
+        os._exit(1)
+
+    def _sockets(self) -> set[int]:
+        """The descriptors of our own sockets."""
+        return self._role.sockets() | ({self._supervising.fileno()} if self._supervising is not None else set())
+
     # Forks
 
-    def _fork_sibling(self) -> bool:
+    def fork_sibling(self) -> bool:
         """Forks; returns True in the new process, which is a child of the supervisor as this one is."""
         flush()
         waiting, done = os.pipe()
@@ -220,6 +271,24 @@ class Checkpoints:
             if (pid := self.fork_child()) == 0:
                 os._exit(0)
             os.waitpid(pid, 0)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """What is printed goes nowhere: it is no part of a start that the user sees."""
+    flush()
+    saved = [(descriptor, os.dup(descriptor)) for descriptor in OUTPUTS]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in OUTPUTS:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        flush()
+        for descriptor, copy in saved:
+            os.dup2(copy, descriptor)
+            os.close(copy)
 
 
 def has_succeeded(pid: int) -> bool:

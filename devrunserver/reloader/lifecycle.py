@@ -10,7 +10,7 @@ Any state goes to ENDING when the user quits, and from there to ENDED when the w
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 
 
 class State(Enum):
@@ -67,6 +67,14 @@ class Attempt(Enum):
     NORMAL = "by the user's command line"
     GUARDED = "the same under `python -m devrunserver`, which serves what it raises"
     REPORT = "a process that runs nothing of the project and tells what happened"
+
+
+class Task(StrEnum):
+    """What a process is forked from a checkpoint for."""
+
+    SERVE = "to go on as the worker"
+    REHEARSE = "to go on until it could serve, and tell of it"
+    BUILD = "to import modules ahead of their turn, and pause again"
 
 
 RESTART_STATUS = 3  # Django's "restart me", see django.utils.autoreload

@@ -15,8 +15,9 @@ may handle it without a reload (templates, translations). Its answer comes with 
 worker that is leaving is not asked: its successor reads everything anew. One that starts may not hear us yet; then the
 change waits, until it does or until a checkpoint tells that it has read the file as it was before.
 
-A reload resumes the latest checkpoint whose facts all hold (``chain.py``); where there is none, or anything is odd, it
-spawns a fresh process. All processes are our children: those that are forked become so because we adopt orphans.
+A reload resumes what is prepared for it (``preparation.py``) or else the latest checkpoint whose facts all hold
+(``chain.py``); where there is none, or anything is odd, it spawns a fresh process. All processes are our children:
+those that are forked become so because we adopt orphans.
 """
 
 from __future__ import annotations
@@ -50,8 +51,10 @@ from devrunserver.reloader.lifecycle import (
     next_attempt,
     next_state,
 )  # fmt: skip
-from devrunserver.reloader.polling import survey, token_of
+from devrunserver.reloader.polling import Snapshot, survey, token_of
+from devrunserver.reloader.preparation import Preparation
 from devrunserver.reloader.process import Process
+from devrunserver.reloader.recent import recently_edited
 from devrunserver.reloader.spawner import Spawner
 from devrunserver.reloader.teller import Teller, describe
 from devrunserver.reloader.terminal import Terminal
@@ -75,6 +78,7 @@ CONFIGURATION_SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".ini", ".cfg", ".c
 # The same where the settings name the file; many programs write such files for other reasons.
 DATA_SUFFIXES = (".json", ".txt", ".xml", ".pem", ".key", ".crt")
 EDITED_KEPT = 5  # files that were edited last
+EDITED_AT_FIRST = 3  # files that may be edited next, when nobody has edited one yet
 
 
 @dataclass
@@ -110,6 +114,7 @@ class Supervisor:
         spawner: starts workers; it may have started the first.
         checkpoints: how many are kept.
         memory: megabytes that they may take.
+        prepares: whether reloads are prepared.
     """
 
     def __init__(
@@ -120,6 +125,7 @@ class Supervisor:
         spawner: Spawner,
         checkpoints: int,
         memory: float,
+        prepares: bool,
     ) -> None:
         self._listener = listener
         self._watcher = watcher
@@ -128,6 +134,7 @@ class Supervisor:
         self._spawner = spawner
         self._checkpoints = checkpoints
         self._memory = memory
+        self._prepares = prepares
         self._own_children = process.children()
         self._state = State.DOWN
         self._attempt = Attempt.NORMAL
@@ -143,6 +150,7 @@ class Supervisor:
         self._settings_names: set[str] = set()  # files that the settings name
         self._edited: list[str] = []  # the sources that were edited last
         self._reloading: _Reload | None = None
+        self._difference = ""  # why the worker is not what a fresh start gives
         self._weigh_due: float | None = None
         self._question = 0  # number of the last question to the worker
         self._asked: list[str] = []  # what the open question is about; empty where there is none
@@ -161,6 +169,9 @@ class Supervisor:
             self._terminal = terminal
             self._selector = stack.enter_context(selectors.DefaultSelector())
             self._chain = Chain(self._selector, self._checkpoints, self._memory)
+            self._preparation = Preparation(
+                self._selector, self._chain, self._on_difference, self._tell.remark, self._prepares
+            )
             stack.callback(self._abandon)
             signals = stack.enter_context(_signals_as_bytes())
             self._selector.register(signals, selectors.EVENT_READ, lambda: self._on_signals(signals))
@@ -170,7 +181,9 @@ class Supervisor:
             self._tell_notes()
             self._enter(State.STARTING)
             # while the worker starts, which may have begun before we watched
-            self._learn(self._watcher.directories, since=self._spawner.began - CLOCK_GRAIN)
+            known = self._learn(self._watcher.directories, since=self._spawner.began - CLOCK_GRAIN)
+            modified = {path: token[0] for path, token in known.items() if self._watcher.in_project(path)}
+            self._edited = recently_edited(modified, EDITED_AT_FIRST)
             while self._state is not State.ENDED:
                 self._step()
         return -signal.SIGHUP if self._end_signal == getattr(signal, "SIGHUP", None) else 0
@@ -183,6 +196,7 @@ class Supervisor:
         self._chain.look_after()
         self._look_after_worker()
         self._look_after_changes()
+        self._look_after_preparation()
         process.reap_orphans(self._pids())
         if self._weigh_due is not None and time.monotonic() >= self._weigh_due:
             self._weigh_due = None
@@ -190,7 +204,8 @@ class Supervisor:
 
     def _timeout(self) -> float | None:
         """Seconds until something is due; None: only an event can wake us."""
-        due = [one - time.monotonic() for one in (self._deadline, self._weigh_due) if one is not None]
+        moments = (self._deadline, self._weigh_due, self._preparation.due)
+        due = [one - time.monotonic() for one in moments if one is not None]
         if (wait := self._wait_for_changes()) is not None:
             due.append(wait)
         return max(0.0, min(due)) if due else None
@@ -243,20 +258,30 @@ class Supervisor:
             point = ResumePoint(None, None)
         if self._reloading is not None:
             self._reloading.reason = self._configured or describe(point.obstacle)
-        if point.number is None:
-            return False
         ours, theirs = link.pair()
-        with theirs:
-            sockets = [theirs, self._listener]
-            if not self._chain.resume(point.number, sockets, edited=self._edited, reload=self._has_served):
+        with theirs, contextlib.ExitStack() as stack:
+            witness = map(stack.enter_context, self._preparation.witness())
+            sockets = [theirs, self._listener, *witness]
+            message = {"sockets": sockets, "edited": self._edited, "reload": self._has_served}
+            if not self._resume_from(point, message):
                 ours.close()
                 return False
         self._accept(None, ours)
         self._deadline = time.monotonic() + RESUME_PATIENCE
         return True
 
+    def _resume_from(self, point: ResumePoint, message: link.Message) -> bool:
+        """Has a prepared checkpoint go on, or else the exact one."""
+        if point.number is None:
+            return False
+        self._chain.cut(point.number)
+        if not self._difference and self._preparation.resume(message):
+            return True
+        return self._chain.resume(message)
+
     def _spawn(self) -> None:
         self._chain.cut()
+        self._preparation.forget()
         self._configured = ""
         try:
             popen, ours = self._spawner.spawn(self._attempt, self._edited, self._report)
@@ -346,7 +371,7 @@ class Supervisor:
     def _pids(self) -> set[int]:
         """The children that somebody waits for."""
         worker = {self._worker.process.pid} if self._worker is not None and self._worker.process is not None else set()
-        return self._own_children | self._chain.pids | worker
+        return self._own_children | self._chain.pids | self._preparation.pids | worker
 
     def _abandon(self) -> None:
         """Leaves no process behind, whatever made us leave."""
@@ -356,6 +381,7 @@ class Supervisor:
                 with contextlib.suppress(TimeoutExpired):
                     self._worker.process.wait(END_PATIENCE)
             self._unlink(self._worker)
+        self._preparation.forget()
         self._chain.close(END_PATIENCE)
 
     # What wakes us
@@ -386,7 +412,7 @@ class Supervisor:
             self._on_file(event)
         self._tell_notes()
 
-    def _learn(self, directories: list[str], since: float) -> None:
+    def _learn(self, directories: list[str], since: float) -> Snapshot:
         """Takes the present state of source files for the one that the worker reads, so that a mere ``chmod`` is none.
 
         What has changed since the worker was spawned may have changed after the worker has read it, and so may a
@@ -399,6 +425,7 @@ class Supervisor:
         self._changes.know(snapshot)
         for event in [*events, *(Event(Kind.WRITTEN, path) for path in changed)]:
             self._on_file(event)
+        return snapshot
 
     def _on_file(self, event: Event) -> None:
         self._happened += 1
@@ -462,6 +489,15 @@ class Supervisor:
         elif code := [path for path in paths if path.endswith(SOURCE_SUFFIX) or self._watcher.in_project(path)]:
             self._reload(next((path for path in code if path.endswith(SOURCE_SUFFIX)), code[0]))
 
+    def _look_after_preparation(self) -> None:
+        self._preparation.step(time.monotonic())
+        if self._difference and self._state is State.SERVING:
+            self._say(f"Reloading once more, from an exact checkpoint: {self._difference}.")
+            self._happens(Happening.CHANGE)
+
+    def _on_difference(self, difference: str) -> None:
+        self._difference = difference
+
     def _ask(self, paths: list[str]) -> None:
         """Shows the worker what changed; it answers with a verdict, or its silence is one."""
         assert self._worker is not None and self._worker.link is not None
@@ -476,6 +512,7 @@ class Supervisor:
             logger.info("%s changed, reloading.", path)
         if path.endswith(SOURCE_SUFFIX):
             self._edited = [*(one for one in self._edited if one != path), path][-EDITED_KEPT:]
+        self._preparation.changed(path)
         self._reloading = _Reload(path, self._changed_at)
         self._attempt, self._deaths = Attempt.NORMAL, 0
         self._happens(Happening.CHANGE)
@@ -526,11 +563,14 @@ class Supervisor:
         self._weigh_due = self._worker.serving_since + WEIGH_DELAY if self._chain else None
         if self._reloading is not None:
             self._tell.reloaded(self._reloading.path, time.monotonic() - self._reloading.began, message)
-            self._tell.explain(message, self._reloading.reason)
+            self._tell.explain(message, self._reloading.reason, self._preparation.why_not)
+        self._reloading, self._difference = None, ""
+        self._preparation.served(self._edited, self._has_served)
         self._has_served = True
         self._happens(Happening.SERVES)
 
     def _on_broken(self, message: link.Message) -> None:
+        self._preparation.served(self._edited, True, broken=True)
         self._happens(Happening.BREAKS)
 
     def _on_verdict(self, message: link.Message) -> None:

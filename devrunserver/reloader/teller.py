@@ -30,12 +30,26 @@ class Teller:
     def reloaded(self, path: str, seconds: float, message: Message) -> None:
         """A reload is done."""
         how = f"resumed at {message['resumed_at']}" if message["resumed_at"] else "started afresh"
+        how += ", prepared" * message["prepared"]
         self.say(f"{shown(path) or 'Something'} changed: reloaded in {seconds:.2f} s ({how})")
 
-    def explain(self, message: Message, reason: str) -> None:
-        """What a reload consisted of, and why it was not quicker."""
-        if (self._verbosity >= VERBOSE or self._explains) and reason:
-            self.say(f"  {'not resumed later' if message['resumed_at'] else 'not resumed'}: {reason}")
+    def remark(self, line: str) -> None:
+        """Something that only those want to know who want to know it all."""
+        if self._verbosity >= VERBOSE or self._explains:
+            self.say(line)
+
+    def explain(self, message: Message, reason: str, why_not_prepared: str = "") -> None:
+        """What a reload consisted of, and why it was not quicker.
+
+        Args:
+            reason: why it was not resumed later.
+            why_not_prepared: why it was not prepared.
+        """
+        if self._verbosity >= VERBOSE or self._explains:
+            if reason and not message["prepared"]:
+                self.say(f"  {'not resumed later' if message['resumed_at'] else 'not resumed'}: {reason}")
+            if why_not_prepared and not message["prepared"]:
+                self.say(f"  not prepared: {why_not_prepared}")
         if self._explains:
             slowest = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in message["slowest"] if seconds >= 0.01)
             self.say(f"  {message['imported']} modules were imported in {message['seconds']:.2f} s")

@@ -110,6 +110,45 @@ def _mend(tree: Tree) -> str:
     return f"mend {path}"
 
 
+TRACES = (
+    "import events\n\nevents.ORDER.append('trace {n}')\n",
+    "import events\n\nevents.PATCHED = {n}\n",
+    "import events\n\nSEEN_{n} = len(events.ORDER)\n",
+    "import events\nfrom django.dispatch import receiver\n\n\n"
+    "@receiver(events.changed)\ndef trace_{n}(sender, **kwargs):\n    return {n}\n",
+)
+LEAVING = 0.2  # of the modules, how many leave traces
+TRACING = 0.25  # how often an edit leaves one, or takes one away
+
+
+def leave_traces(tree: Tree, rng: random.Random) -> None:
+    """Has some modules leave traces of when they are executed."""
+    for path, module in tree.modules.items():
+        if module.tier > Tier.SETTINGS and rng.random() < LEAVING:
+            tree.add_block(path, _trace(tree, rng), 0)
+
+
+def _trace(tree: Tree, rng: random.Random) -> Block:
+    return Block(rng.choice(TRACES).format(n=tree.number()))
+
+
+def edit_again(tree: Tree, rng: random.Random, path: str) -> Step:
+    """Works on one module, that of ``path`` if it is one that views consist of."""
+    views = [one for one in tree.lasting() if tree.modules[one].tier is Tier.VIEWS]
+    path = path if path in views else rng.choice(views)
+    tree.touch(path)
+    what = f"change {path}"
+    traces = [block for block in tree.modules[path].blocks if "events." in block.text]
+    if rng.random() < TRACING:
+        block = rng.choice(traces) if traces else _trace(tree, rng)
+        what = f"{'take from' if traces else 'add to'} {path}: {block.text!r}"
+        if traces:
+            tree.modules[path].blocks.remove(block)
+        else:
+            tree.add_block(path, block, 0)
+    return Step(what, path)
+
+
 # Any module
 
 

@@ -22,6 +22,10 @@ State = dict[str, Any]
 
 SETTLING = 3.0  # seconds for a reload that is still to come: files that are saved in a burst may cause two
 LAZY_SHARE = 0.25  # how often modules are imported on request before an edit
+AGAIN = 0.7  # how often the last edited module is edited again, where reloads are prepared
+PREPARING = 4.0  # seconds for the next reload to be prepared
+PREPARED = re.compile(r"Prepared the next reload|Not prepared")
+BY_MODULE = ("modules", "files", "marks", "namespaces")  # parts of the state that are told by module, in their order
 RELOADED = re.compile(r"changed: reloaded in [\d.]+ s \((resumed|started)")
 
 
@@ -33,9 +37,11 @@ class Oracle:
         tree: its source.
         server: runs there.
         seed: of what happens.
+        prepared: reloads are prepared, so that modules that do not depend on each other may come in another order.
     """
 
-    def __init__(self, directory: Path, tree: Tree, server: Server, seed: int) -> None:
+    def __init__(self, directory: Path, tree: Tree, server: Server, seed: int, prepared: bool = False) -> None:
+        self._prepared = prepared
         self.tree = tree
         self.late = 0  # edits after which the first answer was of a state between
         self._directory = directory
@@ -43,6 +49,7 @@ class Oracle:
         self._port = server.port
         self._rng = random.Random(seed)
         self._done: list[str] = []
+        self._last = ""  # the path of the module that was edited last
         # the log of a server is named for its directory
         self._fresh_directory = directory.with_name(f"{directory.name}-fresh")
         self._fresh_directory.symlink_to(directory)
@@ -50,7 +57,10 @@ class Oracle:
     def run(self, count: int) -> None:
         """Edits that many times."""
         for _ in range(count):
-            self.step(edits.edit)
+            if self._prepared:
+                self._let_prepare()
+            again = self._prepared and not self.tree.broken and self._rng.random() < AGAIN
+            self.step((lambda tree, rng: edits.edit_again(tree, rng, self._last)) if again else edits.edit)
         if self.tree.broken:
             self.step(edits.edit)
 
@@ -65,6 +75,7 @@ class Oracle:
         before = copy.deepcopy(self.tree)
         what, witness = edit(self.tree, self._rng)
         self._done.append(what)
+        self._last = witness
         project.save(self._directory, before, self.tree, self._rng, witness)
         history = "\n".join(f"{number}. {one}" for number, one in enumerate(self._done, 1))
         try:
@@ -74,11 +85,11 @@ class Oracle:
         if self.tree.broken:
             return
         fresh = self.fresh(witness)
-        found = list(differences(reloaded, fresh))
+        found = list(self._differences(reloaded, fresh))
         if found:
             self.late += 1
             with suppress(AssertionError):
-                wait_for(lambda: reloaded_differs_not(self._port, fresh), "no difference any more", SETTLING)
+                wait_for(lambda: self._differs_not(fresh), "no difference any more", SETTLING)
                 return
         assert not found, "\n".join(["a reloaded server (+) differs from a fresh one (-):", *found, history])
 
@@ -96,7 +107,8 @@ class Oracle:
 
     def fresh(self, witness: str) -> State:
         """What a new server says first."""
-        with Server(self._fresh_directory, environ={**project.SEEDED, project.FRESH: "1"}) as server:
+        arguments = ["--explain-reload"] * self._prepared  # as the other server has
+        with Server(self._fresh_directory, *arguments, environ={**project.SEEDED, project.FRESH: "1"}) as server:
             answer = server.get("/state/")
             assert answer.status == 200, answer.body[:2000]
             state: State = json.loads(answer.body)
@@ -117,27 +129,30 @@ class Oracle:
         module = self.tree.modules.get(path)
         return (self._directory / path).exists() if module is None else f"{module.mark:06}" == mark
 
+    def _let_prepare(self) -> None:
+        """Gives the server time to prepare the next reload, or to find out that it cannot."""
+        with suppress(AssertionError):
+            wait_for(lambda: PREPARED.search(self._server.log.rpartition("reloaded in")[2]), "prepared", PREPARING)
+
+    def _differs_not(self, fresh: State) -> bool:
+        answer = get(self._port, "/state/", patience=PATIENCE)
+        return answer.status == 200 and not any(self._differences(json.loads(answer.body), fresh))
+
+    def _differences(self, ours: State, fresh: State) -> Iterator[str]:
+        """What is in one state and not in the other, or elsewhere."""
+        for part, value in fresh.items():
+            if ours[part] != value:
+                lines = [_lines(one, self._prepared and part in BY_MODULE) for one in (value, ours[part])]
+                changes = list(difflib.unified_diff(*lines, n=1, lineterm=""))[2:]
+                yield from [f"@ {part}", *(line[:400] for line in changes)] if changes else ()
+
     @property
-    def reloads(self) -> tuple[int, int]:
-        """How many there were, and how many of them resumed."""
+    def reloads(self) -> tuple[int, int, int]:
+        """How many there were, how many of them resumed, and how many were prepared."""
         kinds = RELOADED.findall(self._server.log)
-        return len(kinds), kinds.count("resumed")
+        return len(kinds), kinds.count("resumed"), self._server.log.count(", prepared)")
 
 
-def reloaded_differs_not(port: int, fresh: State) -> bool:
-    answer = get(port, "/state/", patience=PATIENCE)
-    return answer.status == 200 and not any(differences(json.loads(answer.body), fresh))
-
-
-def differences(ours: State, fresh: State) -> Iterator[str]:
-    """What is in one state and not in the other, or elsewhere."""
-    for part, value in fresh.items():
-        if ours[part] != value:
-            yield f"@ {part}"
-            changes = difflib.unified_diff(_lines(value), _lines(ours[part]), n=1, lineterm="")
-            yield from (line[:400] for line in list(changes)[2:])
-
-
-def _lines(value: Any) -> list[str]:
+def _lines(value: Any, unordered: bool) -> list[str]:
     items = value.items() if isinstance(value, dict) else value
-    return [json.dumps(item) for item in items]
+    return [json.dumps(item) for item in (sorted(items) if unordered else items)]

@@ -35,6 +35,14 @@ execute_from_command_line(sys.argv)
 FRESH = "ORACLE_FRESH"  # environment variable of the server that is compared with
 SEEDED = {"PYTHONHASHSEED": "0"}  # so that two servers iterate over sets alike
 
+# Prepares reloads where there is hardly anything to gain, too
+PREPARING = f"""\
+from devrunserver.reloader import preparation
+
+if "{FRESH}" not in os.environ:
+    preparation.WORTH = 0.0
+"""
+
 # Makes a checkpoint before nearly every module of the project
 DENSE = f"""\
 from devrunserver.reloader import placement
@@ -100,7 +108,7 @@ except ImportError:
 """
 
 COMPANY = {
-    "events.py": (Tier.SETTINGS, "from django.dispatch import Signal\n\nORDER = []\nchanged = Signal()\n"),
+    "events.py": (Tier.SETTINGS, "from django.dispatch import Signal\n\nORDER = []\nPATCHED = 0\nchanged = Signal()\n"),
     "company/settings.py": (Tier.SETTINGS, SETTINGS),
     "company/wsgi.py": (
         Tier.VIEWS,
@@ -150,15 +158,18 @@ APP = {
 }
 
 
-def generate(directory: Path, patch: str = DENSE, seed: int | None = None) -> Tree:
+def generate(directory: Path, patch: str = DENSE, seed: int | None = None, traced: bool = True) -> Tree:
     """A project of three apps, in a directory that is made.
 
     Args:
         patch: lines of ``manage.py``.
         seed: of the edits that it has had before; None: it has had none.
+        traced: each module leaves a trace of when it is executed; else only some do.
     """
-    tree = _generated_tree(patch)
+    tree = _generated_tree(patch, traced)
     rng = random.Random(seed)
+    if not traced:
+        edits.leave_traces(tree, rng)
     for _ in range(EARLIER_EDITS if seed is not None else 0):
         edits.edit(tree, rng)
     if tree.broken:
@@ -168,8 +179,9 @@ def generate(directory: Path, patch: str = DENSE, seed: int | None = None) -> Tr
     return tree
 
 
-def _generated_tree(patch: str) -> Tree:
+def _generated_tree(patch: str, traced: bool) -> Tree:
     tree = Tree()
+    tree.traced = traced
     tree.packages = [*APPS, ""]
     for path, (tier, head) in COMPANY.items():
         tree.add(path, Module(tier, head, lasting=True))

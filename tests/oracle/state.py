@@ -81,7 +81,10 @@ def _mark(module: object) -> str | None:
 
 
 def _namespace(module: ModuleType) -> list[list[Any]]:
-    return [[name, describe(value)] for name, value in vars(module).items() if name not in IMPORT_SYSTEM]
+    """Names in their order, but for modules: those that a package holds are in the order of their import."""
+    names = [[name, describe(value)] for name, value in vars(module).items() if name not in IMPORT_SYSTEM]
+    modules = [[name, told] for name, told in names if str(told).startswith("module ")]
+    return [one for one in names if one not in modules] + sorted(modules)
 
 
 def describe(value: Any) -> Any:
@@ -138,7 +141,7 @@ def _urls(resolver: Any, above: str = "") -> Iterator[list[str | None]]:
 def _signals(loaded: dict[str, ModuleType]) -> Iterator[tuple[str, Signal]]:
     """Every signal that a module has, by the first name that it has."""
     seen = set()
-    for name, module in loaded.items():
+    for name, module in sorted(loaded.items()):
         for key, value in list(vars(module).items()) if type(module) is ModuleType else ():
             if issubclass(type(value), Signal) and id(value) not in seen:
                 seen.add(id(value))

@@ -42,7 +42,7 @@ def test_a_generated_project(tmp_path: Path, seed: int) -> None:
     with Server(directory, environ=project.SEEDED) as server:
         oracle = Oracle(directory, tree, server, seed)
         oracle.run(EDITS)
-        reloads, resumed = oracle.reloads
+        reloads, resumed, _ = oracle.reloads
         print(f"{reloads} reloads, {resumed} of them resumed; {oracle.late} answers of a state in between")
         assert resumed > reloads // 3
 
@@ -53,9 +53,25 @@ def test_a_wagtail_project(tmp_path: Path) -> None:
     with Server(directory, environ=project.SEEDED) as server:
         oracle = Oracle(directory, tree, server, 1)
         oracle.run(EDITS)
-        reloads, resumed = oracle.reloads
+        reloads, resumed, _ = oracle.reloads
         print(f"{reloads} reloads, {resumed} of them resumed; {oracle.late} answers of a state in between")
         assert resumed > reloads // 3
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_generated_project_with_prepared_reloads(tmp_path: Path, seed: int) -> None:
+    """Some modules leave traces of their order, which edits add and take away."""
+    directory = tmp_path / "project"
+    tree = project.generate(directory, project.PREPARING, seed, traced=False)
+    with Server(directory, "--explain-reload", environ=project.SEEDED) as server:
+        oracle = Oracle(directory, tree, server, seed, prepared=True)
+        oracle.run(EDITS)
+        reloads, _, prepared = oracle.reloads
+        replaced = server.log.count("Reloading once more")
+        print(
+            f"{reloads} reloads, {prepared} prepared, {replaced} replaced; {oracle.late} answers of a state in between"
+        )
+        assert prepared > 0
 
 
 def lists(tree: Tree, rng: random.Random) -> Step:

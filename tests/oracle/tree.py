@@ -44,6 +44,7 @@ class Module:
         mark: tells one version from the next.
         fault: a line that fails.
         lasting: it is there in every start.
+        traced: each time it is executed leaves a trace.
     """
 
     tier: Tier
@@ -52,13 +53,14 @@ class Module:
     mark: int = 0
     fault: str = ""
     lasting: bool = False
+    traced: bool = True
 
     def render(self) -> str:
-        """Its source. All that it executes leaves a trace in a list of the project."""
+        """Its source."""
         track = f'import events\n\nevents.ORDER.append(f"{{__name__}} {self.mark:06}")\n'
         parts = [
             self.head,
-            track if self.tier > Tier.SETTINGS else "",
+            track if self.tier > Tier.SETTINGS and self.traced else "",
             f'MARK = "{self.mark:06}"\n',
             f'def body():\n    return "{self.mark:06}"\n' if self.tier > Tier.SETTINGS else "",
             self.fault,
@@ -76,9 +78,11 @@ class Tree:
         links: symbolic links, by path, and where they lead to.
         packages: where modules are created.
         broken: the module that keeps the project from starting; empty if it does start.
+        traced: new modules are.
     """
 
     def __init__(self) -> None:
+        self.traced = True
         self.modules: dict[str, Module] = {}
         self.data: dict[str, str] = {}
         self.links: dict[str, str] = {}
@@ -98,6 +102,7 @@ class Tree:
     def add(self, path: str, module: Module) -> None:
         """A new module."""
         self.modules[path] = module
+        module.traced = self.traced
         self.touch(path)
 
     def add_block(self, path: str, block: Block, position: int) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from devrunserver.reloader import chain, disk
 from devrunserver.reloader.chain import Chain, own_memory
 from devrunserver.reloader.import_log import Answered, Fact, Listed, Read, to_json
+from devrunserver.reloader.lifecycle import Task
 from devrunserver.reloader.link import Link, LinkClosed, Message
 
 unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
@@ -81,7 +82,8 @@ class Row:
             key.data()
 
     def resume(self, number: int, sockets: Iterable[socket.socket] = (), edited: Iterable[str] = ()) -> bool:
-        return self.chain.resume(number, [*sockets], edited=[*edited], reload=True) is not None
+        self.chain.cut(number)
+        return self.chain.resume({"sockets": [*sockets], "edited": [*edited], "reload": True})
 
     def told(self, number: int) -> list[Message] | None:
         """What a checkpoint has been told since it was asked last; None: it was dropped."""
@@ -194,7 +196,8 @@ def test_resume_hands_over_the_sockets_and_drops_the_later(row: Row) -> None:
         assert row.resume(2, [theirs, listener], edited=["/a.py"])
         [message] = row.told(2) or []
         with message["sockets"][0] as to_supervisor, message["sockets"][1] as its_listener:
-            assert {**message, "sockets": 2} == {"kind": "resume", "sockets": 2, "edited": ["/a.py"], "reload": True}
+            expected = {"kind": "resume", "task": Task.SERVE, "edited": ["/a.py"], "reload": True}
+            assert message == {**expected, "sockets": message["sockets"]}
             to_supervisor.sendall(b"hello")
             assert ours.recv(5) == b"hello"
             assert its_listener.getsockname() == listener.getsockname()

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from devrunserver.reloader import import_log
+from devrunserver.reloader.lifecycle import Task
 from devrunserver.reloader.link import Link, LinkClosed, Message, pair
 from tests.live import is_alive, wait_for
 
@@ -165,7 +166,8 @@ class Stage:
         """A new worker, from a checkpoint on."""
         ours, theirs = pair()
         with theirs:
-            checkpoint.link.send("resume", sockets=[theirs, self.listener], edited=[*edited], reload=True)
+            message = {"sockets": [theirs, self.listener], "edited": [*edited], "reload": True}
+            checkpoint.link.send("resume", task=Task.SERVE, **message)
         worker = self._line(ours)
         if hello:
             worker.pid = worker.hear("hello")["pid"]

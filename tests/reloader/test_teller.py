@@ -24,7 +24,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def serving(**data: Any) -> dict[str, Any]:
     """What a worker says once it serves."""
-    times = {"seconds": 0.0421, "slowest": [], "installed_seconds": 0.0}
+    times = {"prepared": False, "seconds": 0.0421, "slowest": [], "installed_seconds": 0.0}
     return {"resumed_at": "shop.views", "imported": 3, **times, **data}
 
 

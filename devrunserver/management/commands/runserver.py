@@ -202,7 +202,13 @@ class Command(RunserverCommand):
             settled = conf.load()
             teller = Teller(self._say, options.get("verbosity", 1), options.get("explain_reload", False))
             supervisor = Supervisor(
-                listening, watcher, teller, headstart.spawner(), settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY
+                listening,
+                watcher,
+                teller,
+                headstart.spawner(),
+                checkpoints=settled.CHECKPOINTS,
+                memory=settled.CHECKPOINT_MEMORY,
+                prepares=settled.PREPARE,
             )
             status = supervisor.run()
         if status < 0:

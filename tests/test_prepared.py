@@ -1,0 +1,189 @@
+"""Prepared checkpoints, in servers: quick where nothing notices, exact where something does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live import Server, is_alive, wait_for
+
+PREPARED = "Prepared the next reload: "
+NOT_PREPARED = r"Not prepared: the order of imports shows in registry\.entries"
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are checkpoints on Linux alone")
+
+# Modules that the edited one does not import: one that takes a while, and what leaves traces
+URLS = """
+import registry
+import plugin
+import slow
+from django.http import HttpResponse
+from django.urls import path
+
+urlpatterns += [path("registry/", lambda request: HttpResponse(",".join(map(registry.name, registry.entries))))]
+"""
+REGISTRY = """
+entries = []
+
+def name(entry):
+    return entry.__module__.rpartition(".")[2]
+"""
+TRACE = """
+import registry
+
+@registry.entries.append
+def trace():
+    pass
+"""
+SLOW = "import time\n\ntime.sleep(0.2)\n"
+LONG_AGO = 1_000_000_000  # seconds since the epoch
+
+
+@pytest.fixture
+def project(project: Path) -> Path:
+    """With slow modules that are imported after the shop's."""
+    (project / "registry.py").write_text(REGISTRY)
+    for name in ("slow.py", "plugin.py"):
+        (project / name).write_text(SLOW)
+    with open(project / "bookshop/urls.py", "a") as urls:
+        urls.write(URLS)
+    age(project)
+    return project
+
+
+def age(project: Path) -> None:
+    """Makes nothing look as if somebody had just edited it."""
+    for file in project.rglob("*.py"):
+        os.utime(file, (LONG_AGO, LONG_AGO))
+
+
+@pytest.fixture
+def server(project: Path) -> Iterator[Server]:
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        yield server
+
+
+def wait_until_prepared(server: Server) -> None:
+    """After the last reload."""
+    wait_for(lambda: PREPARED in server.log.rpartition("changed: reloaded in")[2], "it is prepared")
+
+
+def edit(server: Server, number: int) -> None:
+    """One edit of a module that views import, and its answer."""
+    server.edit("shop/marks.py", f"mark-{number - 1}", f"mark-{number}")
+    server.wait_for_body(f"mark-{number}")
+    server.wait_for_log("marks.py changed: reloaded in", number)
+
+
+def kinds(server: Server) -> list[bool]:
+    """Of each reload, whether it was prepared."""
+    return [line.endswith("prepared)") for line in server.log.splitlines() if "changed: reloaded in" in line]
+
+
+def test_edits_are_served_from_what_is_prepared(project: Path, server: Server) -> None:
+    edit(server, 1)
+    wait_until_prepared(server)
+    for number in (2, 3, 4):
+        edit(server, number)
+    assert kinds(server) == [False, True, True, True]
+    assert "not prepared" not in server.log.rpartition("changed: reloaded in")[2]
+
+
+def test_another_file_is_reloaded_exactly_and_prepared_next(project: Path, server: Server) -> None:
+    edit(server, 1)
+    wait_until_prepared(server)
+    server.edit("slow.py", "0.2", "0.21")
+    server.wait_for_log(r"slow\.py changed: reloaded in .* \(resumed at [^,]*\)")
+    wait_until_prepared(server)  # for both files
+    edit(server, 2)
+    assert kinds(server)[-1] is True
+
+
+def test_broken_code_shows_and_heals(project: Path, server: Server) -> None:
+    edit(server, 1)
+    wait_until_prepared(server)
+    server.edit("shop/marks.py", "MARK", "MARK MARK")
+    assert server.wait_for_body("SyntaxError").status == 500
+    server.edit("shop/marks.py", "MARK MARK", "MARK")
+    assert server.wait_for_body("mark-1").status == 200
+    assert "once more" not in server.log
+
+
+def trap(file: Path) -> None:
+    """Has a module leave its trace where all can see in which order."""
+    file.write_text(file.read_text() + TRACE)
+
+
+def test_a_module_whose_order_shows_is_left_out(project: Path) -> None:
+    """And what else is slow is still prepared."""
+    trap(project / "plugin.py")
+    trap(project / "shop/marks.py")
+    age(project)
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        edit(server, 1)
+        server.wait_for_log(NOT_PREPARED + ", because of plugin")
+        wait_until_prepared(server)
+        for number in (2, 3):
+            edit(server, number)
+            assert server.get("/registry/").body == "marks,plugin"
+        assert kinds(server) == [False, True, True]
+
+
+def test_a_trace_that_an_edit_adds_is_noticed(project: Path) -> None:
+    """The worker that was resumed from the prepared checkpoint is replaced by an exact one."""
+    trap(project / "plugin.py")
+    age(project)
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        edit(server, 1)
+        wait_until_prepared(server)
+        trap(project / "shop/marks.py")
+        server.wait_for_log(r"marks\.py changed: .*prepared\)")
+        server.wait_for_log(r"Reloading once more, from an exact checkpoint: the order .* registry\.entries")
+        server.wait_for_body("marks,plugin", "/registry/")
+        edit(server, 2)
+        assert server.get("/registry/").body == "marks,plugin"
+
+
+def test_prepare_can_be_switched_off(project: Path) -> None:
+    with open(project / "bookshop/settings.py", "a") as settings:
+        settings.write('\nDEVRUNSERVER = {"PREPARE": False}\n')
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        edit(server, 1)
+        for number in (2, 3):
+            edit(server, number)
+        assert not any(kinds(server))
+        assert "repared" not in server.log
+
+
+def test_a_prepared_checkpoint_that_died_does_no_harm(project: Path, server: Server) -> None:
+    exact = set(server.checkpoints())
+    edit(server, 1)
+    wait_until_prepared(server)
+    wait_for(lambda: len(server.family()) == len({*server.checkpoints(), server.worker_pid()}) + 1, "all is quiet")
+    for pid in set(server.checkpoints()) - exact:
+        os.kill(pid, signal.SIGKILL)
+    edit(server, 2)
+    edit(server, 3)
+
+
+@pytest.mark.parametrize("after", ["plan", "verify"])
+def test_nothing_is_left_by_who_quits_meanwhile(project: Path, after: str) -> None:
+    server = Server(project, "--explain-reload")
+    with server:
+        server.wait_for_body("mark-0")
+        edit(server, 1)
+        if after == "verify":
+            wait_until_prepared(server)
+            edit(server, 2)
+        family = server.family()
+        os.kill(server.process.pid, signal.SIGINT)
+        assert server.wait_for_end() == 0
+        wait_for(lambda: not any(map(is_alive, family)), "nobody is left")
