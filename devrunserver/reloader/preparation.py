@@ -31,10 +31,9 @@ from __future__ import annotations
 import selectors
 import socket
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any
 
 from devrunserver.reloader import import_log, link, plan, process
@@ -61,6 +60,7 @@ class Run:
     link: link.Link
     process: process.Process | None = None  # None: has not said hello yet
     said: Message | None = None  # before anybody has listened
+    ended: bool = False
 
 
 @dataclass
@@ -108,7 +108,7 @@ class Job:
                 self._awaited = self._steps.send(message)
                 self.deadline = time.monotonic() + PATIENCE
                 message, self._awaited.said = self._awaited.said, None
-                if message is None:
+                if message is None and not self._awaited.ended:
                     return
         except StopIteration:
             self.done = True
@@ -399,7 +399,7 @@ class Preparation:
         planned = set(self._plan.get("modules", ()))
         found: set[str] = set()
         for attribute in differences:
-            found |= planned & out_of_order(told[0].get(attribute, []), told[1].get(attribute, []))
+            found |= out_of_order(told[0].get(attribute, []), told[1].get(attribute, []), planned)
         return sorted(found or planned & {module for module, _ in differences})
 
     # Processes
@@ -471,21 +471,37 @@ class Preparation:
     def _end(self, run: Run) -> None:
         if self._runs.pop(run, None) is None:
             return
+        run.ended = True
+        if run is self._witness:
+            self._witness = None
         self._selector.unregister(run.link)
         run.link.close()
         if run.process is not None:
             run.process.kill()
 
 
-def out_of_order(exact: Iterable[Any], prepared: Iterable[Any]) -> set[str]:
-    """The modules of those elements that are not in the same order in both, or not in both at all."""
-    before, after = [tuple(one) for one in exact], [tuple(one) for one in prepared]
-    blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-    kept = {place for block in blocks for place in range(block.a, block.a + block.size)}
-    also = {place for block in blocks for place in range(block.b, block.b + block.size)}
-    moved = [one for place, one in enumerate(before) if place not in kept]
-    moved += [one for place, one in enumerate(after) if place not in also]
-    return {module for module, _ in moved}
+def out_of_order(exact: Iterable[Sequence[str]], prepared: Iterable[Sequence[str]], planned: Set[str]) -> set[str]:
+    """The planned modules that have left something before what others left, or after, in one list and not in the other.
+
+    Args:
+        exact: what is in one list, each by its module and name.
+        prepared: what is in the other.
+        planned: the modules that were imported ahead.
+    """
+    before, after = _places(exact, planned), _places(prepared, planned)
+    return {module for module in {**before, **after} if before.get(module) != after.get(module)}
+
+
+def _places(outline: Iterable[Sequence[str]], planned: Set[str]) -> dict[str, list[int]]:
+    """Of each planned module, how many things of others come before each of its own."""
+    places: dict[str, list[int]] = {}
+    others = 0
+    for module, _ in outline:
+        if module in planned:
+            places.setdefault(module, []).append(others)
+        else:
+            others += 1
+    return places
 
 
 def explain(differences: Collection[Attribute], culprits: Collection[str]) -> str:
