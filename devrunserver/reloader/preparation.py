@@ -39,28 +39,17 @@ from typing import Any
 from devrunserver.reloader import import_log, link, plan, process
 from devrunserver.reloader.chain import Chain, Present
 from devrunserver.reloader.import_log import Fact
+from devrunserver.reloader.job import Job, Run, Steps
 from devrunserver.reloader.lifecycle import Task
 from devrunserver.reloader.link import Message
 
 PLACE = "the URLconf"  # before this nothing is prepared: what sets up apps and models is full of traces
 QUIET = 0.2  # seconds after a reload in which nothing happens
 FIRST_QUIET = 30.0  # the same after the first start: who has just started a server has other things to do than to edit
-PATIENCE = 60.0  # seconds for one step
 WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 4  # how often it is built again without some modules
 
 Attribute = tuple[str, str]  # a module and what is in its namespace
-Steps = Generator["Run", Any, None]  # gets what the process says; None: it is gone
-
-
-@dataclass(eq=False)
-class Run:
-    """A process that rehearses, builds or testifies."""
-
-    link: link.Link
-    process: process.Process | None = None  # None: has not said hello yet
-    said: Message | None = None  # before anybody has listened
-    ended: bool = False
 
 
 @dataclass
@@ -71,47 +60,6 @@ class Prepared:
     facts: list[Fact]
     modules: list[str]
     verified: bool = False
-
-
-class Job:
-    """Steps that go on whenever a process has said what they wait for.
-
-    Args:
-        preparation: whose steps they are.
-        steps: each yields the process that is to say something, and gets what it says, or None if it is gone.
-    """
-
-    def __init__(self, steps: Steps) -> None:
-        self.deadline = time.monotonic() + PATIENCE
-        self.done = False
-        self._steps = steps
-        self._awaited: Run | None = None
-        self._advance(None)
-
-    def hear(self, run: Run, message: Message | None) -> bool:
-        """Goes on if this is what it waits for; whether it was."""
-        if self.done or run is not self._awaited:
-            return False
-        self._advance(message)
-        return True
-
-    def give_up_waiting(self) -> None:
-        self._advance(None)
-
-    def close(self) -> None:
-        self.done = True
-        self._steps.close()
-
-    def _advance(self, message: Message | None) -> None:
-        try:
-            while True:
-                self._awaited = self._steps.send(message)
-                self.deadline = time.monotonic() + PATIENCE
-                message, self._awaited.said = self._awaited.said, None
-                if message is None and not self._awaited.ended:
-                    return
-        except StopIteration:
-            self.done = True
 
 
 class Preparation:
