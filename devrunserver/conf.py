@@ -27,6 +27,9 @@ class Conf:
         CHECKPOINT_MEMORY: megabytes that all checkpoints together may take.
         PREPARE: whether the next reload of the files that are being edited is prepared in the background.
         EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
+        LOG_DURATION: whether the line of a request says how many milliseconds its answer took.
+        LOG_FILES: whether static and media files are logged; those that fail always are.
+        LOG_IGNORE: beginnings of paths whose requests are not logged.
     """
 
     WATCHER: Mode = "auto"
@@ -36,6 +39,9 @@ class Conf:
     CHECKPOINTS: int = 8
     CHECKPOINT_MEMORY: float = 500
     PREPARE: bool = True
+    LOG_DURATION: bool = False
+    LOG_FILES: bool = True
+    LOG_IGNORE: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,13 @@ def _cause(key: str, value: Any) -> str:
     if key == "CHECKPOINT_MEMORY":
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return "" if number and value > 0 else "not a number of megabytes above 0"
+    if key in ("LOG_DURATION", "LOG_FILES"):
+        return "" if isinstance(value, bool) else "neither True nor False"
+    if key == "LOG_IGNORE":
+        prefixes = isinstance(value, list | tuple | set) and all(
+            isinstance(one, str) and one.startswith("/") for one in value
+        )
+        return "" if prefixes else 'not a list of paths that begin with "/"'
     paths = isinstance(value, list | tuple | set) and all(isinstance(one, str | PurePath) for one in value)
     return "" if paths else "not a list of paths or globs"
 

@@ -64,8 +64,20 @@ def get(port: int, path: str = "/version/", headers: str = "", host: str = "127.
         return Answer(0, "", "", "timeout")
     if not data:
         return Answer(0, "", "", "empty")
-    head, _, body = data.decode(errors="replace").partition("\r\n\r\n")
-    return Answer(int(head.split()[1]), head, body)
+    raw, _, content = data.partition(b"\r\n\r\n")
+    head = raw.decode(errors="replace")
+    if "\r\ntransfer-encoding: chunked" in head.lower():
+        content = b"".join(_chunks(content))
+    return Answer(int(head.split()[1]), head, content.decode(errors="replace"))
+
+
+def _chunks(content: bytes) -> Iterator[bytes]:
+    """What is in a chunked body, as far as it came."""
+    while content:
+        size, _, rest = content.partition(b"\r\n")
+        count = int(size, 16)
+        yield rest[:count]
+        content = rest[count + 2 :]
 
 
 class Asker:

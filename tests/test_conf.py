@@ -39,6 +39,8 @@ unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
         ({"CHECKPOINT_MEMORY": 100}, Conf(CHECKPOINT_MEMORY=100)),
         ({"CHECKPOINT_MEMORY": 0.5}, Conf(CHECKPOINT_MEMORY=0.5)),
         ({"CHECKPOINT_MEMORY": float("inf")}, Conf(CHECKPOINT_MEMORY=float("inf"))),
+        ({"LOG_DURATION": True, "LOG_FILES": False}, Conf(LOG_DURATION=True, LOG_FILES=False)),
+        ({"LOG_IGNORE": ["/health/", "/metrics"]}, Conf(LOG_IGNORE=("/health/", "/metrics"))),
         (
             {"WATCHER": "events", "POLL_INTERVAL": 3, "WATCH": ["a"], "EXCLUDE": ["b"]},
             Conf(WATCHER="events", POLL_INTERVAL=3, WATCH=("a",), EXCLUDE=("b",)),
@@ -76,6 +78,15 @@ def test_the_defaults() -> None:
             for key in ("WATCH", "EXCLUDE")
             for value in ["*.toml", None, 1, [1], ["a", None], {"a": "b"}, [b"a"]]
         ),
+        *(
+            (key, value, "neither True nor False")
+            for key in ("LOG_DURATION", "LOG_FILES")
+            for value in [None, 0, 1, "yes", []]
+        ),
+        *(
+            ("LOG_IGNORE", value, 'not a list of paths that begin with "/"')
+            for value in ["/a", None, True, ["a"], [""], ["/a", 1], [Path("/a")], {"/a": 1}]
+        ),
     ],
 )
 def test_what_is_wrong(key: str, value: Any, cause: str) -> None:
@@ -92,9 +103,9 @@ def test_what_is_wrong(key: str, value: Any, cause: str) -> None:
 def test_an_unknown_key(key: Any) -> None:
     [mistake] = mistakes({key: "x", "WATCHER": "polling"})
     assert mistake.cause == f"DEVRUNSERVER has no key {key!r}."
-    assert (
-        mistake.remedy
-        == "Its keys are CHECKPOINTS, CHECKPOINT_MEMORY, EXCLUDE, POLL_INTERVAL, PREPARE, WATCH, WATCHER."
+    assert mistake.remedy == (
+        "Its keys are CHECKPOINTS, CHECKPOINT_MEMORY, EXCLUDE, LOG_DURATION, LOG_FILES, LOG_IGNORE, POLL_INTERVAL, "
+        "PREPARE, WATCH, WATCHER."
     )
     assert load({key: "x", "WATCHER": "polling"}) == Conf(WATCHER="polling")
 
@@ -125,6 +136,7 @@ def test_it_is_read_from_the_settings(settings: Settings) -> None:
 
 anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one, max_size=3))
 KEYS = ["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "CHECKPOINTS", "CHECKPOINT_MEMORY", "PREPARE"]
+KEYS += ["LOG_DURATION", "LOG_FILES", "LOG_IGNORE"]
 keys = st.sampled_from([*KEYS, "NO"])
 
 

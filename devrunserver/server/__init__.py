@@ -1,5 +1,6 @@
-"""The HTTP server: Django's ``basehttp`` classes, which also stop without cutting an answer short."""
+"""The HTTP server: HTTP/1.1 by the RFCs, behind the classes of Django's ``basehttp``."""
 
-from devrunserver.server.http import ServerHandler, ThreadedWSGIServer, WSGIRequestHandler, WSGIServer
+from devrunserver.server.handler import ServerHandler, WSGIRequestHandler
+from devrunserver.server.http import ThreadedWSGIServer, WSGIServer
 
 __all__ = ["ServerHandler", "ThreadedWSGIServer", "WSGIRequestHandler", "WSGIServer"]

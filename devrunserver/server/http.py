@@ -2,110 +2,76 @@
 
 Theory of operation
 -------------------
-``Serving`` is a mix-in for any of Django's or the project's own server classes. It replaces the loop of
-``socketserver``, which wakes twice a second to look at a flag, by one that sleeps until there is a connection
-or ``stop()`` is called.
+``Serving`` is a mix-in for any of Django's or the project's own server classes. Its loop sleeps until there is a
+connection, something comes on a parked one, or ``stop()`` is called. A connection with something to read gets a *turn*
+(``handler.py``): on a thread of its own, or with ``--nothreading`` on this one. Afterwards it is parked again, which
+costs no thread, or ends. With ``--nothreading`` no turn ever waits for a request, so that a connection on which
+nothing comes keeps nobody waiting.
 
 Leaving has an order. First no connection is accepted any more: new ones wait in the kernel's backlog for the next
-worker. Then the connections that wait for a request are closed for reading, which ends their thread at once, while
-those that are being answered have the grace period to finish; their answers say ``Connection: close``. A connection
-that was accepted just now and has not sent its first request gets that time too: it is about to. ``Connections``
-knows which is which.
+worker. Then the connections that wait for a request are closed, while those that are being answered have the grace
+period to finish; their answers say ``Connection: close``. A connection that was accepted just now and has not sent its
+first request gets that time too: it is about to.
 """
 
 from __future__ import annotations
 
 import contextlib
-import selectors
+import functools
+import logging
 import socket
 import socketserver
-import threading
+import threading as threads
 import time
 from collections.abc import Callable, Iterator
-from enum import Enum
 from typing import Any
-from wsgiref.headers import Headers
 
 from django.core.servers import basehttp
+from django.db import connections as databases
 
+from devrunserver.server.connection import ClientGone, Connection, Phase
+from devrunserver.server.handler import LINGER, TruncatedUploads, WSGIRequestHandler, takes_turns
 from devrunserver.server.listener import BACKLOG
+from devrunserver.server.log import Log
+from devrunserver.server.parking import Parking
+from devrunserver.server.threads import Threads
 
 GRACE = 0.25  # seconds for answers that are under way when the server stops
 SPARE_AGE = 1.0  # seconds after which a connection without a request is one that a browser has opened to have it
-MAX_REQUEST_LINE = 65536  # bytes, as wsgiref's
-
-
-class Phase(Enum):
-    """What a connection is doing."""
-
-    NEW = "accepted, its first request has not come"
-    ANSWERING = "a request has begun to arrive and is not answered yet"
-    IDLE = "kept alive, between two requests"
-
-
-class Connections:
-    """The open connections and their phases."""
-
-    def __init__(self) -> None:
-        self._phases: dict[socket.socket, tuple[Phase, float]] = {}  # and since when, in seconds
-        self._changed = threading.Condition()
-
-    def enter(self, connection: socket.socket, phase: Phase) -> None:
-        with self._changed:
-            self._phases[connection] = phase, time.monotonic()
-            self._changed.notify_all()
-
-    def leave(self, connection: socket.socket) -> None:
-        with self._changed:
-            self._phases.pop(connection, None)
-            self._changed.notify_all()
-
-    def end(self) -> None:
-        """Ends the connections that wait for a request, and gives the others the time to be answered."""
-        deadline = time.monotonic() + GRACE
-        ended: set[socket.socket] = set()
-        with self._changed:
-            while self._phases and (left := deadline - time.monotonic()) > 0:
-                spare = {one for one, (phase, since) in self._phases.items() if _is_spare(phase, since)}
-                for connection in spare - ended:
-                    ended.add(connection)
-                    if not _has_request(connection):  # on BSD and macOS it would be lost
-                        with contextlib.suppress(OSError):
-                            connection.shutdown(socket.SHUT_RD)
-                # Its thread wakes and leaves; or it has read a request just now, which is answered
-                self._changed.wait(left)
-
-
-def _has_request(connection: socket.socket) -> bool:
-    """Whether there is something to read, or the end of it, that the connection's thread has not woken for yet."""
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(connection, selectors.EVENT_READ)
-            return bool(selector.select(0))
-    except (OSError, ValueError):  # it is closed
-        return True
-
-
-def _is_spare(phase: Phase, since: float) -> bool:
-    """Whether nobody would miss a connection."""
-    return phase is Phase.IDLE or (phase is Phase.NEW and time.monotonic() - since > SPARE_AGE)
 
 
 class Serving:
-    """Mix-in for a ``socketserver.TCPServer``: a loop without polling, and an orderly end."""
+    """Mix-in for a ``socketserver.TCPServer``: a loop without polling, and an orderly end.
+
+    Attributes:
+        connections: all that are open, by their sockets.
+        parking: those that wait, and the loop's sleep.
+        log: which requests are logged, and how.
+    """
 
     stopping = False
+    log = Log()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.connections = Connections()
-        self._woken, self._waker = socket.socketpair()
-        self._ended = threading.Event()
+        self.connections: dict[socket.socket, Connection] = {}
+        self.parking = Parking()
+        self._pool = Threads(self._end_thread)
+        self._ended = threads.Event()
         self._ended.set()
         try:
             super().__init__(*args, **kwargs)
         except BaseException:
-            self._close_wakers()
+            self.parking.close()
             raise
+
+    @functools.cached_property
+    def is_threaded(self) -> bool:
+        return isinstance(self, socketserver.ThreadingMixIn)
+
+    @property
+    def linger(self) -> float:
+        """Seconds that a turn waits for the next request."""
+        return LINGER if self.is_threaded and not self.stopping else 0.0
 
     def adopt(self: Any, listener: socket.socket) -> None:
         """Serves on a socket that listens already, in place of the one that the constructor made."""
@@ -118,28 +84,27 @@ class Serving:
         if hasattr(self, "setup_environ"):
             self.setup_environ()
 
+    # The loop
+
     def serve_forever(self: Any, poll_interval: float = 0.5) -> None:
-        """Accepts connections until ``stop()`` or ``shutdown()``; then ends the open ones. Never polls."""
+        """Serves until ``stop()`` or ``shutdown()``; then lets what is under way end. Never polls."""
         self._ended.clear()
         self.socket.setblocking(False)  # a client may be gone between the selector's word and ours
         try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self.socket, selectors.EVENT_READ)
-                selector.register(self._woken, selectors.EVENT_READ)
-                while not self.stopping:
-                    ready = [key.fileobj for key, _ in selector.select()]
-                    if not self.stopping and self.socket in ready:
-                        self._handle_request_noblock()
-                    self.service_actions()
-            self.connections.end()
+            self.parking.listen(self.socket)
+            while not self.stopping:
+                self._step()
+                self.service_actions()
+            self.parking.stop_listening()
+            self._let_end()
         finally:
+            self.parking.stop_listening()
             self._ended.set()
 
     def stop(self) -> None:
         """Makes ``serve_forever`` return soon. Safe from any thread."""
         self.stopping = True
-        with contextlib.suppress(OSError):
-            self._waker.send(b"\0")
+        self.parking.wake()
 
     def shutdown(self) -> None:
         """As ``socketserver``'s: stops, and waits until the loop has ended."""
@@ -148,22 +113,147 @@ class Serving:
 
     def server_close(self: Any) -> None:
         super().server_close()  # type: ignore[misc]
-        self._close_wakers()
+        for connection in self.parking.close():
+            self._end(connection)
+        self._pool.close()
 
-    def get_request(self: Any) -> tuple[socket.socket, Any]:
-        # not in process_request(), which ThreadingMixIn has for itself
-        connection, client_address = super().get_request()  # type: ignore[misc]
-        connection.setblocking(True)  # on BSD and macOS it has inherited the listener's mode
-        self.connections.enter(connection, Phase.NEW)
-        return connection, client_address
+    def _step(self: Any, patience: float | None = None) -> None:
+        """Sleeps until there is something to do, and does it."""
+        if (due := self._pool.urge()) is not None:
+            patience = due if patience is None else min(due, patience)
+        calls, ready = self.parking.wait(patience)
+        if calls and not self.stopping:
+            self._handle_request_noblock()
+        for connection in ready:
+            if connection.phase is Phase.CLOSING:
+                if not connection.discard():
+                    self._expel(connection)
+            else:
+                self._resume(connection)
+        for connection in self.parking.expired():
+            if connection.phase is Phase.READING:
+                self._resume(connection)  # its turn tells the client
+            else:
+                self._expel(connection)
+
+    def _let_end(self: Any) -> None:
+        """Ends the connections that wait for a request, and gives the others the time to be answered."""
+        deadline = time.monotonic() + GRACE
+        while self.connections and (left := deadline - time.monotonic()) > 0:
+            for connection in self._spare():
+                self._dismiss(connection)
+            if self.connections:
+                self._step(left)
+
+    def _spare(self) -> Iterator[Connection]:
+        """The connections that nobody would miss."""
+        for connection in list(self.connections.values()):
+            if connection.phase in (Phase.IDLE, Phase.CLOSING) or (
+                connection.phase is Phase.NEW and connection.is_overdue(SPARE_AGE)
+            ):
+                yield connection
+
+    def _dismiss(self, connection: Connection) -> None:
+        """Ends a spare connection, unless a request has come just now."""
+        with contextlib.suppress(ClientGone):
+            if connection.phase is not Phase.CLOSING and connection.wait(0):
+                return
+        if connection in self.parking:
+            self._expel(connection)
+        elif not connection.is_ours:  # its thread waits for a request, and wakes
+            with contextlib.suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RD)
+            connection.enter(Phase.ANSWERING)  # once is enough
+
+    # Connections
+
+    def _handle_request_noblock(self: Any) -> None:
+        """Accepts a connection. Those that are ours get a turn as soon as something comes."""
+        try:
+            request, client_address = self.get_request()
+        except OSError:
+            return
+        connection = self.connections[request] = Connection(request, client_address)
+        try:
+            if not self.verify_request(request, client_address):
+                self.shutdown_request(request)
+            elif type(request) is not socket.socket or not self._gives_turns:
+                request.setblocking(True)  # on BSD and macOS it has inherited the listener's mode
+                self.process_request(request, client_address)
+            else:
+                connection.prepare()
+                if connection.wait(0):
+                    self._give_turn(connection)
+                else:
+                    self.parking.park(connection)
+        except Exception:
+            self.handle_error(request, client_address)
+            self.shutdown_request(request)
+
+    @functools.cached_property
+    def _gives_turns(self: Any) -> bool:
+        """Whether plain connections are ours: no class of the project's replaces how they are served."""
+        cls: Any = type(self)
+        starts = {socketserver.BaseServer.process_request, socketserver.ThreadingMixIn.process_request}
+        threads = {
+            None,
+            socketserver.ThreadingMixIn.process_request_thread,
+            basehttp.ThreadedWSGIServer.process_request_thread,
+        }
+        return (
+            cls.process_request in starts
+            and getattr(cls, "process_request_thread", None) in threads
+            and takes_turns(self.RequestHandlerClass)
+        )
+
+    def _resume(self, connection: Connection) -> None:
+        """Gives a parked connection its turn."""
+        self.parking.leave(connection)
+        self._give_turn(connection)
+
+    def _give_turn(self, connection: Connection) -> None:
+        if self.is_threaded:
+            self._pool.run(functools.partial(self._take_turn, connection))
+        else:
+            self._take_turn(connection)
+
+    def _take_turn(self: Any, connection: Connection) -> None:
+        try:
+            # of LiveServerTestCase, whose tests share their database connections with us
+            for alias, database in (getattr(self, "connections_override", None) or {}).items():
+                databases[alias] = database
+            self.finish_request(connection.socket, connection.address)
+        except Exception:
+            self.handle_error(connection.socket, connection.address)
+            connection.enter(Phase.CLOSED)
+        except BaseException:  # Ctrl-C, with --nothreading
+            self._end(connection)
+            raise
+        if connection.phase is Phase.CLOSING:
+            connection.end_sending()
+        if connection.phase is Phase.CLOSED or not self.parking.arrive(connection):
+            self._end(connection)
+
+    def _expel(self, connection: Connection) -> None:
+        """Closes a parked connection."""
+        self.parking.leave(connection)
+        self._end(connection)
+
+    def _end(self: Any, connection: Connection) -> None:
+        connection.enter(Phase.CLOSED)
+        self.shutdown_request(connection.socket)
 
     def shutdown_request(self: Any, request: Any) -> None:
-        self.connections.leave(request)
+        self.connections.pop(request, None)
+        if self.stopping:
+            self.parking.wake()
         super().shutdown_request(request)  # type: ignore[misc]
 
-    def _close_wakers(self) -> None:
-        self._woken.close()
-        self._waker.close()
+    def _end_thread(self) -> None:
+        for alias in getattr(self, "connections_override", None) or {}:
+            with contextlib.suppress(AttributeError):
+                del databases[alias]  # not ours to close
+        databases.close_all()
 
 
 class WSGIServer(Serving, basehttp.WSGIServer):
@@ -173,86 +263,33 @@ class WSGIServer(Serving, basehttp.WSGIServer):
 
 
 class ThreadedWSGIServer(basehttp.ThreadedWSGIServer, WSGIServer):
-    """A thread per connection."""
+    """A thread for each connection on which something happens."""
 
+    _close_connections: Callable[[], None]  # Django's
 
-class ServerHandler(basehttp.ServerHandler):
-    """One answer; the last on its connection once the server stops."""
-
-    request_handler: basehttp.WSGIRequestHandler
-    headers: Headers
-
-    def cleanup_headers(self) -> None:
-        if getattr(self.request_handler.server, "stopping", False):
-            self.headers["Connection"] = "close"
-        super().cleanup_headers()
-
-
-OWN_PATHS = "/__devrunserver__/"  # asked for by our own pages, and nothing that the user wants to see in the log
-
-
-class WSGIRequestHandler(basehttp.WSGIRequestHandler):
-    """The requests of one connection, one after another."""
-
-    server: Any
-    request: Any
-    connection: Any
-    rfile: Any
-
-    def log_message(self, format: str, *args: Any) -> None:
-        if not getattr(self, "path", "").startswith(OWN_PATHS):
-            super().log_message(format, *args)
-
-    def handle(self) -> None:
-        self.close_connection = True
-        self.handle_one_request()
-        while not self.close_connection:
-            with self._phase(Phase.IDLE):
-                self._await_request()
-            self.handle_one_request()
-        with contextlib.suppress(AttributeError, OSError):
-            self.connection.shutdown(socket.SHUT_WR)
-
-    def handle_one_request(self) -> None:
-        """As Django's, with our ``ServerHandler``."""
-        self.raw_requestline = self.rfile.readline(MAX_REQUEST_LINE + 1)
-        with self._phase(Phase.ANSWERING):
-            if len(self.raw_requestline) > MAX_REQUEST_LINE:
-                self.requestline = self.request_version = self.command = ""
-                self.send_error(414)
-                return
-            if not self.parse_request():  # it has answered with the error
-                return
-            handler = ServerHandler(self.rfile, self.wfile, self.get_stderr(), self.get_environ())
-            handler.request_handler = self  # for logging, and for closing the connection
-            handler.run(self.server.get_app())
-
-    def _await_request(self) -> None:
-        """Blocks until there is something to read, which is not consumed."""
-        with contextlib.suppress(AttributeError):  # a stream without a buffer
-            self.rfile.peek(1)
-
-    @contextlib.contextmanager
-    def _phase(self, phase: Phase) -> Iterator[None]:
-        connections: Connections | None = getattr(self.server, "connections", None)
-        if connections is not None:
-            connections.enter(self.request, phase)
-        yield
-        if connections is not None and phase is Phase.IDLE:
-            connections.enter(self.request, Phase.ANSWERING)
+    def close_request(self, request: Any) -> None:
+        """Closes a connection; those to databases persist, if they should, for the next one that its thread serves."""
+        if self.connections_override:  # they are borrowed
+            self._close_connections()
+        super(basehttp.ThreadedWSGIServer, self).close_request(request)
 
 
 def server_class(server_cls: type[Any], threading: bool) -> type[Any]:
     """The class to serve with: the command's ``server_cls``, threaded or not, and with our loop."""
     bases: list[type[Any]] = [server_cls]
     if threading and not issubclass(server_cls, socketserver.ThreadingMixIn):
-        threaded = basehttp.ThreadedWSGIServer if issubclass(server_cls, basehttp.WSGIServer) else None
-        bases.insert(0, threaded or socketserver.ThreadingMixIn)
-    if not issubclass(server_cls, Serving):
+        bases.insert(0, _threaded_base(server_cls))
+    if not issubclass(server_cls, Serving) and not issubclass(bases[0], Serving):
         bases.insert(0, Serving)
     if len(bases) == 1 and getattr(server_cls, "daemon_threads", True):
         return server_cls
     return type("WSGIServer", tuple(bases), {"daemon_threads": True})
+
+
+def _threaded_base(server_cls: type[Any]) -> type[Any]:
+    if issubclass(server_cls, WSGIServer):
+        return ThreadedWSGIServer
+    return basehttp.ThreadedWSGIServer if issubclass(server_cls, basehttp.WSGIServer) else socketserver.ThreadingMixIn
 
 
 def run(
@@ -265,12 +302,14 @@ def run(
     server_cls: type[Any] = WSGIServer,
     listener: socket.socket | None = None,
     on_serve: Callable[[Any], Any] | None = None,
+    log: Log | None = None,
 ) -> None:
     """Serves until stopped. As ``django.core.servers.basehttp.run``, with what is ours in addition.
 
     Args:
         listener: serve on this socket instead of binding to ``address``.
         on_serve: called with the server right before it accepts connections.
+        log: which requests are logged, and how; all of them in Django's format by default.
 
     Raises:
         OSError: the address cannot be bound to.
@@ -281,7 +320,11 @@ def run(
     else:
         server = cls(address, WSGIRequestHandler, ipv6=ipv6, bind_and_activate=False)
         server.adopt(listener)
+    if log is not None:
+        server.log = log
+    quiet = TruncatedUploads()
     try:
+        logging.getLogger("django.request").addFilter(quiet)
         if on_bind is not None:
             on_bind(getattr(server, "server_port", address[1]))
         server.set_app(wsgi_handler)
@@ -289,4 +332,5 @@ def run(
             on_serve(server)
         server.serve_forever()
     finally:
+        logging.getLogger("django.request").removeFilter(quiet)
         server.server_close()

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 NANOSECONDS = 1e9
 KILOBYTES_IN_MB = 1024
+END_PATIENCE = 5.0  # seconds for a server to end
+
+
+@contextlib.contextmanager
+def ending(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ends a process that was started."""
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(END_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(END_PATIENCE)
 
 
 class Footprint(NamedTuple):

@@ -12,7 +12,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "devrunserver"
 FILES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
-WITHOUT_DJANGO = [name for name in FILES if name.startswith("reloader/")] + ["server/address.py", "server/listener.py"]
+UPPER_SERVER = {f"server/{name}.py" for name in ("__init__", "handler", "http", "static", "staticfiles")}
+WITHOUT_DJANGO = [name for name in FILES if name.startswith(("reloader/", "server/")) and name not in UPPER_SERVER]
+PURE_SERVER = ("parser", "chunked", "validators")
 
 # Who must not import what: the beginning of a file's path, and the beginnings of modules
 FORBIDDEN = [
@@ -21,6 +23,12 @@ FORBIDDEN = [
         ("reloader/", [f"devrunserver.{upper}"])
         for upper in ("server", "worker", "browser", "management", "conf", "project", "sender", "apps", "checks")
     ),
+    *(
+        (name, ["devrunserver.server.handler", "devrunserver.server.http", "devrunserver.server.static"])
+        for name in WITHOUT_DJANGO
+    ),
+    # what reads bytes has no socket
+    *((f"server/{name}.py", ["socket", "devrunserver.server.connection"]) for name in PURE_SERVER),
     ("server/", ["devrunserver.worker", "devrunserver.browser", "devrunserver.management", "devrunserver.conf"]),
     ("browser/", ["devrunserver.worker", "devrunserver.management", "devrunserver.reloader"]),
     ("worker.py", ["devrunserver.management", "devrunserver.headstart"]),

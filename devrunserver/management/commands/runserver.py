@@ -27,7 +27,7 @@ from devrunserver.reloader.exclusions import Exclusions
 from devrunserver.reloader.supervisor import Supervisor, die_of, logger
 from devrunserver.reloader.teller import Teller
 from devrunserver.reloader.watcher import Watcher
-from devrunserver.server import address, http, listener, static
+from devrunserver.server import address, http, listener, log, static
 
 MAX_PORT = 65535
 EXIT_PATIENCE = 0.3  # seconds for the supervisor's own `atexit` handlers and threads
@@ -187,6 +187,7 @@ class Command(RunserverCommand):
             server_cls=self.server_cls,
             listener=current.listener if current else None,
             on_serve=current.start_serving if current else None,
+            log=_log(conf.load()),
         )
 
     def supervise(self, options: dict[str, Any]) -> None:
@@ -237,6 +238,12 @@ class Command(RunserverCommand):
     def _say(self, text: str) -> None:
         self.stderr.write(text, self.style.NOTICE)
         self.stderr.flush()
+
+
+def _log(settled: conf.Conf) -> log.Log:
+    """Which requests the user wants to see."""
+    quiet = () if settled.LOG_FILES else static.url_paths()
+    return log.Log(duration=settled.LOG_DURATION, ignored=settled.LOG_IGNORE, quiet=quiet)
 
 
 def _end_on_sigterm() -> None:

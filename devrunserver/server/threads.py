@@ -1,0 +1,112 @@
+"""Threads on demand: as many as there is work at once, each kept for a while.
+
+Theory of operation
+-------------------
+Python runs one thread at a time, so that two which both have something to compute only get in each other's way. Most
+requests are answered sooner than another thread has got going: so more work waits while the thread that began last is
+at its work for less than PATIENCE; whoever finishes takes it. Work that blocks delays other work by no more than that.
+``urge`` tells the loop that gives out the work when to look again.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+PATIENCE = 0.001  # seconds that work waits for a thread that may be about to finish
+IDLE_LIFETIME = 10.0  # seconds that a thread without work is kept, and with it its database connections
+RETRY = 0.05  # seconds until the system is asked for a thread again
+NAME = "devrunserver-request"
+
+Work = Callable[[], None]
+Inbox = queue.SimpleQueue[Work | None]
+
+
+class Threads:
+    """Runs work, on a thread that has none or on a new one.
+
+    Args:
+        on_end: called in each thread before it ends.
+    """
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+        self._waiting: deque[Work] = deque()
+        self._idle: list[Inbox] = []  # the last one is the warmest
+        self._lock = threading.Lock()
+        self._closed = False
+        self._youngest: Inbox | None = None  # of the thread that began last, while it is at its work
+        self._begun = 0.0  # the moment (monotonic) when it did
+
+    def run(self, work: Work) -> None:
+        """Has the work done: begun at the latest by the next ``urge`` that is due."""
+        with self._lock:
+            self._waiting.append(work)
+
+    def urge(self) -> float | None:
+        """Gives waiting work to threads, as far as that is due.
+
+        Returns:
+            After how many seconds to urge again; None where nothing waits.
+        """
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    return None
+                if self._youngest is not None and (left := self._begun + PATIENCE - time.monotonic()) > 0:
+                    return left
+                work = self._waiting.popleft()
+                is_new = not self._idle
+                inbox = queue.SimpleQueue() if is_new else self._idle.pop()
+                self._begin(inbox)
+            inbox.put(work)
+            if is_new:
+                try:
+                    threading.Thread(target=self._live, args=(inbox,), name=NAME, daemon=True).start()
+                except RuntimeError:  # the system gives no more of them now
+                    with self._lock:
+                        self._waiting.appendleft(work)
+                        self._youngest = None
+                    return RETRY
+
+    def close(self) -> None:
+        """Ends the threads that have no work, and each other one when it has none any more."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for inbox in idle:
+            inbox.put(None)
+
+    def _begin(self, inbox: Inbox) -> None:
+        self._youngest, self._begun = inbox, time.monotonic()
+
+    def _live(self, inbox: Inbox) -> None:
+        try:
+            work = inbox.get()
+            while work is not None:
+                work()
+                work = self._next(inbox)
+        finally:
+            self._on_end()
+
+    def _next(self, inbox: Inbox) -> Work | None:
+        with self._lock:
+            if self._waiting:
+                self._begin(inbox)
+                return self._waiting.popleft()
+            if self._youngest is inbox:
+                self._youngest = None
+            if self._closed:
+                return None
+            self._idle.append(inbox)
+        try:
+            return inbox.get(timeout=IDLE_LIFETIME)
+        except queue.Empty:
+            with self._lock:
+                if inbox in self._idle:
+                    self._idle.remove(inbox)
+                    return None
+        return inbox.get()  # it was given work in this very moment
