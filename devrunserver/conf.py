@@ -36,7 +36,7 @@ class Conf:
     POLL_INTERVAL: float = 1.0
     WATCH: tuple[str, ...] = ()
     EXCLUDE: tuple[str, ...] = ()
-    CHECKPOINTS: int = 8
+    CHECKPOINTS: int = 6
     CHECKPOINT_MEMORY: float = 500
     PREPARE: bool = True
     LOG_DURATION: bool = False
