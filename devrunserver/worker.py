@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import _weakrefset
 import functools
-import gc
 import os
 import signal
 import socket
@@ -280,7 +279,6 @@ class Worker:
         connection_created.disconnect(dispatch_uid="devrunserver")
         if signal.getsignal(signal.SIGINT) is _interrupt_start:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        gc.unfreeze()
         self._hear()
 
     def _on_prompt(self, args: tuple[Any, ...]) -> None:

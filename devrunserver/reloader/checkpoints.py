@@ -141,7 +141,9 @@ class Checkpoints:
         self._role.say("checkpoint", number=self._number, at=at, elapsed=elapsed, sockets=[theirs])
         theirs.close()
         facts = self._reads.take()
-        gc.freeze()  # a garbage collection writes to every object, which would make memory pages differ that are shared
+        # a garbage collection writes to every object, which would make memory pages differ that are shared; the worker's
+        # too, which therefore leaves what was there when it started frozen for good
+        gc.freeze()
         try:
             goes_on = self.fork_sibling()
         except OSError as error:

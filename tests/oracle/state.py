@@ -175,6 +175,5 @@ def _process() -> dict[str, Any]:
         "directory": os.getcwd(),
         "handlers": [describe(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
-        "frozen": gc.get_freeze_count(),
         "collects": [gc.isenabled(), *gc.get_threshold()],
     }
