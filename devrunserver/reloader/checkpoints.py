@@ -141,8 +141,8 @@ class Checkpoints:
         self._role.say("checkpoint", number=self._number, at=at, elapsed=elapsed, sockets=[theirs])
         theirs.close()
         facts = self._reads.take()
-        # a garbage collection writes to every object, which would make memory pages differ that are shared; the worker's
-        # too, which therefore leaves what was there when it started frozen for good
+        # a garbage collection writes to every object, which would make memory pages differ that are shared; so in the
+        # worker, too, what was there by now stays frozen
         gc.freeze()
         try:
             goes_on = self.fork_sibling()
