@@ -151,6 +151,19 @@ def test_a_trace_that_an_edit_adds_is_noticed(project: Path) -> None:
         assert server.get("/registry/").body == "marks,plugin"
 
 
+def test_what_fails_from_a_prepared_checkpoint_alone_heals_by_itself(project: Path) -> None:
+    trap(project / "plugin.py")
+    age(project)
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        edit(server, 1)
+        wait_until_prepared(server)
+        marks = project / "shop/marks.py"
+        marks.write_text(marks.read_text() + "\nimport registry\n\nassert not registry.entries\n")
+        server.wait_for_log("Reloading once more, from an exact checkpoint: a fresh start does not fail")
+        server.wait_for_body("mark-1")
+
+
 def test_prepare_can_be_switched_off(project: Path) -> None:
     with open(project / "bookshop/settings.py", "a") as settings:
         settings.write('\nDEVRUNSERVER = {"PREPARE": False}\n')

@@ -42,6 +42,7 @@ from devrunserver.reloader.import_log import Fact
 from devrunserver.reloader.job import Job, Run, Steps
 from devrunserver.reloader.lifecycle import Task
 from devrunserver.reloader.link import Message
+from devrunserver.reloader.seal import is_memory_low
 
 PLACE = "the URLconf"  # before this nothing is prepared: what sets up apps and models is full of traces
 QUIET = 0.2  # seconds after a reload in which nothing happens
@@ -214,6 +215,9 @@ class Preparation:
             self._verifying = Job(self._verify_failure())
         elif prepared is not None and not self._is_broken and (self._serves_prepared or not prepared.verified):
             self._verifying = Job(self._verify(prepared))
+        elif is_memory_low():
+            self.why_not = "memory is low"
+            self._end_verifying()
         elif prepared is None and self._edited and not self._given_up:
             self.why_not = ""
             self._building = Job(self._build())

@@ -122,8 +122,7 @@ class Seal:
         return "a timer runs" if any(signal.getitimer(signal.ITIMER_REAL)) else ""
 
     def _memory(self) -> str:
-        available, total = memory()
-        return "memory is low" if available < total * MEMORY_RESERVE else ""
+        return "memory is low" if is_memory_low() else ""
 
     def _by(self, kind: str) -> str:
         return f" ({self._culprits[kind]})" if kind in self._culprits else ""
@@ -208,6 +207,11 @@ def memory() -> tuple[int, int]:
             name, _, value = line.partition(":")
             figures[name] = int(value.split()[0])
     return figures.get("MemAvailable", 1), figures.get("MemTotal", 1)
+
+
+def is_memory_low() -> bool:
+    available, total = memory()
+    return available < total * MEMORY_RESERVE
 
 
 def _sockets() -> set[int]:

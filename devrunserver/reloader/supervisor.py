@@ -491,7 +491,7 @@ class Supervisor:
 
     def _look_after_preparation(self) -> None:
         self._preparation.step(time.monotonic())
-        if self._difference and self._state is State.SERVING:
+        if self._difference and self._state in (State.SERVING, State.BROKEN):
             self._say(f"Reloading once more, from an exact checkpoint: {self._difference}.")
             self._happens(Happening.CHANGE)
 

@@ -362,6 +362,13 @@ def test_nothing_without_a_checkpoint_before_the_urlconf(stage: Stage) -> None:
     assert stage.preparation.due is None
 
 
+def test_nothing_where_memory_is_low(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "is_memory_low", lambda: True)
+    stage.serve()
+    assert not stage.chain.checkpoint.is_readable()
+    assert stage.preparation.why_not == "memory is low"
+
+
 def test_it_can_be_switched_off(stage: Stage) -> None:
     chain: Any = stage.chain
     off = Preparation(stage.selector, chain, stage.differences.append, stage.told.append, enabled=False)
