@@ -71,7 +71,7 @@ def test_a_generated_project_with_prepared_reloads(tmp_path: Path, seed: int) ->
         print(
             f"{reloads} reloads, {prepared} prepared, {replaced} replaced; {oracle.late} answers of a state in between"
         )
-        assert prepared > 0
+        assert prepared > 0 or "Not prepared: the order of imports shows in" in server.log
 
 
 def lists(tree: Tree, rng: random.Random) -> Step:
