@@ -119,6 +119,7 @@ class Preparation:
     def witness(self) -> list[socket.socket]:
         """One end of the link to a process that is to testify for the next worker, if any is."""
         self._end_verifying()
+        self._serves_prepared = False  # until it is resumed from there
         if not self._enabled:
             return []
         ours, theirs = link.pair()
@@ -149,7 +150,6 @@ class Preparation:
 
     def resume(self, message: Message) -> bool:
         """Has the prepared checkpoint go on as the worker, if it may. Whether it does."""
-        self._serves_prepared = False
         if self._chain.at(PLACE) is None:
             self.forget()
             return False
@@ -189,6 +189,7 @@ class Preparation:
     def forget(self) -> None:
         """Ends all: the checkpoints that this relies on are no more."""
         self._due = None
+        self._serves_prepared = False
         self._end_building()
         self._end_verifying()
         self._drop()

@@ -318,6 +318,27 @@ def test_the_witness_speaks_for_an_exact_worker(stage: Stage) -> None:
     witness.close()
 
 
+def test_the_witness_of_a_worker_that_replaces_one_speaks_for_an_exact_one(stage: Stage) -> None:
+    """It was resumed without asking what is prepared."""
+    builder = stage.prepare()
+    assert stage.resume()
+    builder.link.receive()[0]["sockets"][0].close()
+    stage.serve()
+    one, other = differ(stage, builder, EXACT)
+    for played in (one, other):
+        assert played.hear()
+        stage.say(played, "outlines", outlines=[])
+    [theirs] = stage.preparation.witness()
+    witness = Link(theirs)
+    stage.serve()
+    builder = stage.build()
+    stage.say(stage.forked(builder.link), "state", digests=OTHER)
+    witness.send("state", digests=EXACT)
+    stage.turn()
+    assert not stage.resume()
+    witness.close()
+
+
 def test_a_witness_that_is_gone_is_replaced_by_a_rehearsal(stage: Stage) -> None:
     stage.serve()
     stage.plan(["b"])
