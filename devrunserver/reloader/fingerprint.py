@@ -45,6 +45,7 @@ from devrunserver.reloader.modules import file_of
 DEPTH = 6  # how far from a module's attribute an object may be to be described
 ADDRESS = 2**40  # integers from here on may be addresses
 ADDRESS_IN_TEXT = re.compile(r" at 0x[0-9a-f]+")
+SMALL = 4  # members of a container that is described wherever it is met: two of them, or one twice, are the same
 TIMES = 600.0  # seconds before now: a number between may be the time of an import
 
 # What is different in every process, or holds no order that anybody sees.
@@ -210,8 +211,10 @@ class Fingerprint:
             return known
         if is_class(value):
             return hash((_text(value, "__module__"), _text(value, "__qualname__")))
-        here = self._places[id(value)] = hash((place, key))
-        self._kept.append(value)
+        here = hash((place, key))
+        if kind not in PLAIN_CONTAINERS or len(value) > SMALL:
+            self._places[id(value)] = here
+            self._kept.append(value)
         if depth <= 0:
             return hash(_text(kind, "__qualname__"))
         return self._describe(value, kind, depth - 1, here)
@@ -358,6 +361,7 @@ BY_NAME: dict[Kind, Callable[[Any], Digest]] = {
     property: _property,
     ModuleType: lambda value: hash(("module", object.__getattribute__(value, "__dict__").get("__name__"))),
 }
+PLAIN_CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
 SEQUENCES: tuple[Any, ...] = (list, tuple, deque)
 SETS: tuple[Any, ...] = (set, frozenset)
 PLAIN = frozenset({MemberDescriptorType, GetSetDescriptorType, WrapperDescriptorType})

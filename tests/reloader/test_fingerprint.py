@@ -211,6 +211,10 @@ HARMLESS = {
         "from functools import lru_cache\n@lru_cache\ndef f(x): return x",
         "import common\ncommon.f('X')",
     ),
+    "containers from a cache": (
+        "from functools import lru_cache\n@lru_cache(maxsize=1)\ndef make(x): return {}",
+        "import common\nregistry = [common.make('same')]\nif 'X' == 'a': common.make('other')",
+    ),
     "type hints": ("", "from typing import Literal, Union\nHINT = Union[int, Literal['X']]"),
     "models of Django": ("", "from django.contrib.auth.models import User\nQUERY = User.objects.filter(username='X')"),
     "translations": ("", "from django.utils.translation import gettext_lazy as _\nNAME = _('X')"),
