@@ -40,6 +40,14 @@ ZIP_PATIENCE = 5.0  # seconds
 HEALING_PATIENCE = 15.0  # seconds
 
 
+@pytest.fixture
+def project(project: Path) -> Path:
+    """Where each reload is exact: what is prepared has tests of its own."""
+    with (project / "bookshop/settings.py").open("a") as settings:
+        settings.write('\nDEVRUNSERVER = {"PREPARE": False}\n')
+    return project
+
+
 def serve(project: Path, *arguments: str, settings: str = "bookshop.settings", path: str = "") -> Server:
     """Starts a server without ``manage.py``, which would migrate the database first."""
     environ = {"DJANGO_SETTINGS_MODULE": settings, "PYTHONPATH": f"{REPOSITORY}:{path}"}

@@ -39,7 +39,9 @@ class Figure(NamedTuple):
 START = Figure("start to first answer, s", 2)
 VIEW = Figure("save of a view module to fresh answer, s", 2)
 VIEW_IN_PLACE = Figure("the same, written in place, s", 2)
+VIEW_AGAIN = Figure("a view module saved again and again, median of five, s", 2)
 MODEL = Figure("save of a model module to fresh answer, s", 2)
+AGAIN = 5  # saves in a row
 LOST = Figure("refused, reset or empty answers per edit", 1, statistics.fmean)
 STALE = Figure("answers of the old code per edit", 1, statistics.fmean)
 ERRORS = Figure("answers 5xx per edit", 1, statistics.fmean)
@@ -48,7 +50,21 @@ MEMORY = Figure("memory of all processes (PSS), MB", 0)
 PROCESSES = Figure("processes", 0)
 THREADS = Figure("threads", 0)
 WATCHES = Figure("inotify watches", 0)
-FIGURES = (START, VIEW, VIEW_IN_PLACE, MODEL, LOST, STALE, ERRORS, IDLE, MEMORY, PROCESSES, THREADS, WATCHES)
+FIGURES = (
+    START,
+    VIEW,
+    VIEW_IN_PLACE,
+    VIEW_AGAIN,
+    MODEL,
+    LOST,
+    STALE,
+    ERRORS,
+    IDLE,
+    MEMORY,
+    PROCESSES,
+    THREADS,
+    WATCHES,
+)
 
 Samples = defaultdict[Figure, list[float]]
 
@@ -64,6 +80,8 @@ def measure(project: Project, name: str, edits: int, idle: float, samples: Sampl
             _edit(port, project.view, replace, samples, VIEW)
             _edit(port, project.view, Path.write_text, samples, VIEW_IN_PLACE)
             _edit(port, project.model, replace, samples, MODEL)
+        for _ in range(AGAIN):
+            _edit(port, project.view, replace, samples, VIEW_AGAIN)
         wait_for(lambda: processes.cpu_percent(server.family, 1) < CALM_PERCENT, "calm")
         samples[IDLE].append(processes.cpu_percent(server.family, idle))
         footprint = processes.footprint(server.family())
