@@ -298,8 +298,12 @@ class Preparation:
             twin = self._rehearse(base.link)
             same = yield twin
             if same is not None:
-                self.volatile |= yield from self._differences(exact, one, twin, same)
-                differences -= self.volatile
+                volatile = (yield from self._differences(exact, one, twin, same)) - self.volatile
+                self.volatile |= volatile
+                differences -= volatile
+                if volatile:
+                    names = ", ".join(map(".".join, sorted(volatile)))
+                    self._tell(f"Different at each start, and not compared: {names}.")
         if not differences:
             if not prepared.verified:
                 self._tell(f"Prepared the next reload: {len(prepared.modules)} modules are imported ahead.")

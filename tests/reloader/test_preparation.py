@@ -253,6 +253,7 @@ def test_what_differs_between_exact_starts_too_does_not_count(stage: Stage) -> N
     stage.attributes(one, b={"x": 1, "y": 1})
     stage.attributes(twin, b={"x": 3, "y": 1})
     assert stage.preparation.volatile == {("b", "x")}
+    assert stage.told[0] == "Different at each start, and not compared: b.x."
     assert stage.resume()
 
 
