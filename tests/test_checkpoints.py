@@ -36,6 +36,7 @@ RESUMED = RELOADED + "resumed at "
 AFRESH = RELOADED + r"started afresh\)"
 IN_WORKER = 'if os.environ.get("RUN_MAIN") == "true":'
 MEMORY_NOISE = 5 * 1024  # kilobytes
+MOST_THREADS = 5  # of a worker that one client asks: main, link, and those that answer
 ZIP_PATIENCE = 5.0  # seconds
 HEALING_PATIENCE = 15.0  # seconds
 
@@ -770,11 +771,17 @@ def edit_all_over(server: Server, number: int) -> None:
 
 
 def is_settled(server: Server) -> bool:
-    """Whether nobody is left but supervisor, worker and checkpoints, of which the worker has a second thread."""
-    checkpoints, family = server.checkpoints(), server.family()
+    """Whether nobody is left but supervisor, worker and checkpoints, of which only the worker has threads.
+
+    Its threads are one that listens to the supervisor and those that answer, which stay while we ask.
+    """
+    checkpoints, family, worker = server.checkpoints(), server.family(), server.worker_pid()
+    others = family - {worker}
     return (
         3 <= len(checkpoints) <= Conf.CHECKPOINTS
-        and len(family) == len(checkpoints) + 2 == sum(map(threads, family)) - 1
+        and len(family) == len(checkpoints) + 2
+        and len(others) == sum(map(threads, others))
+        and threads(worker) <= MOST_THREADS
     )
 
 
