@@ -495,9 +495,13 @@ def _leave_main_thread(number: int, frame: FrameType | None) -> None:
 
 def _interrupt_start(number: int, frame: FrameType | None) -> None:
     """Handles SIGINT until we serve. The supervisor's SIGTERM follows, and must not disturb what ends us."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, _do_nothing)
+    signal.signal(signal.SIGTERM, _do_nothing)
     signal.default_int_handler(number, frame)
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    """Unlike SIG_IGN this is no error to Python where a signal came right before it was set."""
 
 
 def _swallows_exceptions(frame: FrameType) -> bool:
