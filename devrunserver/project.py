@@ -18,9 +18,8 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from devrunserver.reloader.modules import file_of
+from devrunserver.reloader.modules import PACKAGES, file_of
 
-PACKAGES = frozenset({"site-packages", "dist-packages"})  # also those of another interpreter
 SERVING = (
     "django.conf.urls.i18n",
     "django.conf.urls.static",

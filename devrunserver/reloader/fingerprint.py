@@ -19,10 +19,8 @@ Fingerprints can be compared between processes that were forked from the same on
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-import sysconfig
 import time
 import weakref
 from collections import OrderedDict, deque
@@ -40,7 +38,7 @@ from types import (
 )
 from typing import Any
 
-from devrunserver.reloader.modules import file_of
+from devrunserver.reloader.modules import file_of, is_standard, namespace
 
 DEPTH = 6  # how far from a module's attribute an object may be to be described
 ADDRESS = 2**40  # integers from here on may be addresses
@@ -163,7 +161,7 @@ class Fingerprint:
         for name, module in modules:
             shallow, place = _is_standard(module), hash(name)
             digests, values = self._attributes[name], self._values[name]
-            for attribute, value in _namespace(module).items():
+            for attribute, value in list(namespace(module).items()):
                 if attribute in IGNORED_NAMES or type(value) is ModuleType:
                     continue
                 depth = 0 if shallow and f"{name}.{attribute}" not in REGISTRIES else DEPTH
@@ -176,7 +174,7 @@ class Fingerprint:
         """The classes of each module, each of which has its place there from now on."""
         for name, module in modules:
             self._attributes[name], self._values[name] = {}, {}
-            for value in _namespace(module).values():
+            for value in list(namespace(module).values()):
                 if is_class(value) and id(value) not in self._places and _text(value, "__module__") == name:
                     self._places[id(value)] = hash((name, _text(value, "__qualname__")))
                     yield name, value
@@ -300,11 +298,6 @@ def is_class(value: Any) -> bool:
     return issubclass(type(value), type)
 
 
-def _namespace(module: ModuleType) -> dict[str, Any]:
-    values: dict[str, Any] = object.__getattribute__(module, "__dict__")
-    return dict(values)
-
-
 def _namespace_of_class(one: Kind) -> dict[str, Any]:
     return dict(type.__dict__["__dict__"].__get__(one))
 
@@ -359,16 +352,14 @@ BY_NAME: dict[Kind, Callable[[Any], Digest]] = {
     staticmethod: _wrapped,
     classmethod: _wrapped,
     property: _property,
-    ModuleType: lambda value: hash(("module", object.__getattribute__(value, "__dict__").get("__name__"))),
+    ModuleType: lambda value: hash(("module", namespace(value).get("__name__"))),
 }
 PLAIN_CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
 SEQUENCES: tuple[Any, ...] = (list, tuple, deque)
 SETS: tuple[Any, ...] = (set, frozenset)
 PLAIN = frozenset({MemberDescriptorType, GetSetDescriptorType, WrapperDescriptorType})
 
-_STANDARD = sysconfig.get_path("stdlib") + os.sep
-
 
 def _is_standard(module: ModuleType) -> bool:
     file = file_of(module)
-    return file is None or (file.startswith(_STANDARD) and "site-packages" not in file)
+    return file is None or is_standard(file)

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import os
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from typing import Any
 
 IMPORTING_CALLS = ("import_module", "__import__")
 INSTALLED = f"{os.sep}site-packages"
+PACKAGES = frozenset({"site-packages", "dist-packages"})  # also those of another interpreter
 
 
 def loaded_files() -> set[str]:
@@ -46,7 +48,7 @@ def file_of(module: object) -> str | None:
     # a few packages put other objects into sys.modules, some of which import something when they are touched
     if not issubclass(type(module), ModuleType):
         return None
-    values = _namespace(module)
+    values = namespace(module)
     spec = values.get("__spec__")
     if spec is None:
         file = values.get("__file__")  # __main__
@@ -57,10 +59,18 @@ def file_of(module: object) -> str | None:
     return file if isinstance(file, str) else None
 
 
-def _namespace(module: object) -> dict[str, Any]:
+def namespace(module: object) -> dict[str, Any]:
     """As vars(), which would run a lazily loaded module."""
     values: dict[str, Any] = object.__getattribute__(module, "__dict__")
     return values
+
+
+def is_standard(file: str) -> bool:
+    """Whether a file is the standard library's, or frozen into the interpreter."""
+    return file.startswith(("<frozen ", _STANDARD)) and PACKAGES.isdisjoint(file.split(os.sep))
+
+
+_STANDARD = sysconfig.get_path("stdlib") + os.sep
 
 
 def file_named(name: str) -> str | None:
@@ -77,7 +87,7 @@ def unloaded_imports(modules: Iterable[ModuleType]) -> set[str]:
     for module in modules:
         with contextlib.suppress(OSError, SyntaxError, ValueError):
             source = Path(file_of(module) or "").read_bytes()
-            values = _namespace(module)
+            values = namespace(module)
             names |= set(imports_of(ast.parse(source), values["__name__"], "__path__" in values))
     return {outermost for name in names if (outermost := _outermost_unloaded(name))}
 
@@ -111,7 +121,7 @@ def _outermost_unloaded(name: str) -> str:
     for count, part in enumerate(parts):
         above = sys.modules.get(".".join(parts[:count]))
         if ".".join(parts[: count + 1]) not in sys.modules:
-            is_other = issubclass(type(above), ModuleType) and part in _namespace(above)
+            is_other = issubclass(type(above), ModuleType) and part in namespace(above)
             return "" if is_other else ".".join(parts[: count + 1])
     return ""
 

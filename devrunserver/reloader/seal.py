@@ -22,7 +22,6 @@ import os
 import signal
 import socket
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +29,7 @@ from types import FrameType
 from typing import Any
 
 from devrunserver.reloader import audit
+from devrunserver.reloader.modules import PACKAGES, is_standard
 
 MEMORY_RESERVE = 0.1  # of the machine's memory that must be available for another checkpoint
 
@@ -170,7 +170,7 @@ def describe(frame: FrameType | None) -> str:
     nearest = own = importing = ""
     while frame is not None and not importing:
         name, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
-        if not _is_standard(file):
+        if not is_standard(file):
             nearest = nearest or name
             if name != "__main__" and PACKAGES.isdisjoint(file.split(os.sep)):
                 own = own or name
@@ -180,15 +180,6 @@ def describe(frame: FrameType | None) -> str:
     if not importing or importing in (nearest, "__main__"):
         return own or nearest
     return f"{nearest}, while {importing} was imported"
-
-
-def _is_standard(file: str) -> bool:
-    """Whether a file is the standard library's, or frozen into the interpreter."""
-    return file.startswith(("<frozen ", _STANDARD)) and PACKAGES.isdisjoint(file.split(os.sep))
-
-
-_STANDARD = sysconfig.get_path("stdlib") + os.sep
-PACKAGES = frozenset({"site-packages", "dist-packages"})
 
 
 def native_threads() -> int:
