@@ -56,7 +56,7 @@ def test_broken_while_running(project: Path, name: str) -> None:
             assert server.get().status == 500
             replace(path, healthy.replace("mark-0", "mark-1"))
             server.wait_for_body("mark-0")
-        assert asker.counts.keys() == {"200", "500"}, asker.counts
+        assert asker.counts["200"] and asker.counts.keys() <= {"200", "500"}, asker.counts
         if said != "in the terminal":
             assert log.count(said) == server.log.count(said) >= 1
         chained = log.count("During handling of the above exception")
