@@ -83,19 +83,15 @@ def _cause(key: str, value: Any) -> str:
     """What is wrong with one value; empty if nothing is."""
     if key == "WATCHER":
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
+    if key in ("PREPARE", "LOG_DURATION", "LOG_FILES"):
+        return "" if isinstance(value, bool) else "neither True nor False"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if key == "POLL_INTERVAL":
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return "" if number and 0 < value < math.inf else "not a number of seconds above 0"
+        return "" if is_number and 0 < value < math.inf else "not a number of seconds above 0"
     if key == "CHECKPOINTS":
-        count = isinstance(value, int) and not isinstance(value, bool)
-        return "" if count and value >= 0 else "not a number from 0 on"
-    if key == "PREPARE":
-        return "" if isinstance(value, bool) else "neither True nor False"
+        return "" if is_number and isinstance(value, int) and value >= 0 else "not a number from 0 on"
     if key == "CHECKPOINT_MEMORY":
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return "" if number and value > 0 else "not a number of megabytes above 0"
-    if key in ("LOG_DURATION", "LOG_FILES"):
-        return "" if isinstance(value, bool) else "neither True nor False"
+        return "" if is_number and value > 0 else "not a number of megabytes above 0"
     if key == "LOG_IGNORE":
         prefixes = isinstance(value, list | tuple | set) and all(
             isinstance(one, str) and one.startswith("/") for one in value

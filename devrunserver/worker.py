@@ -410,7 +410,7 @@ class Worker:
             if stale and self._serving:
                 self._sender.handle(Path(path))
             return stale
-        if path in self._other_files():
+        if path in self._loaded_files():  # an archive, an extension
             return self._has_seen(path)
         spelled = self._sender.spelled(path)
         if spelled is not None:

@@ -218,9 +218,8 @@ class Checkpoints:
         """Forks; returns True in the new process, which is a child of the supervisor as this one is."""
         flush()
         waiting, done = os.pipe()
-        self.forking = True
         try:
-            with _children_awaited():
+            with self._forks(), _children_awaited():
                 between = self._fork_twice()
                 if between:
                     _, status = os.waitpid(between, 0)
@@ -228,8 +227,6 @@ class Checkpoints:
             os.close(waiting)
             os.close(done)
             raise
-        finally:
-            self.forking = False
         if between == 0:
             os.close(done)
             os.read(waiting, 1)  # until the process in between has ended, or this process' creator has
@@ -257,15 +254,20 @@ class Checkpoints:
         """Forks a process that does something on the side, and dies with this one. Returns 0 in it."""
         flush()
         parent = os.getpid()
-        self.forking = True
-        try:
-            with self.seal.looking_away():
-                pid = os.fork()
-        finally:
-            self.forking = False
+        with self._forks(), self.seal.looking_away():
+            pid = os.fork()
         if pid == 0:
             process.die_with_parent(parent)
         return pid
+
+    @contextmanager
+    def _forks(self) -> Iterator[None]:
+        """What is forked here is ours, not the project's."""
+        self.forking = True
+        try:
+            yield
+        finally:
+            self.forking = False
 
     def trial(self) -> None:
         """Forks a process that ends at once."""
@@ -278,12 +280,8 @@ class Checkpoints:
 @contextmanager
 def silenced() -> Iterator[None]:
     """What is printed goes nowhere: it is no part of a start that the user sees."""
-    flush()
     saved = [(descriptor, os.dup(descriptor)) for descriptor in OUTPUTS]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in OUTPUTS:
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    silence()
     try:
         yield
     finally:
@@ -291,6 +289,15 @@ def silenced() -> Iterator[None]:
         for descriptor, copy in saved:
             os.dup2(copy, descriptor)
             os.close(copy)
+
+
+def silence() -> None:
+    """From now on what this process prints goes nowhere."""
+    flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in OUTPUTS:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def has_succeeded(pid: int) -> bool:

@@ -451,7 +451,7 @@ class Supervisor:
         if name.endswith(SOURCE_SUFFIX):
             return True
         if self._worker is None or self._state in (State.BROKEN, State.DOWN):
-            return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env") or os.path.isdir(path)
+            return _is_configuration(name) or os.path.isdir(path)
         if "." not in name:  # perhaps a package that comes or goes
             return True
         return path in self._worker.files or globs.matches_any(path, self._worker.globs)
@@ -463,7 +463,7 @@ class Supervisor:
             return False
         if name.endswith(DATA_SUFFIXES):
             return name in self._settings_names
-        return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env")
+        return _is_configuration(name)
 
     def _wait_for_changes(self) -> float | None:
         """Seconds until the waiting changes are due; None: there are none, or something else comes first."""
@@ -630,6 +630,10 @@ def _signals_as_bytes() -> Iterator[socket.socket]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         receiver.close()
         sender.close()
+
+
+def _is_configuration(name: str) -> bool:
+    return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env")
 
 
 def _git_directories(watcher: Watcher) -> list[Path]:

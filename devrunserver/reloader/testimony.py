@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from devrunserver.reloader import link
-from devrunserver.reloader.checkpoints import NICENESS, OUTPUTS, flush
+from devrunserver.reloader.checkpoints import NICENESS, silence
 from devrunserver.reloader.fingerprint import Fingerprint
 from devrunserver.reloader.modules import file_named
 
@@ -18,11 +18,7 @@ OURS = "devrunserver"  # our own package, whose state is no part of the project'
 
 def stand_aside() -> None:
     """Makes this a process in the background: low priority, and what it prints goes nowhere."""
-    flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in OUTPUTS:
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    silence()
     with suppress(OSError):
         os.nice(NICENESS)
 
