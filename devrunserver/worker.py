@@ -16,6 +16,7 @@ While it starts, this process leaves checkpoints behind, and so must be the only
 SIGTERM. From the moment that no more checkpoints can be made, one thread listens to the supervisor:
 
 - ``changed``: files changed; it answers with a verdict, whether this process has to be replaced;
+- ``look``, ``fresh``, ``connections``: about requests that wait (``keeper.py``);
 - ``stop``: it makes the main thread leave, in order, as far as that has come;
 - end-of-file: the supervisor is gone, and so is this process.
 
@@ -44,7 +45,8 @@ from django.core.signals import request_finished
 from django.db.backends.signals import connection_created
 
 from devrunserver import conf, project
-from devrunserver.reloader import audit, link, modules, process, prompt
+from devrunserver.keeper import Keeper
+from devrunserver.reloader import audit, handover, link, modules, process, prompt
 from devrunserver.reloader.bytecode import SOURCE_SUFFIX
 from devrunserver.reloader.checkpoints import NICENESS, Checkpoints, has_succeeded
 from devrunserver.reloader.finder import Finder
@@ -74,6 +76,7 @@ class Worker:
         self._is_rerun = is_rerun
         self._link = to_supervisor
         self._server: http.Serving | None = None
+        self._keeper: Keeper | None = None
         self._leaving = threading.Event()
         self._project_files = project.Files()
         self._reads = Reads(self._project_files.is_installed)
@@ -212,7 +215,7 @@ class Worker:
 
     def start_serving(self, server: Any) -> None:
         """The server is about to accept connections: tells the supervisor, and what to watch."""
-        self._server = server
+        self._keep(server)
         self._dismiss_witness()
         self._end_start()
         self._sender.start(files=[], patterns=self._watch)
@@ -257,7 +260,7 @@ class Worker:
             os._exit(1)
 
     def _start_showing(self, server: Any) -> None:
-        self._server = server
+        self._keep(server)
         self._end_start()
         self._report_watched()
         self.say("broken")
@@ -272,6 +275,10 @@ class Worker:
         server: Any = self._server
         server.set_app(ErrorPage(error, self._leaving.wait))
         self.say("broken")
+
+    def _keep(self, server: Any) -> None:
+        self._server = server
+        self._keeper = server.keeper = Keeper(self._link)
 
     def _end_start(self) -> None:
         self._checkpoints.end()
@@ -372,7 +379,14 @@ class Worker:
             self.say("hears")
 
     def _listen(self) -> None:
-        hear = {"go": self._on_go, "changed": self._on_changed, "stop": self._on_stop}
+        hear = {
+            "go": self._on_go,
+            "look": self._on_look,
+            "fresh": self._on_fresh,
+            "connections": self._on_connections,
+            "changed": self._on_changed,
+            "stop": self._on_stop,
+        }
         for message in self._link.messages():
             hear[message["kind"]](message)
         os._exit(1)  # the supervisor is gone; nothing that we could still do is wanted
@@ -381,6 +395,19 @@ class Worker:
         (self.listener,) = message["sockets"]
         self.is_reload = message["reload"]
         self._word_given.set()
+
+    def _on_look(self, message: link.Message) -> None:
+        if self._keeper is not None:
+            self._keeper.look_with(message.get("descriptors", []))
+
+    def _on_fresh(self, message: link.Message) -> None:
+        if self._server is not None:
+            self._server.release()
+
+    def _on_connections(self, message: link.Message) -> None:
+        for one in handover.from_message(message):
+            if self._server is not None:
+                self._server.take_over(*one)
 
     def _on_stop(self, message: link.Message) -> None:
         self._leaving.set()

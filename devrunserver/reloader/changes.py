@@ -33,9 +33,14 @@ class Changes:
         """Takes the states that files have before anything happens to them."""
         self._seen = {**snapshot, **self._seen}
 
-    def add(self, path: str, token: Token | None, now: float) -> None:
-        """Takes an event for a path whose state is now ``token`` (None: there is no such file)."""
-        if path in self._seen and self._seen[path] == token:
+    def add(self, path: str, token: Token | None, now: float, is_telling: bool = True) -> None:
+        """Takes an event for a path whose state is now ``token`` (None: there is no such file).
+
+        Args:
+            is_telling: whether any other content would have given another state; not so right after a file was
+                written, as many file systems' clocks stand still for some milliseconds.
+        """
+        if is_telling and path in self._seen and self._seen[path] == token:
             return
         self._seen[path] = token
         if not self._since:

@@ -28,7 +28,7 @@ from typing import Any
 Message = dict[str, Any]
 
 RECEIVE_SIZE = 65536  # bytes asked of the kernel at a time
-MAX_SOCKETS = 4  # that come with one message
+MAX_DESCRIPTORS = 64  # that come with one message
 SEND_TIMEOUT = 2.0  # seconds; a process that does not read for so long counts as gone
 
 
@@ -44,14 +44,19 @@ class Link:
         self.peer = 0  # pid of the process at the other end, where sockets are sent to it
         self._socket = sock
         self._received = b""
-        self._sockets: deque[socket.socket] = deque()  # that have come before their message
+        self._descriptors: deque[int] = deque()  # that have come before their message
         self._sending = threading.Lock()
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def send(self, kind: str, sockets: Sequence[socket.socket] = (), **data: Any) -> None:
+    def send(
+        self, kind: str, sockets: Sequence[socket.socket] = (), descriptors: Sequence[int] = (), **data: Any
+    ) -> None:
         """Sends one message, and sockets along with it (which stay open here).
+
+        Args:
+            descriptors: of other files, where the system can send them.
 
         Raises:
             LinkClosed: the other end is gone.
@@ -59,7 +64,7 @@ class Link:
         message = {"kind": kind, **data}
         try:
             with self._sending:
-                _send(self._socket, message, sockets, self.peer)
+                _send(self._socket, message, sockets, descriptors, self.peer)
         except OSError as error:
             with contextlib.suppress(OSError):  # half a line may be on its way: nothing may follow it
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -78,7 +83,7 @@ class Link:
             LinkClosed: the other end is gone.
         """
         try:
-            data = _receive(self._socket, self._sockets)
+            data = _receive(self._socket, self._descriptors)
         except TimeoutError:
             return []
         except OSError as error:
@@ -92,7 +97,9 @@ class Link:
             raise LinkClosed from error
         for message in messages:
             if message.get("sockets"):
-                message["sockets"] = _take(message["sockets"], self._sockets)
+                message["sockets"] = _take(message["sockets"], self._descriptors)
+            if message.get("descriptors"):
+                message["descriptors"] = [self._descriptors.popleft() for _ in range(message["descriptors"])]
         return messages
 
     def messages(self) -> Iterator[Message]:
@@ -115,41 +122,48 @@ class Link:
 
     def close(self) -> None:
         self._socket.close()
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
 
 
 Announced = int | list[str]  # in a message: how many sockets come with it, or what makes a duplicate of each
 
 if sys.platform == "win32":  # what duplicates a socket in another process is text
 
-    def _send(sock: socket.socket, message: Message, sockets: Sequence[socket.socket], peer: int) -> None:
+    def _send(
+        sock: socket.socket, message: Message, sockets: Sequence[socket.socket], descriptors: Sequence[int], peer: int
+    ) -> None:
         shared = [b64encode(one.share(peer)).decode() for one in sockets]
         sock.sendall(json.dumps({**message, "sockets": shared} if sockets else message).encode() + b"\n")
 
-    def _receive(sock: socket.socket, sockets: deque[socket.socket]) -> bytes:
+    def _receive(sock: socket.socket, descriptors: deque[int]) -> bytes:
         return sock.recv(RECEIVE_SIZE)
 
-    def _take(announced: Announced, sockets: deque[socket.socket]) -> list[socket.socket]:
+    def _take(announced: Announced, descriptors: deque[int]) -> list[socket.socket]:
         assert isinstance(announced, list)
         return [socket.fromshare(b64decode(one)) for one in announced]
 
 else:  # descriptors travel beside the bytes
 
-    def _send(sock: socket.socket, message: Message, sockets: Sequence[socket.socket], peer: int) -> None:
-        line = json.dumps({**message, "sockets": len(sockets)} if sockets else message).encode() + b"\n"
-        if sockets:
-            line = line[socket.send_fds(sock, [line], [one.fileno() for one in sockets]) :]
+    def _send(
+        sock: socket.socket, message: Message, sockets: Sequence[socket.socket], descriptors: Sequence[int], peer: int
+    ) -> None:
+        counts = {"sockets": len(sockets), "descriptors": len(descriptors)}
+        line = json.dumps(message | {key: count for key, count in counts.items() if count}).encode() + b"\n"
+        if sockets or descriptors:
+            line = line[socket.send_fds(sock, [line], [*(one.fileno() for one in sockets), *descriptors]) :]
         sock.sendall(line)
 
-    def _receive(sock: socket.socket, sockets: deque[socket.socket]) -> bytes:
-        data, descriptors, _, _ = socket.recv_fds(sock, RECEIVE_SIZE, MAX_SOCKETS)
-        for descriptor in descriptors:
+    def _receive(sock: socket.socket, descriptors: deque[int]) -> bytes:
+        data, received, _, _ = socket.recv_fds(sock, RECEIVE_SIZE, MAX_DESCRIPTORS)
+        for descriptor in received:
             os.set_inheritable(descriptor, False)
-            sockets.append(socket.socket(fileno=descriptor))
+            descriptors.append(descriptor)
         return data
 
-    def _take(announced: Announced, sockets: deque[socket.socket]) -> list[socket.socket]:
+    def _take(announced: Announced, descriptors: deque[int]) -> list[socket.socket]:
         assert isinstance(announced, int)
-        return [sockets.popleft() for _ in range(announced)]
+        return [socket.socket(fileno=descriptors.popleft()) for _ in range(announced)]
 
 
 def pair() -> tuple[Link, socket.socket]:

@@ -258,7 +258,9 @@ def _writes_files() -> bool:
         return True
     for name in names:
         with contextlib.suppress(OSError):
-            if int(name) > STANDARD_ERROR and stat.S_ISREG(os.stat(int(name)).st_mode):
+            status = os.stat(int(name))
+            # a file without a name is nobody's to read, as the page that tells of freshness
+            if int(name) > STANDARD_ERROR and stat.S_ISREG(status.st_mode) and status.st_nlink:
                 return True
     return False
 

@@ -13,7 +13,8 @@ killed or taken to have said the safe thing.
 A changed file is shown to the worker, which alone knows whether it has loaded it and whose signal receivers
 may handle it without a reload (templates, translations). Its answer comes with a verdict: reload or not. A
 worker that is leaving is not asked: its successor reads everything anew. One that starts may not hear us yet; then the
-change waits, until it does or until a checkpoint tells that it has read the file as it was before.
+change waits, until it does or until a checkpoint tells that it has read the file as it was before. Until all that is
+decided the worker answers no request (``freshness.py``), and what waits then goes to the next one (``handover.py``).
 
 A reload resumes what is prepared for it (``preparation.py``) or else the latest checkpoint whose facts all hold
 (``chain.py``); where there is none, or anything is odd, it spawns a fresh process. All processes are our children:
@@ -35,12 +36,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import TimeoutExpired
 from types import FrameType
+from typing import Protocol
 
-from devrunserver.reloader import bytecode, git, globs, link, process
+from devrunserver.reloader import bytecode, git, globs, handover, link, process
 from devrunserver.reloader.bytecode import SOURCE_SUFFIX
 from devrunserver.reloader.chain import Chain
 from devrunserver.reloader.changes import Changes
 from devrunserver.reloader.events import Event, Kind
+from devrunserver.reloader.freshness import Notice
 from devrunserver.reloader.import_log import ResumePoint
 from devrunserver.reloader.lifecycle import (
     RESTART_STATUS,
@@ -69,7 +72,9 @@ RESUME_PATIENCE = 2.0  # seconds for a checkpoint to fork
 WEIGH_DELAY = 2.0  # seconds after a start until the memory of its checkpoints is looked at
 VERDICT_PATIENCE = 0.5  # seconds for a worker to say whether a change concerns it; a busy one is not asked twice
 CLOCK_GRAIN = 0.02  # seconds by which the kernel's file times may lag behind the clock
+NANOSECONDS = 1_000_000_000  # in a second
 
+SERVED = (State.SERVING, State.BROKEN)  # in which a worker answers
 END_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 CHILD_SIGNALS = [getattr(signal, name) for name in ("SIGCHLD",) if hasattr(signal, name)]
 
@@ -81,6 +86,20 @@ EDITED_KEPT = 5  # files that were edited last
 EDITED_AT_FIRST = 3  # files that may be edited next, when nobody has edited one yet
 
 
+class Lobby(Protocol):
+    """Answers on the listening socket that the project is still starting."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds in which nobody answers, until it should."""
+
+    def open(self, waiting: list[handover.Handed]) -> None:
+        """Starts to answer, on these connections first."""
+
+    def close(self) -> list[handover.Handed]:
+        """Stops; returns the connections on which the next request is awaited. Again is harmless."""
+
+
 @dataclass
 class _Worker:
     """The present worker process and what it has told us."""
@@ -90,6 +109,8 @@ class _Worker:
     attempt: Attempt
     hear_due: float  # by when it should hear what we say
     hears: bool = False
+    looks: bool = False  # it has what it needs to look whether it is fresh
+    asks: bool = False  # it waits for us to say whether it is
     serving_since: float | None = None
     globs: list[globs.Glob] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
@@ -115,6 +136,7 @@ class Supervisor:
         checkpoints: how many are kept.
         memory: megabytes that they may take.
         prepares: whether reloads are prepared.
+        lobby: answers while no worker does, for long.
     """
 
     def __init__(
@@ -126,6 +148,7 @@ class Supervisor:
         checkpoints: int,
         memory: float,
         prepares: bool,
+        lobby: Lobby,
     ) -> None:
         self._listener = listener
         self._watcher = watcher
@@ -135,6 +158,8 @@ class Supervisor:
         self._checkpoints = checkpoints
         self._memory = memory
         self._prepares = prepares
+        self._lobby = lobby
+        self._lobby_due: float | None = None  # when it opens; None: it is open, or a worker answers
         self._own_children = process.children()
         self._state = State.DOWN
         self._attempt = Attempt.NORMAL
@@ -152,6 +177,7 @@ class Supervisor:
         self._reloading: _Reload | None = None
         self._difference = ""  # why the worker is not what a fresh start gives
         self._weigh_due: float | None = None
+        self._waiting: list[handover.Handed] = []  # connections, for the next worker
         self._question = 0  # number of the last question to the worker
         self._asked: list[str] = []  # what the open question is about; empty where there is none
         self._prompt = ""  # the change that waits for a debugger prompt to be left
@@ -172,6 +198,8 @@ class Supervisor:
             self._preparation = Preparation(
                 self._selector, self._chain, self._on_difference, self._tell.remark, self._prepares
             )
+            self._notice = Notice(self._watcher.events)
+            stack.callback(self._notice.close)
             stack.callback(self._abandon)
             signals = stack.enter_context(_signals_as_bytes())
             self._selector.register(signals, selectors.EVENT_READ, lambda: self._on_signals(signals))
@@ -179,6 +207,7 @@ class Supervisor:
             for descriptor in self._watcher.filenos:
                 self._selector.register(descriptor, selectors.EVENT_READ, self._on_files)
             self._tell_notes()
+            self._lobby_due = time.monotonic() + self._lobby.patience
             self._enter(State.STARTING)
             # while the worker starts, which may have begun before we watched
             known = self._learn(self._watcher.directories, since=self._spawner.began - CLOCK_GRAIN)
@@ -201,10 +230,12 @@ class Supervisor:
         if self._weigh_due is not None and time.monotonic() >= self._weigh_due:
             self._weigh_due = None
             self._chain.weigh()
+        self._look_after_lobby()
+        self._settle()
 
     def _timeout(self) -> float | None:
         """Seconds until something is due; None: only an event can wake us."""
-        moments = (self._deadline, self._weigh_due, self._preparation.due)
+        moments = (self._deadline, self._weigh_due, self._lobby_due, self._preparation.due)
         due = [one - time.monotonic() for one in moments if one is not None]
         if (wait := self._wait_for_changes()) is not None:
             due.append(wait)
@@ -216,6 +247,11 @@ class Supervisor:
             self._enter(state)
 
     def _enter(self, state: State) -> None:
+        if state in SERVED:
+            self._lobby_due = None
+            self._waiting += self._lobby.close()
+        elif self._state in SERVED:
+            self._lobby_due = time.monotonic() + self._lobby.patience
         self._state = state
         self._deadline = None
         if state is State.STARTING:
@@ -233,7 +269,7 @@ class Supervisor:
         self._asked, self._prompt = [], ""
         self._weigh_due = None
         self._watcher.restore()
-        for event in self._watcher.read():
+        for event in self._read_events():
             if event.kind is not Kind.OVERFLOW:
                 self._on_file(event)
         self._changes.take()  # whatever they are, the new worker reads them
@@ -381,6 +417,8 @@ class Supervisor:
                 with contextlib.suppress(TimeoutExpired):
                     self._worker.process.wait(END_PATIENCE)
             self._unlink(self._worker)
+        for waiting in [*self._waiting, *self._lobby.close()]:
+            waiting.socket.close()
         self._preparation.forget()
         self._chain.close(END_PATIENCE)
 
@@ -408,9 +446,13 @@ class Supervisor:
             _HEAR[message["kind"]](self, message)
 
     def _on_files(self) -> None:
-        for event in self._watcher.read():
+        for event in self._read_events():
             self._on_file(event)
         self._tell_notes()
+
+    def _read_events(self) -> list[Event]:
+        self._notice.undecided = True
+        return self._watcher.read()
 
     def _learn(self, directories: list[str], since: float) -> Snapshot:
         """Takes the present state of source files for the one that the worker reads, so that a mere ``chmod`` is none.
@@ -419,7 +461,7 @@ class Supervisor:
         file with an event that waits.
         """
         snapshot, changed = survey(directories, SOURCE_SUFFIX, since)
-        events = self._watcher.read()
+        events = self._read_events()
         for event in events:
             snapshot.pop(event.path, None)
         self._changes.know(snapshot)
@@ -441,7 +483,9 @@ class Supervisor:
         elif self._configures(event.path):
             self._configured = f"{event.path} changed, which settings may have been read from"
         if self._concerns(event.path):
-            self._changes.add(event.path, token_of(event.path), time.monotonic())
+            token = token_of(event.path)
+            is_telling = token is None or abs(time.time_ns() - token[0]) > CLOCK_GRAIN * NANOSECONDS
+            self._changes.add(event.path, token, time.monotonic(), is_telling)
 
     # Changes
 
@@ -488,6 +532,30 @@ class Supervisor:
             self._ask(paths)
         elif code := [path for path in paths if path.endswith(SOURCE_SUFFIX) or self._watcher.in_project(path)]:
             self._reload(next((path for path in code if path.endswith(SOURCE_SUFFIX)), code[0]))
+
+    def _look_after_lobby(self) -> None:
+        if self._lobby_due is not None and time.monotonic() >= self._lobby_due:
+            self._lobby_due = None
+            waiting, self._waiting = self._waiting, []
+            self._lobby.open(waiting)
+
+    def _settle(self) -> None:
+        """Lets requests through to a worker that is fresh."""
+        self._notice.undecided = self._is_undecided()
+        worker = self._worker
+        if worker is None or worker.link is None or not worker.looks:
+            return
+        with contextlib.suppress(link.LinkClosed):  # its exit follows
+            if self._waiting and self._state in SERVED:
+                waiting, self._waiting = self._waiting, []
+                handover.send(worker.link, waiting)
+            if worker.asks and not self._notice.undecided:
+                worker.asks = False
+                worker.link.send("fresh")
+
+    def _is_undecided(self) -> bool:
+        """Whether the worker may have to be replaced, or be shown a change, before it answers anything."""
+        return self._state not in SERVED or bool(self._changes.paths or self._asked or self._prompt)
 
     def _look_after_preparation(self) -> None:
         self._preparation.step(time.monotonic())
@@ -547,6 +615,10 @@ class Supervisor:
     def _on_watching(self, message: link.Message) -> None:
         """The worker's modules and the globs of its signal receivers."""
         assert self._worker is not None
+        if not self._worker.looks and self._worker.link is not None:
+            self._worker.looks = True
+            with contextlib.suppress(link.LinkClosed):  # its exit follows
+                self._worker.link.send("look", descriptors=self._notice.descriptors)
         self._worker.globs += [(directory, pattern) for directory, pattern in message["globs"]]
         self._worker.files.update(message["files"])
         added = [one for directory in message["directories"] for one in self._watcher.add_directory(directory)]
@@ -583,6 +655,16 @@ class Supervisor:
         elif message["reload"]:
             self._reload(message["reload"])
 
+    def _on_fresh_asked(self, message: link.Message) -> None:
+        """A request waits; answered when all that has happened to files is decided on."""
+        assert self._worker is not None
+        self._worker.asks = True
+        self._on_files()
+
+    def _on_connections(self, message: link.Message) -> None:
+        """The worker leaves, and these connections to the next."""
+        self._waiting += handover.from_message(message)
+
     def _on_prompt_left(self, message: link.Message) -> None:
         if self._prompt:
             path, self._prompt = self._prompt, ""
@@ -604,6 +686,8 @@ _HEAR: dict[str, Callable[[Supervisor, link.Message], None]] = {
     "broken": Supervisor._on_broken,
     "verdict": Supervisor._on_verdict,
     "prompt-left": Supervisor._on_prompt_left,
+    "fresh?": Supervisor._on_fresh_asked,
+    "connections": Supervisor._on_connections,
 }
 
 

@@ -79,6 +79,11 @@ class Watcher:
         return [self._woken.fileno()] + ([self._inotify.fileno()] if self._inotify else [])
 
     @property
+    def events(self) -> Inotify | None:
+        """Where the system's own events wait, if they come that way."""
+        return self._inotify
+
+    @property
     def directories(self) -> list[str]:
         """The directories that have a watch of their own, but for those that are polled."""
         return list(self._inotify.directories) if self._inotify is not None else []

@@ -30,6 +30,7 @@ class Phase(Enum):
 
     NEW = "accepted, its first request has not come"
     READING = "a part of a request has come"
+    HELD = "a request has come, and it is not known whether the code that would answer it is fresh"
     ANSWERING = "a request is being answered"
     IDLE = "kept alive, between two requests"
     CLOSING = "answered for the last time; what the client still sends is thrown away"
@@ -48,6 +49,8 @@ class Connection:
         phase: what it is doing.
         since: the moment (monotonic) when the phase began.
         is_ours: whether we serve it, and not a handler that has its own ways.
+        is_cleared: whether its next request may be answered without another look.
+        has_waited: whether its next request was held for too long.
     """
 
     def __init__(self, sock: socket.socket, address: Any) -> None:
@@ -57,6 +60,7 @@ class Connection:
         self.phase = Phase.NEW
         self.since = time.monotonic()
         self.is_ours = False
+        self.is_cleared = self.has_waited = False
 
     def prepare(self) -> None:
         """Makes it one that never blocks, and sends small answers at once (no Nagle's algorithm: RFC 896)."""

@@ -6,7 +6,9 @@ A handler is made for each *turn*: the time during which a thread looks after a 
 comes for LINGER, and the connection says in its ``phase`` what becomes of it: it is parked, or lingers until the
 client has taken the last answer, or is closed.
 
-``_next`` is the one place where a request's first bytes are read. Right before, all of it is still in the kernel.
+``_next`` is the one place where a request's first bytes are read. When some are there, and before any is used, it
+looks whether we may answer: what we are asked for was sent by then, so a file that was saved before that counts. If
+not, the connection is held, with what was received in its buffer.
 
 What is no plain socket (a stub of a test, TLS), and handlers that replace how requests are read, are left to Django's
 own code: ``takes_turns`` tells of the latter.
@@ -111,19 +113,25 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         if connection.phase in (Phase.CLOSING, Phase.CLOSED):
             return None
         has_come = not self._began  # that is why there is a turn
-        while (request := take_head(connection.buffer)) is None:
+        while True:
+            if connection.buffer:
+                if not self.server.may_answer(connection):
+                    connection.enter(Phase.HELD)
+                    return None
+                if (request := take_head(connection.buffer)) is not None:
+                    break
             if connection.phase is Phase.READING and connection.is_overdue(LIMITS[Phase.READING]):
                 line = connection.buffer.partition(b"\r\n")[0]
                 raise FramingError(HTTPStatus.REQUEST_TIMEOUT, "The request does not come to its end", bytes(line))
             if not has_come and not connection.wait(self.server.linger):
                 return None
             has_come = False
-            # Up to here the client's bytes were in the kernel, if the phase is NEW or IDLE
             if not connection.receive():
                 connection.enter(Phase.CLOSED)
                 return None
             connection.enter(Phase.READING)
         connection.enter(Phase.ANSWERING)
+        connection.is_cleared = False
         return request
 
     def _answer(self, connection: Connection, request: Request) -> None:
@@ -135,7 +143,8 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         environ, body, stream = self._call(connection, request)
         with stream:
             answer = Answer(connection, request, body, environ, self._is_last)
-            answer.run(self.server.get_app())
+            answer.run(self.server.get_app() if not connection.has_waited else self.server.keeper.overdue)
+            connection.has_waited = False
             self.close_connection = answer.close
             if not answer.is_gone:
                 self.log_request(answer.code, answer.sent)
@@ -143,7 +152,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
 
     def _is_last(self) -> bool:
         """Whether the connection is not to be kept, whatever the client wants."""
-        return self.server.stopping or not self.server.is_threaded
+        return (self.server.stopping and self.server.keeper is None) or not self.server.is_threaded
 
     def _call(self, connection: Connection, request: Request) -> tuple[dict[str, Any], Body | None, IO[bytes]]:
         """The environment to call the application with, and in it the body of the request."""

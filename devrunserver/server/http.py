@@ -9,9 +9,14 @@ costs no thread, or ends. With ``--nothreading`` no turn ever waits for a reques
 nothing comes keeps nobody waiting.
 
 Leaving has an order. First no connection is accepted any more: new ones wait in the kernel's backlog for the next
-worker. Then the connections that wait for a request are closed, while those that are being answered have the grace
-period to finish; their answers say ``Connection: close``. A connection that was accepted just now and has not sent its
-first request gets that time too: it is about to.
+worker. Then the connections that wait for a request are handed over to it, while those that are being answered have
+the grace period to finish; they are handed over then.
+
+Where nobody takes them, those that wait are closed, and the answers of the others say ``Connection: close``. A
+connection that was accepted just now and has not sent its first request gets the grace period too: it is about to.
+
+Before each request somebody is asked, the *keeper*, whether the code that would answer it is fresh. Where that is not
+certain the connection is *held*: the keeper finds out, and it gets another turn, or is handed over with the others.
 """
 
 from __future__ import annotations
@@ -31,6 +36,7 @@ from django.db import connections as databases
 
 from devrunserver.server.connection import ClientGone, Connection, Phase
 from devrunserver.server.handler import LINGER, TruncatedUploads, WSGIRequestHandler, takes_turns
+from devrunserver.server.keeper import Keeper
 from devrunserver.server.listener import BACKLOG
 from devrunserver.server.log import Log
 from devrunserver.server.parking import Parking
@@ -47,15 +53,19 @@ class Serving:
         connections: all that are open, by their sockets.
         parking: those that wait, and the loop's sleep.
         log: which requests are logged, and how.
+        keeper: who knows whether we are fresh, if anybody does.
     """
 
     stopping = False
     log = Log()
+    keeper: Keeper | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.connections: dict[socket.socket, Connection] = {}
         self.parking = Parking()
         self._pool = Threads(self._end_thread)
+        self._asked_for: list[Connection] = []  # the held connections for which the keeper was asked
+        self._is_released = False
         self._ended = threads.Event()
         self._ended.set()
         try:
@@ -106,6 +116,35 @@ class Serving:
         self.stopping = True
         self.parking.wake()
 
+    def may_answer(self, connection: Connection) -> bool:
+        """Whether what we would answer with is fresh. Safe from any thread."""
+        if self.keeper is None or connection.is_cleared:
+            return True
+        return not self.stopping and self.keeper.is_fresh()
+
+    def release(self) -> None:
+        """The keeper says that we were fresh when it was asked. Safe from any thread."""
+        self._is_released = True
+        self.parking.wake()
+
+    def take_over(self: Any, sock: socket.socket, received: bytes) -> None:
+        """Serves a connection that another worker has handed over. Safe from any thread.
+
+        Args:
+            received: what was received of its next request.
+        """
+        try:
+            connection = Connection(sock, sock.getpeername())
+        except OSError:  # the client is gone
+            sock.close()
+            return
+        connection.prepare()
+        connection.buffer += received
+        connection.enter(Phase.HELD if received else Phase.IDLE)
+        self.connections[sock] = connection
+        if not (self._gives_turns and self.parking.arrive(connection)):
+            self._end(connection)
+
     def shutdown(self) -> None:
         """As ``socketserver``'s: stops, and waits until the loop has ended."""
         self.stop()
@@ -131,32 +170,60 @@ class Serving:
             else:
                 self._resume(connection)
         for connection in self.parking.expired():
-            if connection.phase is Phase.READING:
+            if connection.phase is Phase.HELD:
+                connection.is_cleared = connection.has_waited = True
+            if connection.phase in (Phase.READING, Phase.HELD):
                 self._resume(connection)  # its turn tells the client
             else:
                 self._expel(connection)
+        if not self.stopping:
+            self._look_after_held()
+
+    def _look_after_held(self) -> None:
+        """Gives held connections their turn, once the keeper says so, and asks for those that came since."""
+        if self._is_released:
+            self._is_released = False
+            asked_for, self._asked_for = self._asked_for, []
+            for connection in asked_for:
+                if connection in self.parking and connection.phase is Phase.HELD:
+                    connection.is_cleared = True
+                    self._resume(connection)
+        if not self._asked_for and self.keeper is not None and (held := self.parking.of(Phase.HELD)):
+            self._asked_for = held
+            self.keeper.ask()
 
     def _let_end(self: Any) -> None:
-        """Ends the connections that wait for a request, and gives the others the time to be answered."""
+        """Hands over or ends the connections that wait for a request, and gives the others the time to be answered."""
         deadline = time.monotonic() + GRACE
+        self._hand_over()
         while self.connections and (left := deadline - time.monotonic()) > 0:
             for connection in self._spare():
                 self._dismiss(connection)
             if self.connections:
                 self._step(left)
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Gives the connections away whose next request nobody has begun to answer."""
+        if self.keeper is None:
+            return
+        waiting = self.parking.of(Phase.NEW, Phase.READING, Phase.IDLE, Phase.HELD)
+        for connection in waiting:
+            self.parking.leave(connection)
+            del self.connections[connection.socket]
+        if waiting:
+            self.keeper.take(waiting)
 
     def _spare(self) -> Iterator[Connection]:
         """The connections that nobody would miss."""
         for connection in list(self.connections.values()):
-            if connection.phase in (Phase.IDLE, Phase.CLOSING) or (
-                connection.phase is Phase.NEW and connection.is_overdue(SPARE_AGE)
-            ):
+            if connection.phase is Phase.IDLE or (connection.phase is Phase.NEW and connection.is_overdue(SPARE_AGE)):
                 yield connection
 
     def _dismiss(self, connection: Connection) -> None:
         """Ends a spare connection, unless a request has come just now."""
         with contextlib.suppress(ClientGone):
-            if connection.phase is not Phase.CLOSING and connection.wait(0):
+            if connection.wait(0):
                 return
         if connection in self.parking:
             self._expel(connection)

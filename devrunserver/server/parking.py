@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 One selector, which only the serving loop touches, waits for the listening socket, for the parked connections and for
 ``wake``. Other threads leave connections in ``_arriving`` and wake it. Each parked connection has a deadline; they are
-kept in a heap, in which entries of connections that have left meanwhile stay until their time comes.
+kept in a heap, in which entries of connections that have left meanwhile stay until their time comes. Of those that
+are held nothing is expected, so only their deadline counts.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from devrunserver.server.connection import Connection, Phase
 LIMITS = {
     Phase.NEW: 60.0,
     Phase.READING: 60.0,  # for the whole head of a request
+    Phase.HELD: 30.0,  # until it is told to come again: slow projects start in that time
     Phase.IDLE: 60.0,
     Phase.CLOSING: 2.0,  # to take the answer before the connection is reset: RFC 9112, 9.6
 }
@@ -71,14 +73,21 @@ class Parking:
     def park(self, connection: Connection) -> None:
         """Parks a connection; from the thread that waits."""
         deadline = connection.since + LIMITS[connection.phase]
-        self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+        if connection.phase is not Phase.HELD:
+            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
         self._parked[connection] = deadline
         heapq.heappush(self._deadlines, (deadline, next(self._number), connection))
 
     def leave(self, connection: Connection) -> None:
         """Takes a connection out."""
         del self._parked[connection]
-        self._selector.unregister(connection.socket)
+        if connection.phase is not Phase.HELD:
+            self._selector.unregister(connection.socket)
+
+    def of(self, *phases: Phase) -> list[Connection]:
+        """The connections in these phases; for the thread that waits."""
+        self._admit()
+        return [connection for connection in self._parked if connection.phase in phases]
 
     def listen(self, listener: socket.socket) -> None:
         self._listener = listener

@@ -128,3 +128,13 @@ def test_the_wait_is_bounded(steps: list[Step], later: float, git_patience: floa
     # without anything new it is over after its longest exception
     assert changes.wait(now + DELETION_PATIENCE, 0.0) == pytest.approx(0)
     assert changes.wait(max(now + DELETION_PATIENCE, first + git_patience), git_patience) == pytest.approx(0)
+
+
+def test_same_state_right_after_a_save() -> None:
+    """Another save may have given the same state, where the clock of the file system has not moved."""
+    changes = changes_after((1.0, "a", NEW))
+    changes.take()
+    changes.add("a", NEW, 1.001)
+    assert not changes.paths
+    changes.add("a", NEW, 1.001, is_telling=False)
+    assert changes.paths == ["a"]

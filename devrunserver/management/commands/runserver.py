@@ -22,6 +22,7 @@ from django.db import connections
 from django.utils import autoreload
 
 from devrunserver import conf, headstart, project, worker
+from devrunserver.lobby import Lobby
 from devrunserver.reloader import process
 from devrunserver.reloader.exclusions import Exclusions
 from devrunserver.reloader.supervisor import Supervisor, die_of, logger
@@ -210,6 +211,7 @@ class Command(RunserverCommand):
                 checkpoints=settled.CHECKPOINTS,
                 memory=settled.CHECKPOINT_MEMORY,
                 prepares=settled.PREPARE,
+                lobby=Lobby(listening),
             )
             status = supervisor.run()
         if status < 0:

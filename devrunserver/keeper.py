@@ -1,0 +1,46 @@
+"""What a worker does for its server: looks whether it is fresh, and hands connections over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+from wsgiref.types import StartResponse
+
+from devrunserver.reloader import handover, link
+from devrunserver.reloader.freshness import Look
+from devrunserver.reloader.handover import Handed
+from devrunserver.server.connection import Connection
+
+
+class Keeper:
+    """Implements ``server.keeper.Keeper``.
+
+    Args:
+        to_supervisor: the worker's link.
+    """
+
+    def __init__(self, to_supervisor: link.Link) -> None:
+        self._link = to_supervisor
+        self._look: Look | None = None
+
+    def look_with(self, descriptors: list[int]) -> None:
+        """The supervisor has sent what is needed to look."""
+        self._look = Look(descriptors)
+
+    def is_fresh(self) -> bool:
+        """Whether nothing has changed that might concern us; False until it can be known."""
+        return self._look is not None and self._look.is_fresh()
+
+    def ask(self) -> None:
+        with suppress(link.LinkClosed):  # then all is over
+            self._link.send("fresh?")
+
+    def take(self, connections: Sequence[Connection]) -> None:
+        with suppress(link.LinkClosed):
+            handover.send(self._link, [Handed(one.socket, bytes(one.buffer)) for one in connections])
+
+    def overdue(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        from devrunserver.browser.starting_page import StartingPage  # here, as hardly any worker needs it
+
+        return StartingPage()(environ, start_response)

@@ -1,0 +1,25 @@
+"""Who keeps a server: an interface that a worker implements (``devrunserver/keeper.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+from wsgiref.types import StartResponse
+
+from devrunserver.server.connection import Connection
+
+
+class Keeper(Protocol):
+    """Knows whether the code that would answer is fresh, and takes the connections that a server leaves behind."""
+
+    def is_fresh(self) -> bool:
+        """Whether nothing has changed that might concern us. Asked before each request, from any thread."""
+
+    def ask(self) -> None:
+        """Finds out whether we are; if so, ``Serving.release`` is called then."""
+
+    def take(self, connections: Sequence[Connection]) -> None:
+        """Hands connections over to the next worker. Their sockets are closed here."""
+
+    def overdue(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """The WSGI application that answers requests which had to wait for too long."""

@@ -1,0 +1,168 @@
+"""Pairs of a save and a request right after it, with nothing in between: what comes back, and is it new?"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.live import replace
+
+PATIENCE = 30.0  # seconds for an answer
+
+VIEW = '''
+
+from django.views.decorators.csrf import csrf_exempt
+
+
+@csrf_exempt
+def probe(request):
+    """Tell which code, template and request there is; write down what was posted."""
+    from django.template.loader import render_to_string
+
+    if request.method == "POST":
+        with open(os.environ["PROBE_LOG"], "ab", buffering=0) as log:
+            log.write(request.body + b"\\n")
+    return HttpResponse(f"{MARK} {render_to_string('shop/probe.html')}")
+'''
+ROUTE = "\nurlpatterns.append(path('probe/', views.probe))\n"
+
+
+def add_probe(project: Path) -> None:
+    """Adds a page to a copy of the test project of which each part can be told to be new."""
+    views, urls = project / "shop/views.py", project / "shop/urls.py"
+    views.write_text(views.read_text() + VIEW)
+    urls.write_text(urls.read_text() + ROUTE)
+    for part in PARTS.values():
+        (project / part.file).parent.mkdir(exist_ok=True)
+        (project / part.file).write_text(part.text(0))
+
+
+class Part(NamedTuple):
+    """A file that is saved, and where its new content has to show."""
+
+    file: str
+    template: str  # its text, for a number
+    path: str
+    method: str = "GET"
+
+    def mark(self, number: int) -> str:
+        return f"{self.file.rpartition('.')[2]}-{number:05}"
+
+    def text(self, number: int) -> str:
+        """All of the same size: the trap in what is compared by size."""
+        return self.template.format(self.mark(number))
+
+
+PARTS = {
+    "Python": Part("shop/marks.py", 'MARK = "{}"\n', "/probe/"),
+    "Python, POST": Part("shop/marks.py", 'MARK = "{}"\n', "/probe/", "POST"),
+    "template": Part("shop/templates/shop/probe.html", "{}\n", "/probe/"),
+    "static file": Part("shop/static/shop/probe.txt", "{}\n", "/static/shop/probe.txt"),
+}
+
+
+def in_place(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+def delete_and_create(file: Path, text: str) -> None:
+    file.unlink()
+    file.write_text(text)
+
+
+Save = Callable[[Path, str], None]
+SAVES: dict[str, Save] = {"rename": replace, "in place": in_place, "delete and create": delete_and_create}
+
+
+class Connection:
+    """To the server; made anew where it is broken."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._socket: socket.socket | None = None
+
+    def open(self) -> None:
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), PATIENCE)
+
+    @property
+    def address(self) -> object:
+        """Ours: another one is another connection."""
+        return self._socket.getsockname() if self._socket is not None else None
+
+    def ask(self, method: str, path: str, body: str, headers: str = "") -> str:
+        """The answer's status line and body.
+
+        Raises:
+            OSError: there was no answer.
+        """
+        self.open()
+        assert self._socket is not None
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+        self._socket.sendall((head + body).encode())
+        with self._socket.makefile("rb") as answer:
+            status = answer.readline().decode()
+            if not status:
+                raise ConnectionResetError
+            fields = {}
+            while (line := answer.readline().strip()) != b"":
+                name, _, value = line.decode().lower().partition(":")
+                fields[name] = value.strip()
+            content = answer.read(int(fields["content-length"])) if "content-length" in fields else answer.read()
+        if fields.get("connection") == "close" or "content-length" not in fields:
+            self.close()
+        return f"{status}{content.decode()}"
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+CONNECTIONS = ("new", "kept alive", "opened before the save")
+
+
+@dataclass
+class Story:
+    """Pairs of one kind, and what came of them."""
+
+    part: str
+    save: str
+    connection: str
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def run(self, project: Path, port: int, count: int, numbers: Iterator[int]) -> None:
+        part, save, connection = PARTS[self.part], SAVES[self.save], Connection(port)
+        for number in itertools.islice(numbers, count):
+            if self.connection != "kept alive":
+                connection.close()
+            if self.connection == "opened before the save":
+                with suppress(OSError):
+                    connection.open()
+            save(project / part.file, part.text(number))
+            try:
+                body = f"post-{number}" if part.method == "POST" else ""
+                answer = connection.ask(part.method, part.path, body)
+            except ConnectionRefusedError:
+                outcome = "refused"
+            except TimeoutError:
+                outcome = "no answer"
+            except OSError:
+                outcome = "reset"
+            else:
+                outcome = "fresh" if part.mark(number) in answer else "stale" if " 200 " in answer else "error"
+            self.outcomes[outcome] += 1
+            if outcome in ("refused", "reset", "no answer"):
+                connection.close()
+        connection.close()
+
+
+def stories() -> list[Story]:
+    """All kinds."""
+    return [Story(*kind) for kind in itertools.product(PARTS, SAVES, CONNECTIONS)]

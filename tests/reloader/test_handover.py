@@ -1,0 +1,75 @@
+"""Handing over connections: all of them, each with what was received on it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+
+import pytest
+
+from devrunserver.reloader.handover import Handed, from_message, send
+from devrunserver.reloader.link import MAX_DESCRIPTORS, Link, LinkClosed, pair
+
+
+def connections(count: int, received: bytes) -> tuple[list[Handed], list[socket.socket]]:
+    pairs = [socket.socketpair() for _ in range(count)]
+    handed = [Handed(ours, received + b"%d" % number) for number, (ours, _) in enumerate(pairs)]
+    return handed, [client for _, client in pairs]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, MAX_DESCRIPTORS, MAX_DESCRIPTORS + 1, 3 * MAX_DESCRIPTORS])
+@pytest.mark.parametrize("received", [b"", b"GET /\xff\0\r\n", b"x" * 50_000])
+def test_all_arrive(count: int, received: bytes) -> None:
+    ours, sock = pair()
+    theirs = Link(sock)
+    handed, clients = connections(count, received)
+    arrived: list[Handed] = []
+
+    def receive() -> None:
+        with suppress(LinkClosed):
+            while True:
+                for message in theirs.receive():
+                    arrived.extend(from_message(message))
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    send(ours, handed)
+    ours.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    theirs.close()
+    assert [one.received for one in arrived] == [one.received for one in handed]
+    assert all(one.socket.fileno() == -1 for one in handed), "they are closed here"
+    for one, client in zip(arrived, clients, strict=True):
+        client.sendall(b"and the rest")
+        assert one.socket.recv(100) == b"and the rest"
+        one.socket.close()
+        client.close()
+
+
+def test_to_nobody() -> None:
+    ours, sock = pair()
+    sock.close()
+    handed, clients = connections(2, b"")
+    with pytest.raises(LinkClosed):
+        send(ours, handed)
+    ours.close()
+    for one in [*clients, *(one.socket for one in handed)]:
+        one.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_what_nobody_takes_is_closed() -> None:
+    """A message that came with descriptors, on a link that is closed before its end has come."""
+    before = len(os.listdir("/proc/self/fd"))
+    ours, sock = pair()
+    theirs = Link(sock)
+    with socket.socket() as travels:
+        socket.send_fds(ours._socket, [b'{"kind": "conn'], [travels.fileno()])
+    assert theirs.receive() == []
+    ours.close()
+    theirs.close()
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,238 @@
+"""Requests held until somebody knows whether the server is fresh, and connections that are handed over."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from wsgiref.types import StartResponse
+
+import pytest
+
+from devrunserver.reloader.handover import Handed
+from devrunserver.server.connection import Connection, Phase
+from devrunserver.server.parking import LIMITS
+from tests.live import wait_for
+from tests.server.conftest import Run, Running
+from tests.server.table import HELLO, chunked, post
+from tests.server.wire import PATIENCE, Wire
+
+
+class Keeper:
+    """Says what a test wants it to."""
+
+    def __init__(self) -> None:
+        self.fresh = True
+        self.looks = self.asked = 0
+        self.taken: list[Handed] = []
+
+    def is_fresh(self) -> bool:
+        self.looks += 1
+        return self.fresh
+
+    def ask(self) -> None:
+        self.asked += 1
+
+    def take(self, connections: Sequence[Connection]) -> None:
+        self.taken += [Handed(one.socket, bytes(one.buffer)) for one in connections]
+
+    def overdue(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        start_response("503 Service Unavailable", [("Content-Length", "4")])
+        return [b"wait"]
+
+
+@pytest.fixture
+def keeper() -> Keeper:
+    return Keeper()
+
+
+@pytest.fixture(params=[True, False], ids=["threaded", "one at a time"])
+def kept(request: pytest.FixtureRequest, run: Run, keeper: Keeper) -> Iterator[Running]:
+    """A server with a keeper."""
+    running = run(threaded=request.param)
+    running.server.keeper = keeper
+    yield running
+    for one in keeper.taken:
+        one.socket.close()
+
+
+def phases(running: Running) -> list[Phase]:
+    return [one.phase for one in list(running.server.connections.values())]
+
+
+def wait_for_phases(running: Running, *expected: Phase) -> None:
+    wait_for(lambda: phases(running) == list(expected), f"{expected}, not {phases(running)}", PATIENCE)
+
+
+def wait_until_taken(keeper: Keeper, count: int) -> None:
+    wait_for(lambda: len(keeper.taken) >= count, f"{count} connections, not {len(keeper.taken)}", PATIENCE)
+
+
+def test_each_request_is_looked_at(kept: Running, keeper: Keeper) -> None:
+    with kept.wire() as wire:
+        wire.send(HELLO)
+        assert wire.answer().body == b"hello"
+    assert keeper.looks == 1
+    assert not keeper.asked
+
+
+def test_pipelined_requests_are_looked_at_one_by_one(run: Run, keeper: Keeper) -> None:
+    running = run()
+    running.server.keeper = keeper
+    with running.wire() as wire:
+        wire.send(HELLO * 3)
+        assert [one.body for one in wire.answers(*["GET"] * 3)] == [b"hello"] * 3
+    assert keeper.looks == 3
+
+
+@pytest.mark.parametrize("sent", [HELLO, post("/echo", "hello"), chunked("/echo", "hel", "lo")])
+def test_held_until_released(kept: Running, keeper: Keeper, sent: str) -> None:
+    keeper.fresh = False
+    with kept.wire() as wire:
+        wire.send(sent)
+        wait_for(lambda: keeper.asked, "the keeper is asked", PATIENCE)
+        assert not kept.application.calls
+        kept.server.release()
+        assert wire.answer().body == b"hello"
+    assert len(kept.application.calls) == keeper.asked == 1
+
+
+def test_release_is_for_one_request(run: Run, keeper: Keeper) -> None:
+    running = run()
+    running.server.keeper = keeper
+    keeper.fresh = False
+    with running.wire() as wire:
+        for count in (1, 2, 3):
+            wire.send(HELLO)
+            wait_for(lambda count=count: keeper.asked == count, "the keeper is asked", PATIENCE)
+            running.server.release()
+            assert wire.answer().body == b"hello"
+
+
+def test_release_is_for_those_that_were_asked_for(kept: Running, keeper: Keeper) -> None:
+    keeper.fresh = False
+    with kept.wire() as first, kept.wire() as second:
+        first.send(HELLO)
+        wait_for(lambda: keeper.asked == 1, "the keeper is asked", PATIENCE)
+        second.send(HELLO)
+        wait_for_phases(kept, Phase.HELD, Phase.HELD)
+        assert keeper.asked == 1, "one question at a time"
+        kept.server.release()
+        assert first.answer().body == b"hello"
+        wait_for(lambda: keeper.asked == 2, "the keeper is asked again", PATIENCE)
+        assert len(kept.application.calls) == 1
+        kept.server.release()
+        assert second.answer().body == b"hello"
+
+
+def test_held_for_too_long(kept: Running, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS, Phase.HELD, 0.05)
+    keeper.fresh = False
+    with kept.wire() as wire:
+        wire.send(HELLO)
+        answer = wire.answer()
+        assert (answer.status, answer.body) == (503, b"wait")
+    assert not kept.application.calls
+
+
+def test_the_next_request_is_answered_as_ever(run: Run, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS, Phase.HELD, 0.05)
+    running = run()
+    running.server.keeper = keeper
+    keeper.fresh = False
+    with running.wire() as wire:
+        wire.send(HELLO)
+        assert wire.answer().status == 503
+        keeper.fresh = True
+        wire.send(HELLO)
+        assert wire.answer().status == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "phase"),
+    [
+        ("", Phase.NEW),
+        ("GET /echo HT", Phase.READING),
+        (HELLO, Phase.HELD),
+        (HELLO + HELLO, Phase.HELD),
+        (post("/echo", "body"), Phase.HELD),
+    ],
+)
+def test_who_waits_is_handed_over(kept: Running, keeper: Keeper, sent: str, phase: Phase) -> None:
+    """With every byte that was received of it, and open."""
+    with kept.wire() as wire:
+        keeper.fresh = not sent.endswith(("\n", "body"))
+        wire.send(sent)
+        wait_for_phases(kept, phase)
+        kept.server.stop()
+        wait_until_taken(keeper, 1)
+        handed = keeper.taken[0]
+        handed.socket.setblocking(False)
+        assert (handed.received + _unread(handed.socket)).decode() == sent
+        handed.socket.sendall(b"from the next one")
+        assert wire.socket.recv(100) == b"from the next one"
+    assert not kept.application.calls
+    assert not kept.server.connections
+
+
+def _unread(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(1000)
+    except BlockingIOError:
+        return b""
+
+
+def test_kept_alive_and_handed_over(run: Run, keeper: Keeper) -> None:
+    running = run()
+    running.server.keeper = keeper
+    with running.wire() as wire:
+        wire.send(HELLO)
+        assert wire.answer().body == b"hello"
+        running.server.stop()
+        wait_until_taken(keeper, 1)
+        assert keeper.taken[0].received == b""
+    keeper.taken[0].socket.close()
+
+
+def test_an_answer_under_way_is_finished_and_then_handed_over(run: Run, keeper: Keeper) -> None:
+    running = run()
+    running.server.keeper = keeper
+    with running.wire() as wire:
+        wire.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + HELLO)
+        assert running.application.began.wait(PATIENCE)
+        running.server.stop()
+        running.application.may_end.set()
+        answer = wire.answer()
+        assert answer.status == 200
+        assert answer["Connection"] != "close"
+        wait_until_taken(keeper, 1)
+        assert keeper.taken[0].received.decode() == HELLO
+    keeper.taken[0].socket.close()
+
+
+@pytest.mark.parametrize("received", ["", HELLO[:9], HELLO])
+def test_taken_over(kept: Running, keeper: Keeper, received: str) -> None:
+    """From another server: what it had received comes first, what is in the kernel after it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    with listener, Wire(listener.getsockname()[1]) as wire:
+        sock, address = listener.accept()
+        kept.server.take_over(sock, received.encode())
+        wire.send(HELLO.removeprefix(received))
+        if received:
+            wait_for(lambda: keeper.asked == 1, "the keeper is asked", PATIENCE)
+            kept.server.release()
+        assert wire.answer().body == b"hello"
+        assert kept.application.calls[0]["REMOTE_ADDR"] == address[0]
+
+
+def test_taken_over_from_a_client_that_is_gone(kept: Running) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    with listener:
+        wire = Wire(listener.getsockname()[1])
+        sock, _ = listener.accept()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        wire.socket.close()
+        kept.server.take_over(sock, HELLO.encode())
+    wait_for(lambda: not kept.server.connections, "it is closed", PATIENCE)
+    assert kept.is_alive()
