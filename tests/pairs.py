@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -147,22 +148,46 @@ class Story:
                     connection.open()
             save(project / part.file, part.text(number))
             try:
-                body = f"post-{number}" if part.method == "POST" else ""
-                answer = connection.ask(part.method, part.path, body)
-            except ConnectionRefusedError:
-                outcome = "refused"
-            except TimeoutError:
-                outcome = "no answer"
-            except OSError:
-                outcome = "reset"
-            else:
-                outcome = "fresh" if part.mark(number) in answer else "stale" if " 200 " in answer else "error"
-            self.outcomes[outcome] += 1
-            if outcome in ("refused", "reset", "no answer"):
+                answer = connection.ask(part.method, part.path, f"post-{number}" if part.method == "POST" else "")
+            except OSError as error:
+                self.outcomes[described(error)] += 1
                 connection.close()
+            else:
+                kind = "fresh" if part.mark(number) in answer else "stale" if " 200 " in answer else "error"
+                self.outcomes[kind] += 1
         connection.close()
+
+
+def described(error: OSError) -> str:
+    """What kept an answer from coming."""
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    return "refused" if isinstance(error, ConnectionRefusedError) else "reset"
 
 
 def stories() -> list[Story]:
     """All kinds."""
     return [Story(*kind) for kind in itertools.product(PARTS, SAVES, CONNECTIONS)]
+
+
+class Client(threading.Thread):
+    """Asks all the time, on one connection for as long as the server keeps it."""
+
+    def __init__(self, port: int, number: int, ended: threading.Event) -> None:
+        super().__init__()
+        self.outcomes: Counter[str] = Counter()
+        self.sent: list[str] = []
+        self._connection = Connection(port)
+        self._number = number
+        self._ended = ended
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            self.sent.append(f"client-{self._number}-{len(self.sent)}")
+            try:
+                answer = self._connection.ask("POST", "/probe/", self.sent[-1])
+                self.outcomes["answered" if " 200 " in answer else answer.partition("\r\n")[0]] += 1
+            except OSError as error:
+                self.outcomes[described(error)] += 1
+                self._connection.close()
+        self._connection.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import PATIENCE, Server, get, replace, wait_for
-from tests.pairs import PARTS, Connection, Story, add_probe, stories
+from tests.pairs import PARTS, Client, Connection, Story, add_probe, stories
 
 PAIRS = 5  # of each kind
 CLIENTS = 20  # that ask all the time
@@ -51,29 +51,6 @@ def test_save_and_ask(probed: Path, posted: Path) -> None:
     counts = Counter(posted.read_text().split())
     assert len(counts) == expected
     assert set(counts.values()) == {1}
-
-
-class Client(threading.Thread):
-    """Asks all the time, on one connection for as long as the server keeps it."""
-
-    def __init__(self, port: int, number: int, ended: threading.Event) -> None:
-        super().__init__()
-        self.outcomes: Counter[str] = Counter()
-        self.sent: list[str] = []
-        self._connection = Connection(port)
-        self._number = number
-        self._ended = ended
-
-    def run(self) -> None:
-        while not self._ended.is_set():
-            self.sent.append(f"client-{self._number}-{len(self.sent)}")
-            try:
-                answer = self._connection.ask("POST", "/probe/", self.sent[-1])
-                self.outcomes["answered" if " 200 " in answer else answer.partition("\r\n")[0]] += 1
-            except OSError as error:
-                self.outcomes[repr(error)] += 1
-                self._connection.close()
-        self._connection.close()
 
 
 def test_many_clients_through_many_reloads(probed: Path, posted: Path) -> None:

@@ -79,11 +79,13 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-    NO_BYTES = bytes(4)  # an int, as FIONREAD has it
+    INT_SIZE = 4  # bytes of what FIONREAD tells
 
     def has_events(descriptor: int) -> bool:
         """Whether events wait to be read."""
-        return fcntl.ioctl(descriptor, termios.FIONREAD, NO_BYTES) != NO_BYTES
+        waiting = bytearray(INT_SIZE)  # what is written into costs less than what has to be made
+        fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+        return any(waiting)
 
 else:
 

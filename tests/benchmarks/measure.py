@@ -71,7 +71,7 @@ Samples = defaultdict[Figure, list[float]]
 
 def measure(project: Project, name: str, edits: int, idle: float, samples: Samples) -> None:
     """Adds what one run of a server shows to the samples."""
-    port = _free_port()
+    port = free_port()
     began = time.monotonic()
     with Server(project.directory, str(port), f"--settings=benchmark_{name}") as server:
         seen = _poll(port, "mark-")
@@ -117,7 +117,7 @@ def _poll(port: int, mark: str) -> Seen:
     raise AssertionError(f"no fresh answer in {LONGEST} s: {dict(counts)}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     for port in random.sample(PORTS, 20):
         try:
             with socket.create_server(("127.0.0.1", port)):

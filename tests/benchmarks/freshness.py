@@ -1,0 +1,119 @@
+"""Saves and asks, with nothing in between: ``python -m tests.benchmarks.freshness`` (Linux).
+
+Django's command and ours serve the same project, one after the other. First pairs of a save and a request, of all kinds
+(``tests/pairs.py``); then clients that ask all the time on connections that are kept, through many reloads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import threading
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from tests.benchmarks.__main__ import machine, progress
+from tests.benchmarks.measure import SERVERS, free_port
+from tests.live import Server, copy_testproject, replace, wait_for
+from tests.pairs import PARTS, Client, add_probe, stories
+
+SETTINGS = {
+    "stock": 'from bookshop.settings import *\n\nINSTALLED_APPS = [a for a in INSTALLED_APPS if a != "devrunserver"]\n',
+    "ours": "from bookshop.settings import *\n",
+}
+MARKED = "html-00000"  # what the page of a server that is ready holds
+CLIENTS = 50
+LONGEST = 120.0  # seconds for a client that waits in vain
+
+Table = dict[str, Counter[str]]  # outcomes by row
+
+
+def main() -> None:
+    options = parse_options()
+    print(machine(), flush=True)
+    tables: dict[str, Table] = {}
+    for name in SERVERS:
+        with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder:
+            tables[name] = measure(Path(folder), name, options.pairs, options.reloads)
+    print(markdown(tables))
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.freshness", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=2000, help="of a save and a request, of all kinds together")
+    parser.add_argument("--reloads", type=int, default=100, help=f"through which {CLIENTS} clients ask")
+    return parser.parse_args()
+
+
+def measure(folder: Path, name: str, pairs: int, reloads: int) -> Table:
+    """What one server does."""
+    project, posted = copy_testproject(folder), folder / "posted.log"
+    add_probe(project)
+    posted.touch()
+    (project / f"benchmark_{name}.py").write_text(SETTINGS[name])
+    port = free_port()
+    environ = {"PROBE_LOG": str(posted)}
+    with Server(project, str(port), f"--settings=benchmark_{name}", environ=environ) as server:
+        server.wait_for_body(MARKED, "/probe/", port=port)
+        numbers = itertools.count(1)
+        table = save_and_ask(project, port, pairs, numbers, name)
+        table["POST"] = count_posts(posted, table["Python, POST"].total())
+        server.wait_for_body("html-", "/probe/", port=port)
+        table[f"{CLIENTS} clients"] = ask_through_reloads(server, port, reloads, numbers)
+        posts = count_posts(posted, table[f"{CLIENTS} clients"].total() + table["Python, POST"].total())
+        table[f"POST of {CLIENTS} clients"] = posts
+    return table
+
+
+def save_and_ask(project: Path, port: int, pairs: int, numbers: itertools.count[int], name: str) -> Table:
+    table: Table = defaultdict(Counter)
+    kinds = stories()
+    for number, story in enumerate(kinds):
+        progress(f"{SERVERS[name]}: {story.part}, {story.save}, {story.connection}")
+        # so that all together are as many as asked for
+        story.run(project, port, pairs * (number + 1) // len(kinds) - pairs * number // len(kinds), numbers)
+        table[story.part] += story.outcomes
+    return table
+
+
+def count_posts(log: Path, sent: int) -> Counter[str]:
+    """How many of the requests that were sent have reached a view never, once, or more often."""
+    counts = Counter(log.read_text().split())
+    return Counter(
+        once=sum(count == 1 for count in counts.values()),
+        doubled=sum(count > 1 for count in counts.values()),
+        lost=sent - len(counts),
+    )
+
+
+def ask_through_reloads(server: Server, port: int, reloads: int, numbers: itertools.count[int]) -> Counter[str]:
+    part, ended = PARTS["Python"], threading.Event()
+    clients = [Client(port, number, ended) for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    try:
+        wait_for(lambda: all(client.outcomes for client in clients), "all clients ask")
+        for number in itertools.islice(numbers, reloads):
+            progress(f"reload {number}")
+            replace(server.project / part.file, part.text(number))
+            server.wait_for_body(part.mark(number), "/probe/", port=port)
+    finally:
+        ended.set()
+        for client in clients:
+            client.join(LONGEST)
+    return sum((client.outcomes for client in clients), Counter())
+
+
+def markdown(tables: dict[str, Table]) -> str:
+    lines = [f"| | {' | '.join(SERVERS.values())} |", f"| --- |{' --- |' * len(SERVERS)}"]
+    for row in tables["ours"]:
+        cells = [
+            ", ".join(f"{outcome} {count}" for outcome, count in sorted(tables[name][row].items())) for name in SERVERS
+        ]
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
