@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 LATER = 0.01  # seconds until the main thread is interrupted again, where an exception would have been lost
 WEAK_REFERENCES = {weakref.__file__, _weakrefset.__file__}
 PROMPT_INTERVAL = 0.2  # seconds between two looks whether a debugger prompt has been left, while a reload waits for it
+ANSWERS_PATIENCE = 0.1  # seconds for a template that is being compiled
+ANSWERS_INTERVAL = 0.002  # seconds between two looks whether answers have ended
 SLOWEST = 5  # modules that are named to the user who asks what takes so long
 
 Check = Callable[[bool, bool], None]  # runs the checks: whether it announces them, and whether it tells their count
@@ -441,8 +443,16 @@ class Worker:
             return self._has_seen(path)
         spelled = self._sender.spelled(path)
         if spelled is not None:
+            self._let_answers_end()
             return self._serving and not self._sender.handle(spelled)
         return "." not in os.path.basename(path) and self._has_seen(path)
+
+    def _let_answers_end(self) -> None:
+        """What is being answered may have read a template before it changed, and would remember it afterwards."""
+        deadline = time.monotonic() + ANSWERS_PATIENCE
+        while self._server is not None and self._server.is_answering and time.monotonic() < deadline:
+            if self._leaving.wait(ANSWERS_INTERVAL):
+                return
 
     def _has_seen(self, path: str) -> bool:
         """Whether a module has been loaded from here as it was before, from below here, or looked for in vain."""

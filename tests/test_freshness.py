@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -116,6 +117,60 @@ def test_template_and_translation_without_a_reload(probed: Path, posted: Path) -
             assert new.decode() in server.get("/", "Accept-Language: de\r\n").body
         assert server.worker_pid() == worker
         assert not server.reloads
+
+
+SLOW_TAG = """
+import pathlib, time
+
+from django import template
+
+register = template.Library()
+HERE = pathlib.Path(__file__)
+
+
+@register.simple_tag
+def slow():
+    return ""
+
+
+compile_slow = register.tags["slow"]
+
+
+@register.tag("slow")
+def slow_to_compile(parser, token):
+    HERE.with_suffix(".began").touch()
+    while not HERE.with_suffix(".go").exists():
+        time.sleep(0.01)
+    return compile_slow(parser, token)
+"""
+
+
+def test_template_that_is_compiled_while_it_changes(probed: Path, posted: Path, tmp_path: Path) -> None:
+    """What the compiler has read before does not become the template that is remembered."""
+    (tmp_path / "sitecustomize.py").write_text("from devrunserver import worker\nworker.ANSWERS_PATIENCE = 20.0\n")
+    environ = {"PROBE_LOG": str(posted), "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}"}
+    tag = probed / "shop/templatetags/slowly.py"
+    tag.write_text(SLOW_TAG)
+    page = probed / PARTS["template"].file
+    page.write_text("{% load slowly %}{% slow %}html-00000\n")
+    with Server(probed, environ=environ) as server, ThreadPoolExecutor() as pool:
+        port = server.port
+        before = pool.submit(get, port, "/probe/")
+        wait_for(tag.with_suffix(".began").exists, "the template is being compiled")
+        replace(page, page.read_text().replace("html-00000", "html-00001"))
+        after = pool.submit(get, port, "/probe/")
+        wait_for(lambda: _established(port) >= 2, "both have asked")
+        tag.with_suffix(".go").touch()
+        assert "html-00000" in before.result(PATIENCE).body
+        assert "html-00001" in after.result(PATIENCE).body
+        assert "html-00001" in server.get("/probe/").body
+        assert not server.reloads
+
+
+def _established(port: int) -> int:
+    """Connections that clients have to a port. Source: proc(5)."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(line.split()[2] == f"0100007F:{port:04X}" and line.split()[3] == "01" for line in lines)
 
 
 def _alternating(one: bytes, other: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -79,6 +79,11 @@ class Serving:
         return isinstance(self, socketserver.ThreadingMixIn)
 
     @property
+    def is_answering(self) -> bool:
+        """Whether a request is being answered. Safe from any thread."""
+        return any(connection.phase is Phase.ANSWERING for connection in list(self.connections.values()))
+
+    @property
     def linger(self) -> float:
         """Seconds that a turn waits for the next request."""
         return LINGER if self.is_threaded and not self.stopping else 0.0
