@@ -26,6 +26,7 @@ class Conf:
         CHECKPOINTS: how many checkpoints are kept, at most; 0: none, so that each reload is a fresh start.
         CHECKPOINT_MEMORY: megabytes that all checkpoints together may take.
         PREPARE: whether the next reload of the files that are being edited is prepared in the background.
+        WARM_UP: whether a worker to whom nobody talks does what the first request would have to wait for.
         EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
         LOG_DURATION: whether the line of a request says how many milliseconds its answer took.
         LOG_FILES: whether static and media files are logged; those that fail always are.
@@ -39,6 +40,7 @@ class Conf:
     CHECKPOINTS: int = 6
     CHECKPOINT_MEMORY: float = 500
     PREPARE: bool = True
+    WARM_UP: bool = True
     LOG_DURATION: bool = False
     LOG_FILES: bool = True
     LOG_IGNORE: tuple[str, ...] = ()
@@ -83,7 +85,7 @@ def _cause(key: str, value: Any) -> str:
     """What is wrong with one value; empty if nothing is."""
     if key == "WATCHER":
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
-    if key in ("PREPARE", "LOG_DURATION", "LOG_FILES"):
+    if key in ("PREPARE", "WARM_UP", "LOG_DURATION", "LOG_FILES"):
         return "" if isinstance(value, bool) else "neither True nor False"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if key == "POLL_INTERVAL":

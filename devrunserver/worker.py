@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.signals import request_finished
 from django.db.backends.signals import connection_created
 
-from devrunserver import conf, project
+from devrunserver import conf, project, warmup
 from devrunserver.keeper import Keeper
 from devrunserver.reloader import audit, handover, link, modules, process, prompt
 from devrunserver.reloader.bytecode import SOURCE_SUFFIX
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 LATER = 0.01  # seconds until the main thread is interrupted again, where an exception would have been lost
 WEAK_REFERENCES = {weakref.__file__, _weakrefset.__file__}
 PROMPT_INTERVAL = 0.2  # seconds between two looks whether a debugger prompt has been left, while a reload waits for it
+WARM_UP_DELAY = 0.2  # seconds; who saves and asks at once is not to find us at something else
 ANSWERS_PATIENCE = 0.1  # seconds for a template that is being compiled
 ANSWERS_INTERVAL = 0.002  # seconds between two looks whether answers have ended
 SLOWEST = 5  # modules that are named to the user who asks what takes so long
@@ -227,6 +228,8 @@ class Worker:
         self._serving = True
         if self._leaving.is_set():
             server.stop()
+        if conf.load().WARM_UP:
+            threading.Thread(target=self._warm_up, name="devrunserver-warmup", daemon=True).start()
         if self._checking is not None:
             threading.Thread(
                 target=self._await_checks, args=self._checking, name="devrunserver-checks", daemon=True
@@ -238,6 +241,17 @@ class Worker:
                 check(False, True)
             except Exception as error:
                 self._replace_by(error)
+
+    def _warm_up(self) -> None:
+        """Does what the first request would have to wait for, until there is one."""
+        if self._leaving.wait(WARM_UP_DELAY):
+            return
+        for step in warmup.steps():
+            if self._leaving.is_set() or self._server is None or self._server.has_been_asked:
+                return
+            with suppress(Exception):
+                step()
+        self._after_request()
 
     def show(self, error: BaseException, quiet: bool = False) -> None:
         """Prints what keeps the project from starting (unless ``quiet``), and serves it until told to stop."""

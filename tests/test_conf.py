@@ -67,7 +67,7 @@ def test_the_defaults() -> None:
             ("POLL_INTERVAL", value, "not a number of seconds above 0")
             for value in [0, -1, 0.0, "1", None, True, float("nan"), float("inf"), [1]]
         ),
-        *(("PREPARE", value, "neither True nor False") for value in [0, 1, None, "yes"]),
+        *((key, value, "neither True nor False") for key in ("PREPARE", "WARM_UP") for value in [0, 1, None, "yes"]),
         *(("CHECKPOINTS", value, "not a number from 0 on") for value in [-1, 1.0, "5", None, True, [1], float("inf")]),
         *(
             ("CHECKPOINT_MEMORY", value, "not a number of megabytes above 0")
@@ -105,7 +105,7 @@ def test_an_unknown_key(key: Any) -> None:
     assert mistake.cause == f"DEVRUNSERVER has no key {key!r}."
     assert mistake.remedy == (
         "Its keys are CHECKPOINTS, CHECKPOINT_MEMORY, EXCLUDE, LOG_DURATION, LOG_FILES, LOG_IGNORE, POLL_INTERVAL, "
-        "PREPARE, WATCH, WATCHER."
+        "PREPARE, WARM_UP, WATCH, WATCHER."
     )
     assert load({key: "x", "WATCHER": "polling"}) == Conf(WATCHER="polling")
 
@@ -135,7 +135,7 @@ def test_it_is_read_from_the_settings(settings: Settings) -> None:
 
 
 anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one, max_size=3))
-KEYS = ["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "CHECKPOINTS", "CHECKPOINT_MEMORY", "PREPARE"]
+KEYS = ["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "CHECKPOINTS", "CHECKPOINT_MEMORY", "PREPARE", "WARM_UP"]
 KEYS += ["LOG_DURATION", "LOG_FILES", "LOG_IGNORE"]
 keys = st.sampled_from([*KEYS, "NO"])
 

@@ -54,9 +54,11 @@ class Serving:
         parking: those that wait, and the loop's sleep.
         log: which requests are logged, and how.
         keeper: who knows whether we are fresh, if anybody does.
+        has_been_asked: whether a client has sent anything.
     """
 
     stopping = False
+    has_been_asked = False
     log = Log()
     keeper: Keeper | None = None
 
@@ -250,6 +252,7 @@ class Serving:
             if not self.verify_request(request, client_address):
                 self.shutdown_request(request)
             elif type(request) is not socket.socket or not self._gives_turns:
+                self.has_been_asked = True  # as far as we know
                 request.setblocking(True)  # on BSD and macOS it has inherited the listener's mode
                 self.process_request(request, client_address)
             else:
@@ -284,6 +287,7 @@ class Serving:
         self._give_turn(connection)
 
     def _give_turn(self, connection: Connection) -> None:
+        self.has_been_asked = True
         if self.is_threaded:
             self._pool.run(functools.partial(self._take_turn, connection))
         else:

@@ -11,11 +11,12 @@ import itertools
 import tempfile
 import threading
 from collections import Counter, defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 from tests.benchmarks.__main__ import machine, progress
 from tests.benchmarks.measure import SERVERS, free_port
-from tests.live import Server, copy_testproject, replace, wait_for
+from tests.live import Server, copy_testproject, get, replace, wait_for
 from tests.pairs import PARTS, Client, add_probe, stories
 
 SETTINGS = {
@@ -24,6 +25,8 @@ SETTINGS = {
 }
 MARKED = "html-00000"  # what the page of a server that is ready holds
 CLIENTS = 50
+MISSED = 6.0  # seconds after which a save that does not show never will
+SIZES = 9
 LONGEST = 120.0  # seconds for a client that waits in vain
 
 Table = dict[str, Counter[str]]  # outcomes by row
@@ -60,7 +63,7 @@ def measure(folder: Path, name: str, pairs: int, reloads: int) -> Table:
         table = save_and_ask(project, port, pairs, numbers, name)
         table["POST"] = count_posts(posted, table["Python, POST"].total())
         heal(server, port)
-        table[f"{CLIENTS} clients"] = ask_through_reloads(server, port, reloads, numbers)
+        table[f"{CLIENTS} clients"], table["saves meanwhile"] = ask_through_reloads(server, port, reloads, numbers)
         posts = count_posts(posted, table[f"{CLIENTS} clients"].total() + table["Python, POST"].total())
         table[f"POST of {CLIENTS} clients"] = posts
     return table
@@ -94,7 +97,11 @@ def heal(server: Server, port: int) -> None:
     server.wait_for_body(part.mark(number), "/probe/", port=port)
 
 
-def ask_through_reloads(server: Server, port: int, reloads: int, numbers: itertools.count[int]) -> Counter[str]:
+def ask_through_reloads(
+    server: Server, port: int, reloads: int, numbers: itertools.count[int]
+) -> tuple[Counter[str], Counter[str]]:
+    """What the clients got, and whether what was saved was shown at all."""
+    shown: Counter[str] = Counter()
     part, ended = PARTS["Python"], threading.Event()
     clients = [Client(port, number, ended) for number in range(CLIENTS)]
     for client in clients:
@@ -103,13 +110,22 @@ def ask_through_reloads(server: Server, port: int, reloads: int, numbers: iterto
         wait_for(lambda: all(client.outcomes for client in clients), "all clients ask")
         for number in itertools.islice(numbers, reloads):
             progress(f"reload {number}")
-            replace(server.project / part.file, part.text(number))
-            server.wait_for_body(part.mark(number), "/probe/", port=port)
+            # of another size each time: Django's command would trust old bytecode, and never be fresh
+            replace(server.project / part.file, f"{part.text(number)}{'#' * (number % SIZES)}\n")
+            shown[_is_shown(port, part.mark(number))] += 1
     finally:
         ended.set()
         for client in clients:
             client.join(LONGEST)
-    return sum((client.outcomes for client in clients), Counter())
+    return sum((client.outcomes for client in clients), Counter()), shown
+
+
+def _is_shown(port: int, mark: str) -> str:
+    """Whether a save shows at all. Django's command does not see one that comes before its first look at the files."""
+    with suppress(AssertionError):
+        wait_for(lambda: mark in get(port, "/probe/").body, mark, MISSED)
+        return "shown"
+    return "never shown"
 
 
 def markdown(tables: dict[str, Table]) -> str:

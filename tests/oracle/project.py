@@ -58,7 +58,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SECRET_KEY = "oracle"
 DEBUG = True
 ALLOWED_HOSTS = ["*"]
-DEVRUNSERVER = {"CHECKPOINTS": 40}
+DEVRUNSERVER = {"CHECKPOINTS": 40, "WARM_UP": False}
 INSTALLED_APPS = [
     "devrunserver",
     "django.contrib.admin",
