@@ -97,6 +97,7 @@ class Preparation:
         self._building: Job | None = None
         self._verifying: Job | None = None
         self._prepared: Prepared | None = None
+        self._foreseen: tuple[Prepared | None, Fact | None] = None, None  # what it relies on that holds no more
         self._plan: Message = {}
         self._planned_for: list[str] = []  # the files that were being edited then
         self._attempts = 0
@@ -148,6 +149,12 @@ class Preparation:
             self._end_building()
             self._forget_plan()
 
+    def foresee(self) -> None:
+        """Looks whether the prepared checkpoint may serve, for a ``resume`` before which nothing happens to files."""
+        prepared = self._prepared
+        broken = import_log.first_broken(prepared.facts, Present()) if prepared is not None else None
+        self._foreseen = prepared, broken
+
     def resume(self, message: Message) -> bool:
         """Has the prepared checkpoint go on as the worker, if it may. Whether it does."""
         if self._chain.at(PLACE) is None:
@@ -156,7 +163,9 @@ class Preparation:
         prepared = self._prepared
         if prepared is None:
             return False
-        broken = import_log.first_broken(prepared.facts, Present())
+        if self._foreseen[0] is not prepared:
+            self.foresee()
+        (_, broken), self._foreseen = self._foreseen, (None, None)
         if broken is not None:
             self._drop()
             self._forget_plan()

@@ -281,6 +281,7 @@ class Supervisor:
     def _foresee(self) -> None:
         """Looks for the resume point while the worker leaves; counts unless something happens meanwhile."""
         self._foreseen = self._happened, self._chain.resume_point()
+        self._preparation.foresee()
 
     def _resume(self) -> bool:
         """Has the worker start from the resume point; False where there is none."""
@@ -289,6 +290,7 @@ class Supervisor:
         happened, point = self._foreseen
         if happened != self._happened:
             point = self._chain.resume_point()
+            self._preparation.foresee()
         self._foreseen = -1, point
         if self._configured:
             point = ResumePoint(None, None)

@@ -152,6 +152,19 @@ def test_equal_states_are_verified(stage: Stage) -> None:
     assert message == {"kind": "resume", "task": Task.SERVE, "edited": [], "reload": True}
 
 
+def test_what_is_foreseen_is_not_looked_at_again(stage: Stage, tmp_path: Path) -> None:
+    """And counts once."""
+    file = tmp_path / "b.py"
+    file.write_text("")
+    builder = stage.prepare(Read(str(file), disk.state_of(str(file))))
+    stage.preparation.foresee()
+    file.unlink()
+    assert stage.resume()
+    builder.link.receive()[0]["sockets"][0].close()
+    assert not stage.resume()
+    assert "was not expected to change" in stage.preparation.why_not
+
+
 def test_nothing_serves_before_it_is_verified(stage: Stage) -> None:
     stage.serve()
     assert not stage.resume()
