@@ -193,7 +193,8 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         elif body is not None and not body.drain():
             connection.enter(Phase.CLOSING)
         elif self.close_connection:
-            connection.enter(Phase.CLOSING if connection.buffer else Phase.CLOSED)
+            # to close it while something is unread would reset it: RFC 9112, 9.6
+            connection.enter(Phase.CLOSING if connection.buffer or connection.wait(0) else Phase.CLOSED)
         else:
             connection.enter(Phase.IDLE)
 
