@@ -46,6 +46,7 @@ HOP_BY_HOP = {
 # RFC 9110, 15.4.5: what describes the content that is not sent
 CONTENT_HEADERS = {"content-length", "content-type", "content-encoding", "content-disposition", "content-language"}
 WITHOUT_CONTENT = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+RESET = HTTPStatus.RESET_CONTENT  # its content has no bytes, which has to be said: RFC 9110, 15.3.6
 LAST_CHUNK = b"0\r\n\r\n"
 SERVER_ERROR = (HTTPStatus.INTERNAL_SERVER_ERROR, "A server error occurred. It is in the terminal of the server.")
 
@@ -293,11 +294,14 @@ class Answer:
     def _settle_framing(self, length: int | None) -> None:
         self.code = code = int(self._status[:3])
         is_head = self._request.method == "HEAD"
-        self._has_content = not is_head and code not in WITHOUT_CONTENT
+        self._has_content = not is_head and code not in WITHOUT_CONTENT and code != RESET
         said = self._values.get("content-length")
         # to HEAD, Django's answers say 0 as they have lost their content; 304 would have to say what 200 says
         if code in WITHOUT_CONTENT or (is_head and said == "0"):
             self._drop({"content-length"})
+        elif code == RESET:
+            self._drop({"content-length"})
+            self._add("Content-Length", "0")
         elif is_head:
             pass
         elif said is not None:
@@ -320,10 +324,10 @@ class Answer:
         if "server" not in self._values:
             lines.append(f"Server: {software_version}")
         lines += [f"{name}: {value}" for name, value in self._headers]
-        if self._last or self._is_last():
+        if self.close or self._last or self._is_last():
             self.close = True
             lines.append("Connection: close")
-        elif not self.close and self._request.version < (1, 1):
+        elif self._request.version < (1, 1):
             lines.append("Connection: keep-alive")
         return "\r\n".join([*lines, "\r\n"]).encode("latin-1")
 
