@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from enum import Enum
 
-# RFC 9110, 14.1.2; a request for several ranges is one that the server may answer with the whole
-RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))", re.IGNORECASE)
+# RFC 9110, 14.1.2, a list in which members may be empty (5.6.1); a request for several ranges is one that the server
+# may answer with the whole
+RANGE = re.compile(r"bytes=[ \t,]*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))[ \t,]*", re.IGNORECASE)
 ENTITY_TAG = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')  # RFC 9110, 8.8.3
 
 
@@ -89,7 +90,7 @@ def content_range(selection: Selection, size: int) -> str:
 
 def _select_range(wanted: str, size: int) -> Selection | None:
     """None where the range is to be ignored: it is several, or none that we know."""
-    match = RANGE.fullmatch(wanted.replace(" ", ""))
+    match = RANGE.fullmatch(wanted)
     if match is None:
         return None
     first, last, suffix = (int(number) if number else None for number in match.groups())
