@@ -25,13 +25,14 @@ MAX_LENGTH_DIGITS = 18  # of a Content-Length: an exabyte, and a 64-bit number a
 
 # RFC 9110, 5.6.2
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-# RFC 9112, 3; what RFC 3986 does not allow in a URI but clients send (UTF-8, "|", quotes) is the project's to judge
-REQUEST_LINE = re.compile(rb"(%s) ([!-~\x80-\xff]+) HTTP/([0-9])\.([0-9])" % TOKEN)
+# RFC 9112, 3; what RFC 3986 does not allow in a URI but clients send (UTF-8, "|", quotes) is the project's to judge. A
+# fragment is none of that: it belongs to no target, and the path would end before it to one reader and not to another
+REQUEST_LINE = re.compile(rb"(%s) ([!\"$-~\x80-\xff]+) HTTP/([0-9])\.([0-9])" % TOKEN)
 # RFC 9110, 5.5: of the control characters only the tab
 FIELD = re.compile(rb"(%s):[ \t]*((?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?)[ \t]*\r\n" % TOKEN)
 BARE_LF = re.compile(rb"(?<!\r)\n")
 BARE_CR = re.compile(rb"\r(?!\n)(?!\Z)")
-ABSOLUTE = re.compile(r"https?://([^/?#@]+)(/[^#]*|\?[^#]*|)", re.IGNORECASE)
+ABSOLUTE = re.compile(r"https?://([^/?@]+)(/.*|\?.*|)", re.IGNORECASE)
 # RFC 3986, 3.2.2: a name or IPv4 address, or an IPv6 address in brackets; and a port
 HOST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+;=%]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 TLS_HANDSHAKE = b"\x16\x03"  # how a TLS client begins: RFC 8446, 5.1
