@@ -31,6 +31,10 @@ class Expected(Enum):
     NOTHING = "the body is complete"
 
 
+# How long a line may be, in bytes
+BOUNDS = {Expected.SIZE: MAX_SIZE_LINE, Expected.DATA_END: 0, Expected.TRAILER: MAX_FIELDS}
+
+
 class Decoder:
     """Decodes one body.
 
@@ -75,9 +79,11 @@ class Decoder:
 
     def _take_line(self) -> bytes | None:
         end = self._pending.find(CRLF)
-        bound = 0 if self._expected is Expected.DATA_END else MAX_SIZE_LINE
         line = bytes(self._pending if end < 0 else self._pending[:end])
-        if len(line.removesuffix(b"\r") if end < 0 else line) > bound or b"\n" in line:
+        length = len(line.removesuffix(b"\r") if end < 0 else line)
+        if self._expected is Expected.TRAILER and self._trailer + length > MAX_FIELDS:
+            raise FramingError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The trailer fields are too large")
+        if length > BOUNDS[self._expected] or b"\n" in line:
             raise FramingError(HTTPStatus.BAD_REQUEST, "Bad chunk")
         if end < 0:
             return None
@@ -95,8 +101,6 @@ class Decoder:
             self._expected = Expected.DATA if self._left else Expected.TRAILER
         elif line:
             self._trailer += len(line)
-            if self._trailer > MAX_FIELDS:
-                raise FramingError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The trailer fields are too large")
             parse_fields(line + CRLF)
         else:
             self._expected = Expected.NOTHING

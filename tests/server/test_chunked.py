@@ -70,6 +70,7 @@ def test_what_follows_is_not_of_the_body() -> None:
         b"0\r\n A: b\r\n\r\n",
         b"0\r\nGET / HTTP/1.1\r\n\r\n",
         b"0\r\n" + b"A: b\r\n" * MAX_FIELDS,
+        b"0\r\nA: " + b"b" * MAX_FIELDS,
     ],
     ids=lambda data: repr(data[:20]),
 )
