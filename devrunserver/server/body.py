@@ -7,11 +7,13 @@ is sent right before the first read that has to wait. Where the client ends or s
 raises an ``OSError``: an application must not take the part for the whole. ``failure`` keeps what to answer then.
 
 A chunked body is decoded before the application is called, since WSGI applications ask for CONTENT_LENGTH; what is
-large goes to a temporary file.
+large goes to a temporary file. How much that may be is bounded: nobody has said how much will come, and the disk is the
+developer's. A body of known length is the application's to judge, which knows the length before it reads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 from http import HTTPStatus
@@ -23,6 +25,7 @@ from devrunserver.server.parser import FramingError
 
 PATIENCE = 60.0  # seconds for anything of the body to come
 SPOOL_MEMORY = 1 << 20  # bytes of a chunked body that are kept in memory
+SPOOL_LIMIT = 1 << 30  # bytes of a chunked body at most: who sends without an end must not fill the disk
 DRAIN_LIMIT = 1 << 18  # bytes of a body that are read to keep the connection, although nobody wants them
 DRAIN_PATIENCE = 0.5  # seconds for any of them to come
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -107,25 +110,35 @@ def spool(connection: Connection) -> tuple[IO[bytes], int]:
     """A chunked body, decoded, and its length in bytes.
 
     Raises:
-        FramingError: it is none, or did not come in full.
+        FramingError: it is none, did not come in full, or is more than can be kept.
         ClientGone: the connection is broken.
     """
-    decoder, length = Decoder(), 0
     file = tempfile.SpooledTemporaryFile(SPOOL_MEMORY)  # noqa: SIM115 (the application reads it)
     try:
-        while not decoder.is_complete:
-            try:
-                data = connection.take(RECEIVE_SIZE, PATIENCE)
-            except TimeoutError:
-                raise FramingError(HTTPStatus.REQUEST_TIMEOUT, "The body stalls") from None
-            if not data:
-                raise FramingError(HTTPStatus.BAD_REQUEST, "The client ended the body before its end")
-            for block in decoder.feed(data):
-                file.write(block)
-                length += len(block)
-    except BaseException:
-        file.close()
+        length = _decode(connection, file)
+        file.seek(0)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # of a full disk, once more
+            file.close()
+        if isinstance(error, OSError) and not isinstance(error, ClientGone):
+            raise FramingError(HTTPStatus.INSUFFICIENT_STORAGE, f"The body cannot be kept: {error.strerror}") from error
         raise
-    connection.buffer[:0] = decoder.rest
-    file.seek(0)
     return file, length
+
+
+def _decode(connection: Connection, file: IO[bytes]) -> int:
+    decoder, length = Decoder(), 0
+    while not decoder.is_complete:
+        try:
+            data = connection.take(RECEIVE_SIZE, PATIENCE)
+        except TimeoutError:
+            raise FramingError(HTTPStatus.REQUEST_TIMEOUT, "The body stalls") from None
+        if not data:
+            raise FramingError(HTTPStatus.BAD_REQUEST, "The client ended the body before its end")
+        for block in decoder.feed(data):
+            length += len(block)
+            if length > SPOOL_LIMIT:
+                raise FramingError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
+            file.write(block)
+    connection.buffer[:0] = decoder.rest
+    return length
