@@ -6,10 +6,13 @@ import json
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse
+from wsgiref.util import FileWrapper
 
 PATIENCE = 10.0  # seconds
+FILES = Path(__file__).with_name("files")
 PLAIN = ("Content-Type", "text/plain")
 BLOCK = b"x" * 65_536
 
@@ -62,6 +65,11 @@ class Application:
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(kept).encode()]
 
+    def answer_told(self, environ: dict[str, Any], start_response: StartResponse, argument: str) -> list[bytes]:
+        """One value of the environment, or "-"."""
+        start_response("200 OK", [PLAIN])
+        return [str(environ.get(argument.partition("/")[0], "-")).encode("latin-1")]
+
     def answer_ignore(self, environ: dict[str, Any], start_response: StartResponse, argument: str) -> list[bytes]:
         """Without a look at the body."""
         start_response("200 OK", [PLAIN])
@@ -83,6 +91,21 @@ class Application:
         self.may_end.wait(PATIENCE)
         yield b""
         yield b"two"
+
+    def answer_generate(self, environ: dict[str, Any], start_response: StartResponse, argument: str) -> Iterator[bytes]:
+        start_response("200 OK", [PLAIN])
+        yield from (b"one", b"", b"two")
+
+    def answer_file(self, environ: dict[str, Any], start_response: StartResponse, argument: str) -> Iterable[bytes]:
+        described = [("ETag", '"one"'), ("Last-Modified", "Sat, 01 Nov 2025 12:00:00 GMT")]
+        start_response("200 OK", [PLAIN, *described])
+        wrapper = environ.get("wsgi.file_wrapper", FileWrapper)
+        return wrapper((FILES / "digits.txt").open("rb"))  # type: ignore[no-any-return]
+
+    def answer_headers(self, environ: dict[str, Any], start_response: StartResponse, argument: str) -> list[bytes]:
+        """Unusual ones, all allowed."""
+        start_response("200 OK", [PLAIN, ("X-Empty", ""), ("X-Latin", "caf\xe9")])
+        return [b"hello"]
 
     def answer_slow(self, environ: dict[str, Any], start_response: StartResponse, argument: str) -> list[bytes]:
         self.began.set()
@@ -155,7 +178,7 @@ class Application:
         raise RuntimeError("before anything")
 
     def _fail_exit(self, start_response: StartResponse) -> Any:
-        sys.exit(3)
+        sys.exit(1)
 
     def _fail_started(self, start_response: StartResponse) -> Any:
         start_response("200 OK", [PLAIN])

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import struct
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
+from django.test import override_settings
 
 from devrunserver.server import body as server_body
 from devrunserver.server import connection as server_connection
-from devrunserver.server import parking
+from devrunserver.server import parking, static
 from devrunserver.server.http import Serving
 from tests.live import wait_for
-from tests.server.application import BAD_HEADERS, BAD_STATUS
+from tests.server.application import BAD_HEADERS, BAD_STATUS, FILES
 from tests.server.conftest import Run, Running, messages
-from tests.server.table import ANSWERED, HELLO, HIDDEN, LAST, REFUSED, chunked, post, request
+from tests.server.exchange import play
+from tests.server.table import HELLO, HIDDEN, LAST, TABLE, Row, chunked, post, request
 from tests.server.wire import PATIENCE, NoAnswer
 
 SHORT = 0.05  # seconds
@@ -31,19 +37,42 @@ def paths(running: Running) -> list[str]:
     return [environ["PATH_INFO"] for environ in running.application.calls]
 
 
-# Correct requests
+# The table
+
+ROWS = {f"{group} {number}": row for group, rows in TABLE.items() for number, row in enumerate(rows)}
+REFUSED = {name: row for name, row in ROWS.items() if row.refused}
 
 
-@pytest.mark.parametrize(("sent", "bodies", "kept"), ANSWERED)
-def test_requests(running: Running, sent: str, bodies: list[bytes], kept: bool | None) -> None:
+@pytest.fixture
+def _static_files() -> Iterator[None]:
+    with override_settings(DEBUG=True, ALLOWED_HOSTS=["localhost"], STATICFILES_DIRS=[str(FILES)]):
+        finders.get_finder.cache_clear()
+        yield
+    finders.get_finder.cache_clear()
+
+
+@pytest.mark.usefixtures("_static_files")
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_the_table(running: Running, row: Row) -> None:
+    running.server.set_app(static.wrap(running.application, True, False))
     with running.wire() as wire:
-        wire.send(sent)
-        assert [wire.answer().body for _ in bodies] == bodies
-        if kept:
-            wire.send(LAST)
-            assert wire.answer().body == b"hello"
-        assert wire.is_ended()
+        play(wire, row, row.outcome)
     assert "/hidden" not in paths(running)
+    if row.refused:
+        assert paths(running) == []
+        assert running.is_alive()
+
+
+@pytest.mark.parametrize("row", REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_without_threads(run: Run, row: Row) -> None:
+    running = run(threaded=False)
+    with running.wire() as wire:
+        play(wire, row, row.outcome)
+    assert paths(running) == []
+    assert running.is_alive()
+
+
+# Correct requests
 
 
 @pytest.mark.parametrize("path", ["/echo", "/environ", "/lists/two", "/status/404", "/stream", "/replaced"])
@@ -162,6 +191,20 @@ def test_a_client_that_has_ended_its_side_gets_its_answers(running: Running) -> 
         assert wire.is_ended()
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_what_comes_too_late_does_not_cost_the_answer(running: Running, version: str) -> None:
+    """To close a connection on which something is unread is to reset it, and what was not sent by then is lost."""
+    with running.wire(receive_buffer=65_536) as wire:
+        wire.send(request("/megabytes/8", "Connection: close\r\n", version=version))
+        began = wire.socket.recv(1)
+        wire.send(HIDDEN)  # while the server still has most of its answer to send
+        wire.put_back(began)
+        answer = wire.answer()
+        assert (len(answer.body), answer.complete) == (8 << 20, True)
+        assert wire.is_ended()
+    assert paths(running) == ["/megabytes/8"]
+
+
 # Expect: 100-continue, RFC 9110, 10.1.1
 
 
@@ -217,46 +260,6 @@ def test_a_body_that_is_not_read_is_no_request(run: Run, threaded: bool, size: i
 # What is no request
 
 
-@both
-@pytest.mark.parametrize(("sent", "status"), REFUSED)
-def test_what_is_no_request_is_answered_and_ends_the_connection(
-    run: Run, threaded: bool, sent: str, status: int
-) -> None:
-    running = run(threaded)
-    with running.wire() as wire:
-        wire.send(sent + HIDDEN)
-        answer = wire.answer()
-        assert (answer.status, answer["Connection"], answer.complete) == (status, "close", True)
-        assert wire.is_ended()
-    assert paths(running) == []
-    assert running.is_alive()
-
-
-@pytest.mark.parametrize(
-    ("sent", "ending", "status"),
-    [
-        ("", "", 0),
-        ("\r\n", "", 0),
-        ("GET / HT", "", 0),
-        (HELLO[:-2], "", 0),
-        (post("/echo", "body")[:-1], "", 400),
-        (post("/lines", "body")[:-1], "", 400),
-        (post("/count", "body" * 50_000)[:-1], "", 400),
-        (chunked("/echo", "body")[:-1], "", 400),
-        (chunked("/echo", "body")[:-9], "", 400),
-    ],
-)
-def test_half_a_request_is_none(running: Running, sent: str, ending: str, status: int) -> None:
-    with running.wire() as wire:
-        wire.send(sent)
-        wire.end_sending()
-        if status:
-            answer = wire.answer()
-            assert (answer.status, answer["Connection"]) == (status, "close")
-        assert wire.is_ended()
-    assert running.is_alive()
-
-
 def test_a_truncated_upload_is_one_line(
     running: Running, records: list[logging.LogRecord], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,6 +271,33 @@ def test_a_truncated_upload_is_one_line(
     [line] = messages(records)
     assert line.startswith('"POST /echo HTTP/1.1" 400 ')
     assert "Traceback" not in capfd.readouterr().err
+
+
+# Chunked uploads, of which nobody knows how large they will be
+
+
+def test_a_chunked_upload_is_bounded(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_body, "SPOOL_LIMIT", 8)
+    with running.wire() as wire:
+        wire.send(chunked("/echo", "body", "body") + chunked("/echo", "body", "body", "b") + HIDDEN)
+        assert wire.answer().body == b"bodybody"
+        answer = wire.answer()
+        assert (answer.status, answer["Connection"]) == (413, "close")
+        assert wire.is_ended()
+    assert paths(running) == ["/echo"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+def test_a_chunked_upload_on_a_full_disk(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda size: open("/dev/full", "r+b"))  # noqa: SIM115
+    with running.wire() as wire:
+        wire.send(chunked("/echo", "body") + HIDDEN)
+        answer = wire.answer()
+        assert (answer.status, answer["Connection"]) == (507, "close")
+        assert b"No space left on device" in answer.body
+        assert wire.is_ended()
+    assert paths(running) == []
+    assert running.is_alive()
 
 
 # Time

@@ -70,6 +70,14 @@ class Wire:
         except ConnectionResetError:
             return True
 
+    def put_back(self, data: bytes) -> None:
+        """What was read, to be read again."""
+        self._pending = data + self._pending
+
+    def interim(self) -> int:
+        """The status of the next head, which is to be an interim one."""
+        return self._head().status
+
     def answers(self, *methods: str) -> list[Answer]:
         return [self.answer(method) for method in methods]
 
