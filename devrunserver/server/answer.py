@@ -318,16 +318,17 @@ class Answer:
             self._last = True
 
     def _head(self) -> bytes:
+        """The head; "Connection: close" is for who does not expect it: Django's tests want none for who has said so."""
         lines = [f"HTTP/1.1 {self._status}"]
         if "date" not in self._values:
             lines.append(f"Date: {validators.http_date(int(time.time()))}")
         if "server" not in self._values:
             lines.append(f"Server: {software_version}")
         lines += [f"{name}: {value}" for name, value in self._headers]
-        if self.close or self._last or self._is_last():
+        if self._last or self._is_last():
             self.close = True
             lines.append("Connection: close")
-        elif self._request.version < (1, 1):
+        elif not self.close and self._request.version < (1, 1):
             lines.append("Connection: keep-alive")
         return "\r\n".join([*lines, "\r\n"]).encode("latin-1")
 
