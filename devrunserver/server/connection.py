@@ -81,6 +81,15 @@ class Connection:
         """Whether there is something to read, or the end, within so many seconds."""
         return _wait(self.socket, patience, writing=False)
 
+    def has_unread(self) -> bool:
+        """Whether the client has sent more than was used so far."""
+        if self.buffer:
+            return True
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except OSError:  # nothing, or the connection is broken
+            return False
+
     def receive(self) -> bool:
         """Adds to the buffer what has come; False at the end. Only after ``wait`` has said so.
 

@@ -194,7 +194,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
             connection.enter(Phase.CLOSING)
         elif self.close_connection:
             # to close it while something is unread would reset it: RFC 9112, 9.6
-            connection.enter(Phase.CLOSING if connection.buffer or connection.wait(0) else Phase.CLOSED)
+            connection.enter(Phase.CLOSING if connection.has_unread() else Phase.CLOSED)
         else:
             connection.enter(Phase.IDLE)
 
