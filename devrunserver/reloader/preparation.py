@@ -290,13 +290,8 @@ class Preparation:
         witness = self._witness
         exact = witness if witness and not self._serves_prepared else self._rehearse(base.link)
         again = witness if witness and self._serves_prepared else self._rehearse(prepared.run.link)
-        one, other = (yield exact), (yield again)
-        if witness is exact and one is None:
-            exact = self._rehearse(base.link)
-            one = yield exact
-        if witness is again and other is None:
-            again = self._rehearse(prepared.run.link)
-            other = yield again
+        exact, one = yield from self._state(exact, exact is witness, base.link)
+        again, other = yield from self._state(again, again is witness, prepared.run.link)
         if one is None or other is None:
             self._drop()
             self._given_up = True
@@ -304,15 +299,8 @@ class Preparation:
             return
         differences = (yield from self._differences(exact, one, again, other)) - self.volatile
         if differences:
-            twin = self._rehearse(base.link)
-            same = yield twin
-            if same is not None:
-                volatile = (yield from self._differences(exact, one, twin, same)) - self.volatile
-                self.volatile |= volatile
-                differences -= volatile
-                if volatile:
-                    names = ", ".join(map(".".join, sorted(volatile)))
-                    self._tell(f"Different at each start, and not compared: {names}.")
+            yield from self._find_volatile(exact, one, base.link)
+            differences -= self.volatile
         if not differences:
             if not prepared.verified:
                 self._tell(f"Prepared the next reload: {len(prepared.modules)} modules are imported ahead.")
@@ -328,6 +316,28 @@ class Preparation:
             self._on_difference(why)
         else:
             self._due = 0.0
+
+    def _state(
+        self, run: Run, is_witness: bool, checkpoint: link.Link
+    ) -> Generator[Run, Any, tuple[Run, Message | None]]:
+        """What a process says of its state, or where it is a witness that is gone, one that rehearses instead."""
+        state = yield run
+        if state is None and is_witness:
+            run = self._rehearse(checkpoint)
+            state = yield run
+        return run, state
+
+    def _find_volatile(self, exact: Run, one: Message, checkpoint: link.Link) -> Steps:
+        """Compares an exact start with another one, which ought to be its equal."""
+        twin = self._rehearse(checkpoint)
+        same = yield twin
+        if same is None:
+            return
+        volatile = (yield from self._differences(exact, one, twin, same)) - self.volatile
+        self.volatile |= volatile
+        if volatile:
+            names = ", ".join(map(".".join, sorted(volatile)))
+            self._tell(f"Different at each start, and not compared: {names}.")
 
     def _verify_failure(self) -> Steps:
         """The worker was resumed from the prepared checkpoint, and failed: would a fresh start fail too?"""
