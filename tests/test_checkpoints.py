@@ -11,6 +11,7 @@ import socket
 import sys
 import textwrap
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -318,13 +319,19 @@ def test_interrupt_while_starting_lets_exit_handlers_finish_and_prints_nothing(p
             time.sleep(60)
         """,
     )
+    log = interrupted(project, "begun", os.killpg)
+    assert "Traceback" not in log
+    assert log.count("atexit ran") == 1
+
+
+def interrupted(project: Path, begun: str, kill: Callable[[int, int], None]) -> str:
+    """Ends a server in the middle of its worker's start, of which a file tells; returns what it has printed."""
     with serve(project) as server:
         server.wait_for_log("Watching for file changes")
-        wait_for((project / "begun").exists, "the worker is in the middle of its start")
-        os.killpg(server.pid, signal.SIGINT)
+        wait_for((project / begun).exists, "the worker is in the middle of its start")
+        kill(server.pid, signal.SIGINT)
         assert server.wait_for_end(QUICK) == 0
-        assert "Traceback" not in server.log
-        assert server.log.count("atexit ran") == 1
+        return server.log
 
 
 def test_interrupt_while_a_change_waits_is_no_reload(project: Path) -> None:
@@ -337,12 +344,7 @@ def test_interrupt_while_a_change_waits_is_no_reload(project: Path) -> None:
             time.sleep(60)
         """,
     )
-    with serve(project) as server:
-        server.wait_for_log("Watching for file changes")
-        wait_for((project / "begun.py").exists, "the worker is in the middle of its start")
-        os.kill(server.pid, signal.SIGINT)
-        assert server.wait_for_end(QUICK) == 0
-        assert "reloading" not in server.log
+    assert "reloading" not in interrupted(project, "begun.py", os.kill)
 
 
 SLOW_CHECK = """

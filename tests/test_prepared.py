@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,16 @@ def server(project: Path) -> Iterator[Server]:
         yield server
 
 
+@contextmanager
+def edited_once(project: Path) -> Iterator[Server]:
+    """A server whose first edit was of a module that views import, and of nothing else."""
+    age(project)
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        edit(server, 1)
+        yield server
+
+
 def wait_until_prepared(server: Server) -> None:
     """After the last reload."""
     wait_for(lambda: PREPARED in server.log.rpartition("changed: reloaded in")[2], "it is prepared")
@@ -123,10 +134,7 @@ def test_a_module_whose_order_shows_is_left_out(project: Path) -> None:
     """And what else is slow is still prepared."""
     trap(project / "plugin.py")
     trap(project / "shop/marks.py")
-    age(project)
-    with Server(project, "--explain-reload") as server:
-        server.wait_for_body("mark-0")
-        edit(server, 1)
+    with edited_once(project) as server:
         server.wait_for_log(NOT_PREPARED + ", because of plugin")
         wait_until_prepared(server)
         for number in (2, 3):
@@ -138,10 +146,7 @@ def test_a_module_whose_order_shows_is_left_out(project: Path) -> None:
 def test_a_trace_that_an_edit_adds_is_noticed(project: Path) -> None:
     """The worker that was resumed from the prepared checkpoint is replaced by an exact one."""
     trap(project / "plugin.py")
-    age(project)
-    with Server(project, "--explain-reload") as server:
-        server.wait_for_body("mark-0")
-        edit(server, 1)
+    with edited_once(project) as server:
         wait_until_prepared(server)
         trap(project / "shop/marks.py")
         server.wait_for_log(r"marks\.py changed: .*prepared\)")
@@ -153,10 +158,7 @@ def test_a_trace_that_an_edit_adds_is_noticed(project: Path) -> None:
 
 def test_what_fails_from_a_prepared_checkpoint_alone_heals_by_itself(project: Path) -> None:
     trap(project / "plugin.py")
-    age(project)
-    with Server(project, "--explain-reload") as server:
-        server.wait_for_body("mark-0")
-        edit(server, 1)
+    with edited_once(project) as server:
         wait_until_prepared(server)
         marks = project / "shop/marks.py"
         marks.write_text(marks.read_text() + "\nimport registry\n\nassert not registry.entries\n")

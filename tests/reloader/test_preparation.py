@@ -284,7 +284,8 @@ def test_the_culprits_are_left_out(stage: Stage) -> None:
     assert stage.forked().message["modules"] == ["b", "d"]
 
 
-def test_a_worker_that_differs_is_replaced(stage: Stage) -> None:
+def serve_what_differs(stage: Stage) -> None:
+    """Serves from a verified checkpoint, in a state that turns out to be another than an exact start's."""
     builder = stage.prepare()
     assert stage.resume()
     builder.link.receive()[0]["sockets"][0].close()
@@ -293,6 +294,10 @@ def test_a_worker_that_differs_is_replaced(stage: Stage) -> None:
     for played in (one, other):
         assert played.hear()
         stage.say(played, "outlines", outlines=[])
+
+
+def test_a_worker_that_differs_is_replaced(stage: Stage) -> None:
+    serve_what_differs(stage)
     assert stage.differences == ["the order of imports shows in b.x, because of b"]
     assert not stage.resume()
 
@@ -334,14 +339,7 @@ def test_the_witness_speaks_for_an_exact_worker(stage: Stage) -> None:
 
 def test_the_witness_of_a_worker_that_replaces_one_speaks_for_an_exact_one(stage: Stage) -> None:
     """It was resumed without asking what is prepared."""
-    builder = stage.prepare()
-    assert stage.resume()
-    builder.link.receive()[0]["sockets"][0].close()
-    stage.serve()
-    one, other = differ(stage, builder, EXACT)
-    for played in (one, other):
-        assert played.hear()
-        stage.say(played, "outlines", outlines=[])
+    serve_what_differs(stage)
     [theirs] = stage.preparation.witness()
     witness = Link(theirs)
     stage.serve()
