@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from devrunserver.reloader.link import MAX_DESCRIPTORS, Link, Message
 
+MOST = 128  # connections: each takes a descriptor, of which some systems give 256 to a process
+
 
 class Handed(NamedTuple):
     """A connection, and what was received on it of a request that nobody has begun to answer."""
@@ -24,14 +26,19 @@ class Handed(NamedTuple):
 def send(link: Link, connections: Sequence[Handed]) -> None:
     """Hands connections to the other end of a link, and closes them here.
 
+    Of more than MOST those are closed on which nothing was received; their clients are idle, and connect again.
+
     Raises:
-        LinkClosed: the other end is gone.
+        LinkClosed: the other end is gone. All are closed then too.
     """
-    for start in range(0, len(connections), MAX_DESCRIPTORS):
-        batch = connections[start : start + MAX_DESCRIPTORS]
-        received = [b64encode(one.received).decode() for one in batch]
-        link.send("connections", sockets=[one.socket for one in batch], received=received)
-        for one in batch:
+    wanted = sorted(connections, key=lambda one: not one.received)[:MOST]
+    try:
+        for start in range(0, len(wanted), MAX_DESCRIPTORS):
+            batch = wanted[start : start + MAX_DESCRIPTORS]
+            received = [b64encode(one.received).decode() for one in batch]
+            link.send("connections", sockets=[one.socket for one in batch], received=received)
+    finally:
+        for one in connections:
             one.socket.close()
 
 

@@ -95,11 +95,14 @@ class Link:
             messages = [json.loads(line) for line in lines]
         except ValueError as error:  # the other end was cut off within a line
             raise LinkClosed from error
-        for message in messages:
-            if message.get("sockets"):
-                message["sockets"] = _take(message["sockets"], self._descriptors)
-            if message.get("descriptors"):
-                message["descriptors"] = [self._descriptors.popleft() for _ in range(message["descriptors"])]
+        try:
+            for message in messages:
+                if message.get("sockets"):
+                    message["sockets"] = _take(message["sockets"], self._descriptors)
+                if message.get("descriptors"):
+                    message["descriptors"] = [self._descriptors.popleft() for _ in range(message["descriptors"])]
+        except IndexError as error:  # this process may not have as many: the system has thrown them away
+            raise LinkClosed from error
         return messages
 
     def messages(self) -> Iterator[Message]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from devrunserver.reloader.handover import Handed, from_message, send
+from devrunserver.reloader.handover import MOST, Handed, from_message, send
 from devrunserver.reloader.link import MAX_DESCRIPTORS, Link, LinkClosed, pair
 
 
@@ -20,12 +20,24 @@ def connections(count: int, received: bytes) -> tuple[list[Handed], list[socket.
     return handed, [client for _, client in pairs]
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, MAX_DESCRIPTORS, MAX_DESCRIPTORS + 1, 3 * MAX_DESCRIPTORS])
+@pytest.mark.parametrize("count", [0, 1, 2, MAX_DESCRIPTORS, MAX_DESCRIPTORS + 1, MOST])
 @pytest.mark.parametrize("received", [b"", b"GET /\xff\0\r\n", b"x" * 50_000])
 def test_all_arrive(count: int, received: bytes) -> None:
+    handed, clients = connections(count, received)
+    arrived = hand_over(handed)
+    assert [one.received for one in arrived] == [one.received for one in handed]
+    assert all(one.socket.fileno() == -1 for one in handed), "they are closed here"
+    for one, client in zip(arrived, clients, strict=True):
+        client.sendall(b"and the rest")
+        assert one.socket.recv(100) == b"and the rest"
+        one.socket.close()
+        client.close()
+
+
+def hand_over(handed: list[Handed]) -> list[Handed]:
+    """What arrives at the other end of a link."""
     ours, sock = pair()
     theirs = Link(sock)
-    handed, clients = connections(count, received)
     arrived: list[Handed] = []
 
     def receive() -> None:
@@ -41,13 +53,19 @@ def test_all_arrive(count: int, received: bytes) -> None:
     thread.join(10)
     assert not thread.is_alive()
     theirs.close()
-    assert [one.received for one in arrived] == [one.received for one in handed]
-    assert all(one.socket.fileno() == -1 for one in handed), "they are closed here"
-    for one, client in zip(arrived, clients, strict=True):
-        client.sendall(b"and the rest")
-        assert one.socket.recv(100) == b"and the rest"
-        one.socket.close()
-        client.close()
+    return arrived
+
+
+def test_too_many() -> None:
+    """Those are left out whose clients have asked for nothing."""
+    asking, idle = connections(MOST - 1, b"GET "), connections(MOST, b"")
+    silent = [Handed(one.socket, b"") for one in idle[0]]
+    arrived = hand_over([*silent, *asking[0]])
+    assert sum(bool(one.received) for one in arrived) == MOST - 1
+    assert len(arrived) == MOST
+    assert [client.recv(1) for client in idle[1][1:]] == [b""] * (MOST - 1)
+    for one in [*asking[1], *idle[1], *(one.socket for one in arrived)]:
+        one.close()
 
 
 def test_to_nobody() -> None:
@@ -57,8 +75,9 @@ def test_to_nobody() -> None:
     with pytest.raises(LinkClosed):
         send(ours, handed)
     ours.close()
-    for one in [*clients, *(one.socket for one in handed)]:
-        one.close()
+    for client in clients:
+        assert client.recv(1) == b"", "it is closed"
+        client.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")

@@ -290,3 +290,12 @@ def test_is_readable(ends: Ends) -> None:
     assert not theirs.is_readable()
     ours.close()
     assert theirs.is_readable()  # there is an end to be read
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sockets travel as text there")
+def test_sockets_that_did_not_come(raw: tuple[Link, socket.socket]) -> None:
+    """As where this process has as many descriptors as it may."""
+    ours, sock = raw
+    sock.sendall(b'{"kind": "connections", "sockets": 1}\n')
+    with pytest.raises(LinkClosed):
+        ours.receive()
