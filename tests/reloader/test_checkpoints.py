@@ -657,7 +657,7 @@ NO_FORK = """
         os.fork = failing_fork
         import a
         import b
-        serve(pid=os.getpid(), descriptors=len(os.listdir("/proc/self/fd")), active=checkpoints.active)
+        serve(pid=os.getpid(), open_files=len(os.listdir("/proc/self/fd")), active=checkpoints.active)
 """
 
 
