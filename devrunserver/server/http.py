@@ -87,8 +87,8 @@ class Serving:
 
     @property
     def linger(self) -> float:
-        """Seconds that a turn waits for the next request."""
-        return LINGER if self.is_threaded and not self.stopping else 0.0
+        """Seconds that a turn waits for the next request: none where threads that wake up would meet."""
+        return LINGER if self.is_threaded and not self.stopping and not self._pool.is_crowded else 0.0
 
     def adopt(self: Any, listener: socket.socket) -> None:
         """Serves on a socket that listens already, in place of the one that the constructor made."""

@@ -5,7 +5,8 @@ Theory of operation
 Python runs one thread at a time, so that two which both have something to compute only get in each other's way. Most
 requests are answered sooner than another thread has got going: so more work waits while the thread that began last is
 at its work for less than PATIENCE; whoever finishes takes it. Work that blocks delays other work by no more than that.
-``urge`` tells the loop that gives out the work when to look again.
+While this process computes all the time since then, another thread would only share what there is; so more work waits
+up to COMPUTING_PATIENCE. ``urge`` tells the loop that gives out the work when to look again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from collections import deque
 from collections.abc import Callable
 
 PATIENCE = 0.001  # seconds that work waits for a thread that may be about to finish
+COMPUTING_PATIENCE = 0.05  # the same while this process computes
+COMPUTING_SHARE = 0.7  # of a core; a thread that waits for a database or a file leaves more of it
+COMPUTING_INTERVAL = 0.005  # seconds between two looks whether it still does: as often as Python switches threads
 IDLE_LIFETIME = 10.0  # seconds that a thread without work is kept, and with it its database connections
 RETRY = 0.05  # seconds until the system is asked for a thread again
 NAME = "devrunserver-request"
@@ -40,6 +44,13 @@ class Threads:
         self._closed = False
         self._youngest: Inbox | None = None  # of the thread that began last, while it is at its work
         self._begun = 0.0  # the moment (monotonic) when it did
+        self._computed = 0.0  # seconds of a core that this process had used by then
+        self._at_work = 0  # threads
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether several threads are at their work. Safe from any thread."""
+        return self._at_work > 1
 
     def run(self, work: Work) -> None:
         """Has the work done: begun at the latest by the next ``urge`` that is due."""
@@ -56,11 +67,12 @@ class Threads:
             with self._lock:
                 if not self._waiting:
                     return None
-                if self._youngest is not None and (left := self._begun + PATIENCE - time.monotonic()) > 0:
+                if self._youngest is not None and (left := self._left()) > 0:
                     return left
                 work = self._waiting.popleft()
                 is_new = not self._idle
                 inbox = queue.SimpleQueue() if is_new else self._idle.pop()
+                self._at_work += 1
                 self._begin(inbox)
             inbox.put(work)
             if is_new:
@@ -69,6 +81,7 @@ class Threads:
                 except RuntimeError:  # the system gives no more of them now
                     with self._lock:
                         self._waiting.appendleft(work)
+                        self._at_work -= 1
                         self._youngest = None
                     return RETRY
 
@@ -80,25 +93,42 @@ class Threads:
         for inbox in idle:
             inbox.put(None)
 
+    def _left(self) -> float:
+        """Seconds that work waits for the thread that began last."""
+        at_work = time.monotonic() - self._begun
+        if at_work < PATIENCE:
+            return PATIENCE - at_work
+        computes = time.process_time() - self._computed >= COMPUTING_SHARE * at_work
+        return COMPUTING_INTERVAL if computes and at_work < COMPUTING_PATIENCE else 0.0
+
     def _begin(self, inbox: Inbox) -> None:
-        self._youngest, self._begun = inbox, time.monotonic()
+        self._youngest, self._begun, self._computed = inbox, time.monotonic(), time.process_time()
 
     def _live(self, inbox: Inbox) -> None:
         try:
             work = inbox.get()
             while work is not None:
-                work()
+                try:
+                    work()
+                except BaseException:  # a thread that ends is at no work
+                    with self._lock:
+                        self._finish(inbox)
+                    raise
                 work = self._next(inbox)
         finally:
             self._on_end()
+
+    def _finish(self, inbox: Inbox) -> None:
+        self._at_work -= 1
+        if self._youngest is inbox:
+            self._youngest = None
 
     def _next(self, inbox: Inbox) -> Work | None:
         with self._lock:
             if self._waiting:
                 self._begin(inbox)
                 return self._waiting.popleft()
-            if self._youngest is inbox:
-                self._youngest = None
+            self._finish(inbox)
             if self._closed:
                 return None
             self._idle.append(inbox)

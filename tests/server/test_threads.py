@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -117,3 +118,53 @@ def test_work_that_fails_ends_its_thread_alone(pool: Pool, monkeypatch: pytest.M
     pool.threads.urge()
     wait_for(lambda: failures and pool.ended, "it has failed", PATIENCE)
     pool.run(1)
+
+
+@pytest.mark.parametrize(
+    ("at_work", "computed", "left"),
+    [
+        (0.0, 0.0, server_threads.PATIENCE),
+        (0.0004, 0.0004, server_threads.PATIENCE - 0.0004),
+        (0.002, 0.0, 0.0),  # it waits for something
+        (0.002, 0.001, 0.0),
+        (0.002, 0.002, server_threads.COMPUTING_INTERVAL),  # another thread would only be in its way
+        (0.002, 0.004, server_threads.COMPUTING_INTERVAL),  # on two cores
+        (0.049, 0.049, server_threads.COMPUTING_INTERVAL),
+        (0.051, 0.051, 0.0),  # and no longer
+    ],
+)
+def test_how_long_work_waits(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, at_work: float, computed: float, left: float
+) -> None:
+    clock = SimpleNamespace(monotonic=lambda: 100.0, process_time=lambda: 7.0)
+    monkeypatch.setattr(server_threads, "time", clock)
+    pool.run(1)
+    pool.threads.run(pool.work)
+    clock.monotonic, clock.process_time = lambda: 100.0 + at_work, lambda: 7.0 + computed
+    assert pool.threads.urge() == (pytest.approx(left) if left else None)
+    wait_for(lambda: len(pool.worked) == (1 if left else 2), "as much work as should be", PATIENCE)
+
+
+def test_crowded_while_several_are_at_work(pool: Pool) -> None:
+    assert not pool.threads.is_crowded
+    pool.run(1)
+    assert not pool.threads.is_crowded
+    pool.run(1)
+    assert pool.threads.is_crowded
+    pool.may_end.set()
+    wait_for(lambda: not pool.threads.is_crowded, "they have finished", PATIENCE)
+
+
+def test_who_fails_is_at_work_no_more(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda *_: None)
+
+    def fail() -> None:
+        pool.worked.append(threading.get_ident())
+        raise RuntimeError
+
+    for count in (1, 2):
+        pool.threads.run(fail)
+        wait_for(lambda: not pool.threads.urge(), "it is begun", PATIENCE)
+        wait_for(lambda count=count: len(pool.ended) == count, "it has failed", PATIENCE)
+    pool.run(1)
+    assert not pool.threads.is_crowded
