@@ -123,8 +123,10 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
             if connection.phase is Phase.READING and connection.is_overdue(LIMITS[Phase.READING]):
                 line = connection.buffer.partition(b"\r\n")[0]
                 raise FramingError(HTTPStatus.REQUEST_TIMEOUT, "The request does not come to its end", bytes(line))
-            if not has_come and not connection.wait(self.server.linger):
-                return None
+            if not has_come and not ((linger := self.server.linger) and connection.wait(linger)):
+                return (
+                    None  # with no time to wait not even what has come is looked at: the others have their turns first
+                )
             has_come = False
             if not connection.receive():
                 connection.enter(Phase.CLOSED)

@@ -87,7 +87,7 @@ class Serving:
 
     @property
     def linger(self) -> float:
-        """Seconds that a turn waits for the next request: none where threads that wake up would meet."""
+        """Seconds that a turn waits for the next request: none where others want the thread, or would meet it."""
         return LINGER if self.is_threaded and not self.stopping and not self._pool.is_crowded else 0.0
 
     def adopt(self: Any, listener: socket.socket) -> None:

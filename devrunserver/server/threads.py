@@ -49,8 +49,8 @@ class Threads:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether several threads are at their work. Safe from any thread."""
-        return self._at_work > 1
+        """Whether several threads are at their work, or more work waits. Safe from any thread."""
+        return self._at_work > 1 or bool(self._waiting)
 
     def run(self, work: Work) -> None:
         """Has the work done: begun at the latest by the next ``urge`` that is due."""

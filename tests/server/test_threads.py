@@ -153,6 +153,10 @@ def test_crowded_while_several_are_at_work(pool: Pool) -> None:
     assert pool.threads.is_crowded
     pool.may_end.set()
     wait_for(lambda: not pool.threads.is_crowded, "they have finished", PATIENCE)
+    pool.threads.run(pool.work)
+    assert pool.threads.is_crowded
+    pool.threads.urge()
+    wait_for(lambda: not pool.threads.is_crowded, "they have finished", PATIENCE)
 
 
 def test_who_fails_is_at_work_no_more(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
