@@ -25,6 +25,7 @@ class Keeper:
         self.fresh = True
         self.looks = self.asked = 0
         self.taken: list[Handed] = []
+        self._ended = False
 
     def is_fresh(self) -> bool:
         self.looks += 1
@@ -35,6 +36,14 @@ class Keeper:
 
     def take(self, connections: Sequence[Connection]) -> None:
         self.taken += [Handed(one.socket, bytes(one.buffer)) for one in connections]
+        if self._ended:
+            self.end()
+
+    def end(self) -> None:
+        """Nothing that is handed over stays open, now and when the server ends."""
+        self._ended = True
+        for one in self.taken:
+            one.socket.close()
 
     def overdue(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         start_response("503 Service Unavailable", [("Content-Length", "4")])
@@ -42,18 +51,18 @@ class Keeper:
 
 
 @pytest.fixture
-def keeper() -> Keeper:
-    return Keeper()
+def keeper() -> Iterator[Keeper]:
+    keeper = Keeper()
+    yield keeper
+    keeper.end()
 
 
 @pytest.fixture(params=[True, False], ids=["threaded", "one at a time"])
-def kept(request: pytest.FixtureRequest, run: Run, keeper: Keeper) -> Iterator[Running]:
+def kept(request: pytest.FixtureRequest, run: Run, keeper: Keeper) -> Running:
     """A server with a keeper."""
     running = run(threaded=request.param)
     running.server.keeper = keeper
-    yield running
-    for one in keeper.taken:
-        one.socket.close()
+    return running
 
 
 def phases(running: Running) -> list[Phase]:
@@ -191,7 +200,6 @@ def test_kept_alive_and_handed_over(run: Run, keeper: Keeper) -> None:
         running.server.stop()
         wait_until_taken(keeper, 1)
         assert keeper.taken[0].received == b""
-    keeper.taken[0].socket.close()
 
 
 def test_an_answer_under_way_is_finished_and_then_handed_over(run: Run, keeper: Keeper) -> None:
@@ -207,7 +215,6 @@ def test_an_answer_under_way_is_finished_and_then_handed_over(run: Run, keeper: 
         assert answer["Connection"] != "close"
         wait_until_taken(keeper, 1)
         assert keeper.taken[0].received.decode() == HELLO
-    keeper.taken[0].socket.close()
 
 
 @pytest.mark.parametrize("received", ["", HELLO[:9], HELLO])
