@@ -28,6 +28,11 @@ class Keeper:
         """The supervisor has sent what is needed to look."""
         self._look = Look(descriptors)
 
+    def close(self) -> None:
+        """In a process that the project forks: it is no worker, and must not keep what the supervisor shares open."""
+        if self._look is not None:
+            self._look.close()
+
     def is_fresh(self) -> bool:
         """Whether nothing has changed that might concern us; False until it can be known."""
         return self._look is not None and self._look.is_fresh()
@@ -37,8 +42,11 @@ class Keeper:
             self._link.send("fresh?")
 
     def take(self, connections: Sequence[Connection]) -> None:
-        with suppress(link.LinkClosed):
-            handover.send(self._link, [Handed(one.socket, bytes(one.buffer)) for one in connections])
+        handed = [Handed(one.socket, bytes(one.buffer)) for one in connections]
+        with suppress(link.LinkClosed):  # then all is over
+            handover.send(self._link, handed)
+        for one in handed:
+            one.socket.close()
 
     def overdue(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         from devrunserver.browser.starting_page import StartingPage  # here, as hardly any worker needs it

@@ -38,7 +38,7 @@ class Lobby:
         """Starts to answer, on these connections first."""
         host, port = self._listener.getsockname()[:2]
         self._server = http.ThreadedWSGIServer((host, port), WSGIRequestHandler, bind_and_activate=False)
-        self._server.adopt(self._listener.dup())
+        self._server.adopt(self._listener.dup(), name="localhost")
         self._server.log = Log(ignored=("/",))  # no request of the project's
         self._server.set_app(StartingPage())
         self._server.keeper = self

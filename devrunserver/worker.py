@@ -385,6 +385,8 @@ class Worker:
         if not self._checkpoints.forking:
             self._checkpoints.end()
             self.leave()
+            if self._keeper is not None:
+                self._keeper.close()
 
     # What the supervisor says
 

@@ -4,8 +4,8 @@ Theory of operation
 -------------------
 The first event acts at once, with three exceptions, each with a bound:
 
-- a *deleted* file may come back at once: some editors save by deleting and writing anew;
-- a *git operation* goes on until its lock is gone;
+- a *deleted* source file may come back at once: some editors save by deleting and writing anew;
+- a *git operation* that changes source files goes on until its lock is gone;
 - an event that brings nothing new is dropped: one save causes several events, told apart by the state
   of the file (mtime in nanoseconds, size, inode) that we saw last.
 
@@ -14,8 +14,10 @@ Nothing here looks at the disk, waits or knows the time: states and times come i
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
+from devrunserver.reloader.bytecode import SOURCE_SUFFIX
 from devrunserver.reloader.polling import Snapshot, Token
 
 DELETION_PATIENCE = 0.15  # seconds for a deleted file to come back
@@ -51,12 +53,21 @@ class Changes:
         """Seconds until the changes should be acted on; 0: now; None: there are none."""
         if not self._since:
             return None
+        code = {path for path in self._since if self._is_code(path)}
         due = min(
-            since + (DELETION_PATIENCE if self._seen[path] is None else 0.0) for path, since in self._since.items()
+            since + (DELETION_PATIENCE if path in code and self._seen[path] is None else 0.0)
+            for path, since in self._since.items()
         )
-        if git_patience:
+        if git_patience and code:
             due = max(due, self.first + git_patience)
         return max(0.0, due - now)
+
+    def _is_code(self, path: str) -> bool:
+        """Whether a path is a source file, or a directory of what has changed.
+
+        Programs write files under other names for the time being, and rename or remove them at once.
+        """
+        return path.endswith(SOURCE_SUFFIX) or any(other.startswith(path + os.sep) for other in self._since)
 
     @property
     def paths(self) -> list[str]:

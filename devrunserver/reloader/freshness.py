@@ -83,9 +83,9 @@ if sys.platform == "linux":
 
     def has_events(descriptor: int) -> bool:
         """Whether events wait to be read."""
-        waiting = bytearray(INT_SIZE)  # what is written into costs less than what has to be made
-        fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
-        return any(waiting)
+        size = bytearray(INT_SIZE)  # what is written into costs less than what has to be made
+        fcntl.ioctl(descriptor, termios.FIONREAD, size)
+        return any(size)
 
 else:
 

@@ -7,13 +7,28 @@ worker has begun to answer is answered once.
 from __future__ import annotations
 
 import socket
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from devrunserver.reloader.link import MAX_DESCRIPTORS, Link, Message
 
-MOST = 128  # connections: each takes a descriptor, of which some systems give 256 to a process
+MOST = 512  # connections; more are no browser's
+
+if sys.platform == "win32":
+
+    def capacity() -> int:
+        """How many connections may be handed over."""
+        return MOST
+
+else:
+    import resource
+
+    def capacity() -> int:
+        """How many connections may be handed over: half as many as a process may have descriptors."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return MOST if limit == resource.RLIM_INFINITY else min(limit // 2, MOST)
 
 
 class Handed(NamedTuple):
@@ -24,22 +39,22 @@ class Handed(NamedTuple):
 
 
 def send(link: Link, connections: Sequence[Handed]) -> None:
-    """Hands connections to the other end of a link, and closes them here.
+    """Hands connections to the other end of a link, and closes those here that were sent.
 
-    Of more than MOST those are closed on which nothing was received; their clients are idle, and connect again.
+    Of more than a process can take, the others are closed too: those of idle clients, which connect again.
 
     Raises:
-        LinkClosed: the other end is gone. All are closed then too.
+        LinkClosed: the other end is gone. What was not sent is still open.
     """
-    wanted = sorted(connections, key=lambda one: not one.received)[:MOST]
-    try:
-        for start in range(0, len(wanted), MAX_DESCRIPTORS):
-            batch = wanted[start : start + MAX_DESCRIPTORS]
-            received = [b64encode(one.received).decode() for one in batch]
-            link.send("connections", sockets=[one.socket for one in batch], received=received)
-    finally:
-        for one in connections:
+    ordered, most = sorted(connections, key=lambda one: not one.received), capacity()
+    for start in range(0, len(ordered[:most]), MAX_DESCRIPTORS):
+        batch = ordered[start : min(start + MAX_DESCRIPTORS, most)]
+        received = [b64encode(one.received).decode() for one in batch]
+        link.send("connections", sockets=[one.socket for one in batch], received=received)
+        for one in batch:
             one.socket.close()
+    for one in ordered[most:]:
+        one.socket.close()
 
 
 def from_message(message: Message) -> Iterator[Handed]:

@@ -49,6 +49,7 @@ SELF_GONE = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | In
 
 HEADER = struct.Struct("iIII")  # watch, mask, cookie, length of the name; see inotify(7)
 READ_SIZE = 65536  # bytes; the largest event takes 272
+MOST_READS = 16  # of a queue that holds 16,384 events by default, most of them below 64 bytes
 
 
 class Inotify:
@@ -101,15 +102,16 @@ class Inotify:
             inotify_rm_watch(self._fd, WatchDescriptor(watch))
 
     def read(self) -> list[Event]:
-        """The events that are waiting; returns at once."""
+        """The events that are waiting, as far as that is bounded: more may come all the time. Returns at once."""
         events: list[Event] = []
-        while True:
+        for _ in range(MOST_READS):
             try:
                 buffer = os.read(self._fd, READ_SIZE)
             except BlockingIOError:
-                return events
+                break
             for watch, mask, name in _parse(buffer):
                 events.extend(self._translate(watch, mask, name))
+        return events
 
     def _translate(self, watch: int, mask: int, name: bytes) -> Iterator[Event]:
         if mask & InotifyConstants.IN_Q_OVERFLOW:

@@ -14,6 +14,7 @@ runs, so that programs which the project starts neither see nor hold it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import selectors
@@ -101,7 +102,7 @@ class Link:
                     message["sockets"] = _take(message["sockets"], self._descriptors)
                 if message.get("descriptors"):
                     message["descriptors"] = [self._descriptors.popleft() for _ in range(message["descriptors"])]
-        except IndexError as error:  # this process may not have as many: the system has thrown them away
+        except IndexError as error:  # they did not come
             raise LinkClosed from error
         return messages
 
@@ -158,10 +159,12 @@ else:  # descriptors travel beside the bytes
         sock.sendall(line)
 
     def _receive(sock: socket.socket, descriptors: deque[int]) -> bytes:
-        data, received, _, _ = socket.recv_fds(sock, RECEIVE_SIZE, MAX_DESCRIPTORS)
+        data, received, flags, _ = socket.recv_fds(sock, RECEIVE_SIZE, MAX_DESCRIPTORS)
         for descriptor in received:
             os.set_inheritable(descriptor, False)
             descriptors.append(descriptor)
+        if flags & socket.MSG_CTRUNC:  # some are lost, and which of them nobody can tell
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return data
 
     def _take(announced: Announced, descriptors: deque[int]) -> list[socket.socket]:

@@ -296,10 +296,13 @@ class Supervisor:
             point = ResumePoint(None, None)
         if self._reloading is not None:
             self._reloading.reason = self._configured or describe(point.obstacle)
-        ours, theirs = link.pair()
+        try:
+            ours, theirs = link.pair()
+            witness = self._preparation.witness()
+        except OSError:  # there are no descriptors left
+            return False
         with theirs, contextlib.ExitStack() as stack:
-            witness = map(stack.enter_context, self._preparation.witness())
-            sockets = [theirs, self._listener, *witness]
+            sockets = [theirs, self._listener, *map(stack.enter_context, witness)]
             message = {"sockets": sockets, "edited": self._edited, "reload": self._has_served}
             if not self._resume_from(point, message):
                 ours.close()
@@ -475,6 +478,7 @@ class Supervisor:
         self._happened += 1
         if event.kind is Kind.OVERFLOW:
             logger.info("Too many files changed at once to be told apart, reloading.")
+            self._changed_at = time.monotonic()
             self._reload()
             return
         if Path(event.path).parent in self._git:
@@ -539,7 +543,10 @@ class Supervisor:
         if self._lobby_due is not None and time.monotonic() >= self._lobby_due:
             self._lobby_due = None
             waiting, self._waiting = self._waiting, []
-            self._lobby.open(waiting)
+            try:
+                self._lobby.open(waiting)
+            except OSError:  # there are no descriptors left
+                self._waiting = waiting
 
     def _settle(self) -> None:
         """Lets requests through to a worker that is fresh."""
@@ -549,8 +556,10 @@ class Supervisor:
             return
         with contextlib.suppress(link.LinkClosed):  # its exit follows
             if self._waiting and self._state in SERVED:
-                waiting, self._waiting = self._waiting, []
-                handover.send(worker.link, waiting)
+                try:
+                    handover.send(worker.link, self._waiting)
+                finally:  # what was not sent waits for the next one
+                    self._waiting = [one for one in self._waiting if one.socket.fileno() >= 0]
             if worker.asks and not self._notice.undecided:
                 worker.asks = False
                 worker.link.send("fresh")

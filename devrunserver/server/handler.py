@@ -112,26 +112,28 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         """
         if connection.phase in (Phase.CLOSING, Phase.CLOSED):
             return None
-        has_come = not self._began  # that is why there is a turn
+        has_come = not self._began and not connection.is_cleared  # that is why there is a turn
         while True:
+            if has_come and not connection.receive():
+                connection.enter(Phase.CLOSED)
+                return None
             if connection.buffer:
                 if not self.server.may_answer(connection):
                     connection.enter(Phase.HELD)
                     return None
                 if (request := take_head(connection.buffer)) is not None:
                     break
+                connection.enter(Phase.READING)
+                # what is still to come may be sent after another save
+                connection.is_cleared = connection.has_waited = False
             if connection.phase is Phase.READING and connection.is_overdue(LIMITS[Phase.READING]):
                 line = connection.buffer.partition(b"\r\n")[0]
                 raise FramingError(HTTPStatus.REQUEST_TIMEOUT, "The request does not come to its end", bytes(line))
-            if not has_come and not ((linger := self.server.linger) and connection.wait(linger)):
-                return (
-                    None  # with no time to wait not even what has come is looked at: the others have their turns first
-                )
-            has_come = False
-            if not connection.receive():
-                connection.enter(Phase.CLOSED)
+            linger = self.server.linger
+            # with no time to wait not even what has come counts: others have their turn first
+            if not linger or not connection.wait(linger):
                 return None
-            connection.enter(Phase.READING)
+            has_come = True
         connection.enter(Phase.ANSWERING)
         connection.is_cleared = False
         return request

@@ -22,6 +22,7 @@ certain the connection is *held*: the keeper finds out, and it gets another turn
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import logging
 import socket
@@ -42,6 +43,8 @@ from devrunserver.server.log import Log
 from devrunserver.server.parking import Parking
 from devrunserver.server.threads import Threads
 
+FULL = (errno.EMFILE, errno.ENFILE)  # there are no descriptors left
+RETRY = 0.1  # seconds until it is tried again
 GRACE = 0.25  # seconds for answers that are under way when the server stops
 SPARE_AGE = 1.0  # seconds after which a connection without a request is one that a browser has opened to have it
 
@@ -68,6 +71,7 @@ class Serving:
         self._pool = Threads(self._end_thread)
         self._asked_for: list[Connection] = []  # the held connections for which the keeper was asked
         self._is_released = False
+        self._is_full = False  # no connection can be accepted for now
         self._ended = threads.Event()
         self._ended.set()
         try:
@@ -90,13 +94,17 @@ class Serving:
         """Seconds that a turn waits for the next request: none where others want the thread, or would meet it."""
         return LINGER if self.is_threaded and not self.stopping and not self._pool.is_crowded else 0.0
 
-    def adopt(self: Any, listener: socket.socket) -> None:
-        """Serves on a socket that listens already, in place of the one that the constructor made."""
+    def adopt(self: Any, listener: socket.socket, name: str = "") -> None:
+        """Serves on a socket that listens already, in place of the one that the constructor made.
+
+        Args:
+            name: of this machine; to look it up may take a while.
+        """
         self.socket.close()
         self.socket = listener
         self.server_address = listener.getsockname()
         host, port = self.server_address[:2]
-        self.server_name = socket.getfqdn(host)
+        self.server_name = name or socket.getfqdn(host)
         self.server_port = port
         if hasattr(self, "setup_environ"):
             self.setup_environ()
@@ -149,7 +157,8 @@ class Serving:
         connection.buffer += received
         connection.enter(Phase.HELD if received else Phase.IDLE)
         self.connections[sock] = connection
-        if not (self._gives_turns and self.parking.arrive(connection)):
+        # also where a class of the project's serves those that it accepts: it could not be given what was received
+        if not (takes_turns(self.RequestHandlerClass) and self.parking.arrive(connection)):
             self._end(connection)
 
     def shutdown(self) -> None:
@@ -159,6 +168,7 @@ class Serving:
 
     def server_close(self: Any) -> None:
         super().server_close()  # type: ignore[misc]
+        self._hand_over()
         for connection in self.parking.close():
             self._end(connection)
         self._pool.close()
@@ -167,7 +177,12 @@ class Serving:
         """Sleeps until there is something to do, and does it."""
         if (due := self._pool.urge()) is not None:
             patience = due if patience is None else min(due, patience)
+        if self._is_full:
+            patience = RETRY if patience is None else min(RETRY, patience)
         calls, ready = self.parking.wait(patience)
+        if self._is_full and not self.stopping:
+            self._is_full = False
+            self.parking.listen(self.socket)
         if calls and not self.stopping:
             self._handle_request_noblock()
         for connection in ready:
@@ -176,6 +191,8 @@ class Serving:
                     self._expel(connection)
             else:
                 self._resume(connection)
+        if not self.stopping:
+            self._look_after_held()
         for connection in self.parking.expired():
             if connection.phase is Phase.HELD:
                 connection.is_cleared = connection.has_waited = True
@@ -183,8 +200,6 @@ class Serving:
                 self._resume(connection)  # its turn tells the client
             else:
                 self._expel(connection)
-        if not self.stopping:
-            self._look_after_held()
 
     def _look_after_held(self) -> None:
         """Gives held connections their turn, once the keeper says so, and asks for those that came since."""
@@ -245,7 +260,10 @@ class Serving:
         """Accepts a connection. Those that are ours get a turn as soon as something comes."""
         try:
             request, client_address = self.get_request()
-        except OSError:
+        except OSError as error:
+            if error.errno in FULL:  # the connection stays where it is, and would wake us again at once
+                self._is_full = True
+                self.parking.stop_listening()
             return
         connection = self.connections[request] = Connection(request, client_address)
         try:

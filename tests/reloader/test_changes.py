@@ -30,18 +30,23 @@ def changes_after(*steps: Step) -> Changes:
     [
         ([], 5.0, 0.0, None),
         ([], 5.0, GIT, None),
-        ([(5.0, "a", NEW)], 5.0, 0.0, 0.0),  # the first event acts at once
-        ([(5.0, "a", NEW)], 9.0, 0.0, 0.0),  # and is not lost for being late
-        ([(5.0, "a", None)], 5.0, 0.0, DELETION_PATIENCE),
-        ([(5.0, "a", None)], 5.1, 0.0, DELETION_PATIENCE - 0.1),
-        ([(5.0, "a", None)], 6.0, 0.0, 0.0),  # it did not come back
-        ([(5.0, "a", None), (5.1, "a", NEW)], 5.1, 0.0, 0.0),  # it did
-        ([(5.0, "a", None), (5.1, "b", NEW)], 5.1, 0.0, 0.0),  # another file needs no patience
-        ([(5.0, "a", None), (5.1, "b", None)], 5.1, 0.0, DELETION_PATIENCE - 0.1),  # counted from the first
-        ([(5.0, "a", NEW)], 5.0, GIT, GIT),
-        ([(5.0, "a", NEW)], 7.0, GIT, GIT - 2),
-        ([(5.0, "a", NEW), (8.0, "b", NEW)], 9.0, GIT, GIT - 4),  # bounded from the first change on
-        ([(5.0, "a", NEW)], 15.0, GIT, 0.0),  # a lock left behind
+        ([(5.0, "a.py", NEW)], 5.0, 0.0, 0.0),  # the first event acts at once
+        ([(5.0, "a.py", NEW)], 9.0, 0.0, 0.0),  # and is not lost for being late
+        ([(5.0, "a.py", None)], 5.0, 0.0, DELETION_PATIENCE),
+        ([(5.0, "a.py", None)], 5.1, 0.0, DELETION_PATIENCE - 0.1),
+        ([(5.0, "a.py", None)], 6.0, 0.0, 0.0),  # it did not come back
+        ([(5.0, "a.py", None), (5.1, "a.py", NEW)], 5.1, 0.0, 0.0),  # it did
+        ([(5.0, "a.py", None), (5.1, "b.py", NEW)], 5.1, 0.0, 0.0),  # another file needs no patience
+        ([(5.0, "a.py", None), (5.1, "b.py", None)], 5.1, 0.0, DELETION_PATIENCE - 0.1),  # counted from the first
+        ([(5.0, "a.py", NEW)], 5.0, GIT, GIT),
+        ([(5.0, "a.py", NEW)], 7.0, GIT, GIT - 2),
+        ([(5.0, "a.py", NEW), (8.0, "b.py", NEW)], 9.0, GIT, GIT - 4),  # bounded from the first change on
+        ([(5.0, "a.py", NEW)], 15.0, GIT, 0.0),  # a lock left behind
+        ([(5.0, "tmpx", None)], 5.0, 0.0, 0.0),  # a program's own file, renamed at once
+        ([(5.0, "tmpx", None)], 5.0, GIT, 0.0),
+        ([(5.0, "a.html", None)], 5.0, GIT, 0.0),  # handled without a reload
+        ([(5.0, "a", None), (5.0, "a/b.py", None)], 5.0, 0.0, DELETION_PATIENCE),  # a package
+        ([(5.0, "tmpx", None), (5.0, "a.py", NEW)], 5.0, GIT, GIT),
     ],
 )
 def test_wait(steps: list[Step], now: float, git_patience: float, wait: float | None) -> None:
@@ -52,12 +57,12 @@ def test_wait(steps: list[Step], now: float, git_patience: float, wait: float | 
     ("steps", "paths"),
     [
         ([], []),
-        ([(1, "b", NEW), (2, "a", NEW)], ["b", "a"]),  # in the order of their events
-        ([(1, "b", OLD), (2, "a", NEW), (3, "b", NEW)], ["b", "a"]),
-        ([(1, "a", NEW), (1, "a", NEW)], ["a"]),  # one save, several events
-        ([(1, "a", None), (1, "a", None)], ["a"]),
-        ([(1, "a", None), (2, "a", NEW)], ["a"]),
-        ([(1, "a", None)], ["a"]),
+        ([(1, "b.py", NEW), (2, "a.py", NEW)], ["b.py", "a.py"]),  # in the order of their events
+        ([(1, "b.py", OLD), (2, "a.py", NEW), (3, "b.py", NEW)], ["b.py", "a.py"]),
+        ([(1, "a.py", NEW), (1, "a.py", NEW)], ["a.py"]),  # one save, several events
+        ([(1, "a.py", None), (1, "a.py", None)], ["a.py"]),
+        ([(1, "a.py", None), (2, "a.py", NEW)], ["a.py"]),
+        ([(1, "a.py", None)], ["a.py"]),
     ],
 )
 def test_take(steps: list[Step], paths: list[str]) -> None:
@@ -79,16 +84,16 @@ def test_take(steps: list[Step], paths: list[str]) -> None:
     ],
 )
 def test_what_counts_after_a_path_was_acted_on(token: Token | None, counts: bool) -> None:
-    changes = changes_after((1.0, "a", OLD))
+    changes = changes_after((1.0, "a.py", OLD))
     changes.take()
-    changes.add("a", token, 2.0)
-    assert changes.take() == (["a"] if counts else [])
+    changes.add("a.py", token, 2.0)
+    assert changes.take() == (["a.py"] if counts else [])
 
 
 def test_git_patience_counts_anew_after_a_take() -> None:
-    changes = changes_after((1.0, "a", OLD))
+    changes = changes_after((1.0, "a.py", OLD))
     changes.take()
-    changes.add("a", NEW, 50.0)
+    changes.add("a.py", NEW, 50.0)
     assert changes.wait(50.0, GIT) == GIT
 
 
@@ -132,9 +137,9 @@ def test_the_wait_is_bounded(steps: list[Step], later: float, git_patience: floa
 
 def test_same_state_right_after_a_save() -> None:
     """Another save may have given the same state, where the clock of the file system has not moved."""
-    changes = changes_after((1.0, "a", NEW))
+    changes = changes_after((1.0, "a.py", NEW))
     changes.take()
-    changes.add("a", NEW, 1.001)
+    changes.add("a.py", NEW, 1.001)
     assert not changes.paths
-    changes.add("a", NEW, 1.001, is_telling=False)
-    assert changes.paths == ["a"]
+    changes.add("a.py", NEW, 1.001, is_telling=False)
+    assert changes.paths == ["a.py"]

@@ -10,17 +10,22 @@ from contextlib import suppress
 
 import pytest
 
-from devrunserver.reloader.handover import MOST, Handed, from_message, send
+from devrunserver.reloader import handover
+from devrunserver.reloader.handover import Handed, from_message, send
 from devrunserver.reloader.link import MAX_DESCRIPTORS, Link, LinkClosed, pair
+
+PATIENCE = 10.0  # seconds
 
 
 def connections(count: int, received: bytes) -> tuple[list[Handed], list[socket.socket]]:
     pairs = [socket.socketpair() for _ in range(count)]
+    for _, client in pairs:
+        client.settimeout(PATIENCE)
     handed = [Handed(ours, received + b"%d" % number) for number, (ours, _) in enumerate(pairs)]
     return handed, [client for _, client in pairs]
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, MAX_DESCRIPTORS, MAX_DESCRIPTORS + 1, MOST])
+@pytest.mark.parametrize("count", [0, 1, 2, MAX_DESCRIPTORS, MAX_DESCRIPTORS + 1, 128])
 @pytest.mark.parametrize("received", [b"", b"GET /\xff\0\r\n", b"x" * 50_000])
 def test_all_arrive(count: int, received: bytes) -> None:
     handed, clients = connections(count, received)
@@ -56,14 +61,16 @@ def hand_over(handed: list[Handed]) -> list[Handed]:
     return arrived
 
 
-def test_too_many() -> None:
+def test_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those are left out whose clients have asked for nothing."""
-    asking, idle = connections(MOST - 1, b"GET "), connections(MOST, b"")
+    most = 70
+    monkeypatch.setattr(handover, "MOST", most)
+    asking, idle = connections(most - 1, b"GET "), connections(most, b"")
     silent = [Handed(one.socket, b"") for one in idle[0]]
     arrived = hand_over([*silent, *asking[0]])
-    assert sum(bool(one.received) for one in arrived) == MOST - 1
-    assert len(arrived) == MOST
-    assert [client.recv(1) for client in idle[1][1:]] == [b""] * (MOST - 1)
+    assert sum(bool(one.received) for one in arrived) == most - 1
+    assert len(arrived) == most
+    assert [client.recv(1) for client in idle[1][1:]] == [b""] * (most - 1)
     for one in [*asking[1], *idle[1], *(one.socket for one in arrived)]:
         one.close()
 
@@ -75,9 +82,9 @@ def test_to_nobody() -> None:
     with pytest.raises(LinkClosed):
         send(ours, handed)
     ours.close()
-    for client in clients:
-        assert client.recv(1) == b"", "it is closed"
-        client.close()
+    assert all(one.socket.fileno() >= 0 for one in handed), "they may go to somebody else"
+    for one in [*clients, *(one.socket for one in handed)]:
+        one.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")

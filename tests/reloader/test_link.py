@@ -293,6 +293,16 @@ def test_is_readable(ends: Ends) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sockets travel as text there")
+def test_more_sockets_than_this_process_may_have(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devrunserver.reloader.link.MAX_DESCRIPTORS", 1)
+    sender, receiver = ends
+    with socket.socket() as one, socket.socket() as other, socket.socket() as third:
+        sender.send("connections", sockets=[one, other, third])
+    with pytest.raises(LinkClosed):
+        receiver.receive()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sockets travel as text there")
 def test_sockets_that_did_not_come(raw: tuple[Link, socket.socket]) -> None:
     """As where this process has as many descriptors as it may."""
     ours, sock = raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -10,6 +11,8 @@ from wsgiref.types import StartResponse
 import pytest
 
 from devrunserver.reloader.handover import Handed
+from devrunserver.server import ThreadedWSGIServer
+from devrunserver.server import http as server_http
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.parking import LIMITS
 from tests.live import wait_for
@@ -243,3 +246,56 @@ def test_taken_over_from_a_client_that_is_gone(kept: Running) -> None:
         kept.server.take_over(sock, HELLO.encode())
     wait_for(lambda: not kept.server.connections, "it is closed", PATIENCE)
     assert kept.is_alive()
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_head_in_two_parts_is_looked_at_in_each(run: Run, keeper: Keeper, threaded: bool) -> None:
+    """The second may have been sent after a save that the first one came before."""
+    running = run(threaded=threaded)
+    running.server.keeper = keeper
+    keeper.fresh = False
+    with running.wire() as wire:
+        for number, part in enumerate((HELLO[:20], HELLO[20:]), 1):
+            wire.send(part)
+            wait_for(lambda number=number: keeper.asked == number, "the keeper is asked", PATIENCE)
+            assert not running.application.calls
+            running.server.release()
+        assert wire.answer().body == b"hello"
+
+
+class OwnServer(ThreadedWSGIServer):
+    """Serves connections in a way of its own."""
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        super().process_request(request, client_address)
+
+
+@pytest.mark.parametrize("received", ["", HELLO[:9]])
+def test_taken_over_where_a_class_has_its_own_way(run: Run, keeper: Keeper, received: str) -> None:
+    running = run(server=OwnServer)
+    running.server.keeper = keeper
+    listener = socket.create_server(("127.0.0.1", 0))
+    with listener, Wire(listener.getsockname()[1]) as wire:
+        running.server.take_over(listener.accept()[0], received.encode())
+        if received:
+            wait_for(lambda: keeper.asked == 1, "the keeper is asked", PATIENCE)
+            running.server.release()
+        wire.send(HELLO.removeprefix(received))
+        assert wire.answer().body == b"hello"
+
+
+def test_no_descriptors_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop does not spin; it tries again after a while, for as long as it takes."""
+    tries: list[int] = []
+
+    class Full(ThreadedWSGIServer):
+        def get_request(self) -> Any:
+            tries.append(1)
+            if len(tries) <= 3:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().get_request()
+
+    monkeypatch.setattr(server_http, "RETRY", 0.05)
+    running = run(server=Full)
+    assert running.is_alive()
+    assert len(tries) == 4
