@@ -294,7 +294,8 @@ class Worker:
 
     def _keep(self, server: Any) -> None:
         self._server = server
-        self._keeper = server.keeper = Keeper(self._link)
+        if handover.capacity():  # or else the server ends its connections in its own way
+            self._keeper = server.keeper = Keeper(self._link)
 
     def _end_start(self) -> None:
         self._checkpoints.end()

@@ -16,11 +16,11 @@ from devrunserver.reloader.link import MAX_DESCRIPTORS, Link, Message
 
 MOST = 512  # connections; more are no browser's
 
-if sys.platform == "win32":
+if sys.platform == "win32":  # a socket is shared with a process of known pid, and a launcher may stand between us
 
     def capacity() -> int:
         """How many connections may be handed over."""
-        return MOST
+        return 0
 
 else:
     import resource
