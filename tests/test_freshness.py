@@ -200,6 +200,7 @@ def test_who_waits_for_too_long_is_asked_to_come_again(project: Path, tmp_path: 
     environ = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}"}
     slow = project / "shop/slow"
     with Server(project, environ=environ) as server:
+        server.wait_for_body("mark-0")  # on a busy machine the first start takes too long as well
         connection = Connection(server.port)
         assert "mark-0" in connection.ask("GET", "/version/", "")
         slow.touch()
