@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
-from wsgiref.types import StartResponse
 
+from devrunserver.browser.starting_page import starting_page
 from devrunserver.reloader import handover, link
 from devrunserver.reloader.freshness import Look
 from devrunserver.reloader.handover import Handed
@@ -42,13 +41,14 @@ class Keeper:
             self._link.send("fresh?")
 
     def take(self, connections: Sequence[Connection]) -> None:
-        handed = [Handed(one.socket, bytes(one.buffer)) for one in connections]
         with suppress(link.LinkClosed):  # then all is over
-            handover.send(self._link, handed)
-        for one in handed:
+            handover.send(self._link, handed(connections))
+        for one in connections:
             one.socket.close()
 
-    def overdue(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        from devrunserver.browser.starting_page import StartingPage  # here, as hardly any worker needs it
+    overdue = staticmethod(starting_page)
 
-        return StartingPage()(environ, start_response)
+
+def handed(connections: Sequence[Connection]) -> list[Handed]:
+    """The connections of a server, to be handed over."""
+    return [Handed(one.socket, bytes(one.buffer)) for one in connections]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
-from wsgiref.types import StartResponse
 
-from devrunserver.browser.starting_page import StartingPage
+from devrunserver.browser.starting_page import starting_page
+from devrunserver.keeper import handed
 from devrunserver.reloader.handover import Handed
 from devrunserver.server import http
 from devrunserver.server.connection import Connection, Phase
@@ -40,7 +40,7 @@ class Lobby:
         self._server = http.ThreadedWSGIServer((host, port), WSGIRequestHandler, bind_and_activate=False)
         self._server.adopt(self._listener.dup(), name="localhost")
         self._server.log = Log(ignored=("/",))  # no request of the project's
-        self._server.set_app(StartingPage())
+        self._server.set_app(starting_page)
         self._server.keeper = self
         for one in waiting:
             self._server.take_over(*one)
@@ -66,7 +66,6 @@ class Lobby:
         self._server.release()
 
     def take(self, connections: Sequence[Connection]) -> None:
-        self._left += [Handed(one.socket, bytes(one.buffer)) for one in connections]
+        self._left += handed(connections)
 
-    def overdue(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        return StartingPage()(environ, start_response)
+    overdue = staticmethod(starting_page)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from devrunserver.browser.starting_page import StartingPage
+from devrunserver.browser.starting_page import starting_page
 from devrunserver.keeper import Keeper
 from devrunserver.reloader.freshness import Notice
 from devrunserver.reloader.link import Link, pair
@@ -102,7 +102,7 @@ def test_who_waits_for_too_long(ends: tuple[Keeper, Link], asked: str, accept: s
     def start_response(status: str, headers: list[tuple[str, str]], *args: object) -> Any:
         said.append((status, dict(headers)))
 
-    application = StartingPage() if asked == "page" else ends[0].overdue
+    application = starting_page if asked == "page" else ends[0].overdue
     body = b"".join(application({"HTTP_ACCEPT": accept}, start_response))
     [(status, headers)] = said
     assert status == "503 Service Unavailable"

@@ -21,20 +21,18 @@ PAGE = f"""<!DOCTYPE html>
 """
 
 
-class StartingPage:
+def starting_page(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """A WSGI application that asks every client to come again."""
-
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        is_browser = "text/html" in environ.get("HTTP_ACCEPT", "")
-        content = (PAGE if is_browser else f"{TEXT}\n").encode()
-        kind = "text/html" if is_browser else "text/plain"
-        start_response(
-            STATUS,
-            [
-                ("Content-Type", f"{kind}; charset=utf-8"),
-                ("Content-Length", str(len(content))),
-                ("Retry-After", str(RETRY_AFTER)),
-                ("Cache-Control", "no-store"),
-            ],
-        )
-        return [content]
+    is_browser = "text/html" in environ.get("HTTP_ACCEPT", "")
+    content = (PAGE if is_browser else f"{TEXT}\n").encode()
+    kind = "text/html" if is_browser else "text/plain"
+    start_response(
+        STATUS,
+        [
+            ("Content-Type", f"{kind}; charset=utf-8"),
+            ("Content-Length", str(len(content))),
+            ("Retry-After", str(RETRY_AFTER)),
+            ("Cache-Control", "no-store"),
+        ],
+    )
+    return [content]

@@ -47,13 +47,14 @@ def send(link: Link, connections: Sequence[Handed]) -> None:
         LinkClosed: the other end is gone. What was not sent is still open.
     """
     ordered, most = sorted(connections, key=lambda one: not one.received), capacity()
-    for start in range(0, len(ordered[:most]), MAX_DESCRIPTORS):
-        batch = ordered[start : min(start + MAX_DESCRIPTORS, most)]
+    wanted, spare = ordered[:most], ordered[most:]
+    for start in range(0, len(wanted), MAX_DESCRIPTORS):
+        batch = wanted[start : start + MAX_DESCRIPTORS]
         received = [b64encode(one.received).decode() for one in batch]
         link.send("connections", sockets=[one.socket for one in batch], received=received)
         for one in batch:
             one.socket.close()
-    for one in ordered[most:]:
+    for one in spare:
         one.socket.close()
 
 

@@ -21,7 +21,20 @@ FORBIDDEN = [
     *((name, ["django"]) for name in WITHOUT_DJANGO),
     *(
         ("reloader/", [f"devrunserver.{upper}"])
-        for upper in ("server", "worker", "browser", "management", "conf", "project", "sender", "apps", "checks")
+        for upper in (
+            "server",
+            "worker",
+            "browser",
+            "management",
+            "conf",
+            "project",
+            "sender",
+            "apps",
+            "checks",
+            "keeper",
+            "lobby",
+            "warmup",
+        )
     ),
     *(
         (name, ["devrunserver.server.handler", "devrunserver.server.http", "devrunserver.server.static"])
