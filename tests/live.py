@@ -235,10 +235,10 @@ class Server:
         return len(re.findall(pattern, self.log))
 
 
-def replace(file: Path, text: str) -> None:
+def replace(file: Path, content: str | bytes) -> None:
     """Saves as most editors do: a new file renamed over the old one."""
     draft = file.with_name(f".{file.name}.draft")
-    draft.write_text(text)
+    draft.write_bytes(content.encode() if isinstance(content, str) else content)
     draft.replace(file)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import le
 from pathlib import Path
 
 from devrunserver.reloader.supervisor import WEIGH_DELAY
 from tests.live import Asker, Server, is_alive, replace, wait_for
+from tests.pairs import SAVES, Save
 
 MARKS = "shop/marks.py"
 
@@ -19,21 +20,6 @@ def mark(number: int) -> str:
     return f'MARK = "mark-{number:04}"\n'
 
 
-def atomic_rename(file: Path, text: str) -> None:
-    replace(file, text)
-
-
-def in_place(file: Path, text: str) -> None:
-    with file.open("r+") as stream:
-        stream.truncate(0)
-        stream.write(text)
-
-
-def delete_and_create(file: Path, text: str) -> None:
-    file.unlink()
-    file.write_text(text)
-
-
 def back_dated(file: Path, text: str) -> None:
     draft = file.with_suffix(".draft")
     draft.write_text(text)
@@ -41,7 +27,7 @@ def back_dated(file: Path, text: str) -> None:
     draft.replace(file)
 
 
-EDITS: list[Callable[[Path, str], None]] = [atomic_rename, in_place, delete_and_create, back_dated]
+EDITS: list[Save] = [*SAVES.values(), back_dated]
 
 
 def test_every_edit_shows_with_one_reload_and_no_connection_lost(project: Path) -> None:
