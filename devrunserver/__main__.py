@@ -12,7 +12,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 
-from devrunserver.reloader import process
+from devrunserver.common import process
 
 USAGE = "Usage: python -m devrunserver manage.py runserver [options]"
 USAGE_STATUS = 2
@@ -71,7 +71,7 @@ def show(error: BaseException, quiet: bool = False) -> None:
     import django
     from django.conf import settings
 
-    from devrunserver import worker
+    from devrunserver.worker import worker
 
     os.environ.pop(process.CHECKPOINTS, None)  # what is broken was read before any checkpoint could know
     if not settings.configured:

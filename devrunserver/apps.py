@@ -10,9 +10,9 @@ from types import ModuleType
 from django.apps import AppConfig, apps
 from django.core import checks, management
 
-from devrunserver import headstart
 from devrunserver.checks import check_precedence, check_setting, check_watchdog
-from devrunserver.reloader import process
+from devrunserver.common import process
+from devrunserver.supervisor import early_start
 
 
 class DevrunserverConfig(AppConfig):
@@ -23,11 +23,11 @@ class DevrunserverConfig(AppConfig):
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
         super().__init__(app_name, app_module)
         if process.LINK in os.environ:
-            from devrunserver import worker
+            from devrunserver.worker import worker
 
             worker.current()
         else:
-            headstart.begin(config.path for config in apps.app_configs.values())  # those above us
+            early_start.begin(config.path for config in apps.app_configs.values())  # those above us
         if sys.argv[1:2] == ["runserver"] and "--noreload" not in sys.argv:
             keep_command(self.name)
 

@@ -18,7 +18,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from devrunserver.reloader.modules import PACKAGES, file_of
+from devrunserver.common.module_files import PACKAGES, file_of
 
 SERVING = (
     "django.conf.urls.i18n",

@@ -120,7 +120,7 @@ OURS = REPOSITORY / "devrunserver"
         (str(REPOSITORY / "tests/urls.py"), True),
         (str(REPOSITORY / "devrunserver_too/x.py"), True),  # the name goes on
         (str(OURS / "worker.py"), False),
-        (str(OURS / "reloader/reads.py"), False),
+        (str(OURS / "checkpoints/read_recorder.py"), False),
         (os.__file__, False),
         (json.__file__, False),
         (pytest.__file__, False),

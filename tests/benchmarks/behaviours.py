@@ -16,7 +16,7 @@ import sys
 import django
 from django.conf import settings
 
-from devrunserver.server import static
+from devrunserver.server.django import static_setup
 from tests.benchmarks.processes import ending
 from tests.live import REPOSITORY, wait_for
 from tests.server.application import FILES, Application
@@ -47,7 +47,7 @@ def application(environ, start_response):  # type: ignore[no-untyped-def]
 def our_application(environ, start_response):  # type: ignore[no-untyped-def]
     """The same, with static files as we serve them."""
     set_up()
-    return static.wrap(Application(), True, False)(environ, start_response)
+    return static_setup.wrap(Application(), True, False)(environ, start_response)
 
 
 @functools.cache
@@ -62,7 +62,7 @@ def servers() -> dict[str, list[str]]:
         module="django.core.servers.basehttp", application="application", address="'127.0.0.1', PORT"
     )
     ours = COMMAND.format(
-        module="devrunserver.server.http", application="our_application", address="('127.0.0.1', PORT)"
+        module="devrunserver.server.django.server", application="our_application", address="('127.0.0.1', PORT)"
     )
     found = {
         "Django's command": ["-c", stock],

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.live import REPOSITORY, replace
 from tests.oracle import edits
 from tests.oracle.tree import INIT, Module, Tier, Tree
-from tests.test_reload import EDITS as STYLES
+from tests.stories.test_reload import EDITS as STYLES
 
 APPS = ("first", "second", "third")
 EARLIER_EDITS = 60
@@ -37,7 +37,7 @@ SEEDED = {"PYTHONHASHSEED": "0"}  # so that two servers iterate over sets alike
 
 # Prepares reloads where there is hardly anything to gain, too
 PREPARING = f"""\
-from devrunserver.reloader import preparation
+from devrunserver.supervisor.preparation import manager
 
 if "{FRESH}" not in os.environ:
     preparation.WORTH = 0.0
@@ -45,7 +45,7 @@ if "{FRESH}" not in os.environ:
 
 # Makes a checkpoint before nearly every module of the project
 DENSE = f"""\
-from devrunserver.reloader import placement
+from devrunserver.checkpoints import policy
 
 if "{FRESH}" not in os.environ:
     placement.INTERVAL, placement.FORK_SHARE = 0.004, float("inf")

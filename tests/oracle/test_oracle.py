@@ -28,7 +28,7 @@ PATIENCE = 5.0  # seconds for an edit that is not to show
 
 # The resume rule without one kind of fact
 BROKEN_RULE = """\
-from devrunserver.reloader import import_log
+from devrunserver.common import facts
 
 holds = import_log.holds
 import_log.holds = lambda fact, disk: isinstance(fact, import_log.{kind}) or holds(fact, disk)

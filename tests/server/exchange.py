@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devrunserver.server.parser import tokens
+from devrunserver.server.protocol.parser import tokens
 from tests.server.table import HIDDEN, LAST, Outcome, Reply, Row
 from tests.server.wire import NoAnswer, Wire
 

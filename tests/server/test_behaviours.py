@@ -17,10 +17,11 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.test import override_settings
 
-from devrunserver.server import body as server_body
 from devrunserver.server import connection as server_connection
-from devrunserver.server import parking, static
-from devrunserver.server.http import Serving
+from devrunserver.server import idle_connections
+from devrunserver.server import request_body as server_body
+from devrunserver.server.django import static_setup
+from devrunserver.server.django.server import Serving
 from tests.live import wait_for
 from tests.server.application import BAD_HEADERS, BAD_STATUS, FILES
 from tests.server.conftest import Run, Running, messages
@@ -54,7 +55,7 @@ def _static_files() -> Iterator[None]:
 @pytest.mark.usefixtures("_static_files")
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_the_table(running: Running, row: Row) -> None:
-    running.server.set_app(static.wrap(running.application, True, False))
+    running.server.set_app(static_setup.wrap(running.application, True, False))
     with running.wire() as wire:
         play(wire, row, row.outcome)
     assert "/hidden" not in paths(running)
@@ -305,8 +306,8 @@ def test_a_chunked_upload_on_a_full_disk(running: Running, monkeypatch: pytest.M
 
 @pytest.fixture
 def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    for phase in parking.LIMITS:
-        monkeypatch.setitem(parking.LIMITS, phase, SHORT)
+    for phase in idle_connections.LIMITS:
+        monkeypatch.setitem(idle_connections.LIMITS, phase, SHORT)
     monkeypatch.setattr(server_body, "PATIENCE", SHORT)
     monkeypatch.setattr(server_connection, "SEND_PATIENCE", SHORT)
 

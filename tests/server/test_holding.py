@@ -10,11 +10,11 @@ from wsgiref.types import StartResponse
 
 import pytest
 
-from devrunserver.reloader.handover import Handed
+from devrunserver.common.handoff import Handed
 from devrunserver.server import ThreadedWSGIServer
-from devrunserver.server import http as server_http
 from devrunserver.server.connection import Connection, Phase
-from devrunserver.server.parking import LIMITS
+from devrunserver.server.django import server as server_http
+from devrunserver.server.idle_connections import LIMITS
 from tests.live import wait_for
 from tests.server.conftest import Run, Running
 from tests.server.table import HELLO, chunked, post

@@ -21,14 +21,17 @@ from django.core.management.commands.runserver import Command as RunserverComman
 from django.db import connections
 from django.utils import autoreload
 
-from devrunserver import conf, headstart, project, worker
-from devrunserver.lobby import Lobby
-from devrunserver.reloader import process
-from devrunserver.reloader.exclusions import Exclusions
-from devrunserver.reloader.supervisor import Supervisor, die_of, logger
-from devrunserver.reloader.teller import Teller
-from devrunserver.reloader.watcher import Watcher
-from devrunserver.server import address, http, listener, log, static
+from devrunserver import conf, project
+from devrunserver.common import process
+from devrunserver.server import access_log, address, listener
+from devrunserver.server.django import server, static_setup
+from devrunserver.supervisor import early_start
+from devrunserver.supervisor.console import Teller
+from devrunserver.supervisor.placeholder_server import Lobby
+from devrunserver.supervisor.supervisor import Supervisor, die_of, logger
+from devrunserver.supervisor.watching.exclusions import Exclusions
+from devrunserver.supervisor.watching.watcher import Watcher
+from devrunserver.worker import worker
 
 MAX_PORT = 65535
 EXIT_PATIENCE = 0.3  # seconds for the supervisor's own `atexit` handlers and threads
@@ -40,7 +43,7 @@ class Command(RunserverCommand):
 
     help = "Starts a lightweight web server for development and also serves static files."
 
-    server_cls = http.WSGIServer
+    server_cls = server.WSGIServer
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -174,12 +177,12 @@ class Command(RunserverCommand):
     def get_handler(self, *args: Any, **options: Any) -> Any:
         """The project's WSGI application, with static files around it if they should be served."""
         handler = super().get_handler(*args, **options)
-        serve = options["use_static_handler"] and static.is_installed()
-        return static.wrap(handler, serve, options["insecure_serving"])
+        serve = options["use_static_handler"] and static_setup.is_installed()
+        return static_setup.wrap(handler, serve, options["insecure_serving"])
 
     def _serve(self, handler: Any, use_threading: bool) -> None:
         current = worker.current()
-        http.run(
+        server.run(
             (self.addr, int(self.port)),
             handler,
             ipv6=self.use_ipv6,
@@ -207,7 +210,7 @@ class Command(RunserverCommand):
                 listening,
                 watcher,
                 teller,
-                headstart.spawner(),
+                early_start.spawner(),
                 checkpoints=settled.CHECKPOINTS,
                 memory=settled.CHECKPOINT_MEMORY,
                 prepares=settled.PREPARE,
@@ -242,10 +245,10 @@ class Command(RunserverCommand):
         self.stderr.flush()
 
 
-def _log(settled: conf.Conf) -> log.Log:
+def _log(settled: conf.Conf) -> access_log.Log:
     """Which requests the user wants to see."""
-    quiet = () if settled.LOG_FILES else static.url_paths()
-    return log.Log(duration=settled.LOG_DURATION, ignored=settled.LOG_IGNORE, quiet=quiet)
+    quiet = () if settled.LOG_FILES else static_setup.url_paths()
+    return access_log.Log(duration=settled.LOG_DURATION, ignored=settled.LOG_IGNORE, quiet=quiet)
 
 
 def _end_on_sigterm() -> None:

@@ -1,0 +1,1 @@
+"""Processes that never serve: dry runs, builders, state reports."""

@@ -1,0 +1,58 @@
+"""A process that tells the supervisor in what state it is: its fingerprint, and the particulars that are asked for."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from devrunserver.background.fingerprint import Fingerprint
+from devrunserver.checkpoints.checkpoint import NICENESS, silence
+from devrunserver.common import link
+from devrunserver.common.module_files import file_named
+
+OURS = "devrunserver"  # our own package, whose state is no part of the project's
+
+
+def stand_aside() -> None:
+    """Makes this a process in the background: low priority, and what it prints goes nowhere."""
+    silence()
+    with suppress(OSError):
+        os.nice(NICENESS)
+
+
+def testify(to_supervisor: link.Link, is_project: Callable[[str], bool]) -> None:
+    """Tells the fingerprint, and answers until there are no more questions. Does not return.
+
+    Args:
+        is_project: whether a file is the project's.
+    """
+    with suppress(link.LinkClosed):
+        to_supervisor.be_patient()
+        gc.disable()  # we only look, and not for long
+        fingerprint = Fingerprint(_is_ours, is_project, _asks_for_subclasses(is_project))
+        to_supervisor.send("state", digests=fingerprint.modules())
+        for message in to_supervisor.messages():
+            if message["kind"] == "attributes":
+                to_supervisor.send("attributes", digests={one: fingerprint.attributes(one) for one in message["of"]})
+            elif message["kind"] == "outlines":
+                outlines = [[*one, fingerprint.outline(*one)] for one in message["of"]]
+                to_supervisor.send("outlines", outlines=outlines)
+    os._exit(0)
+
+
+def _asks_for_subclasses(is_project: Callable[[str], bool]) -> bool:
+    """Whether some module of the project asks classes for their subclasses, and may rely on their order."""
+    for name in list(sys.modules):
+        file = file_named(name)
+        if file is not None and is_project(file):
+            with suppress(OSError), open(file, "rb") as source:
+                if b"__subclasses__" in source.read():
+                    return True
+    return False
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == OURS

@@ -1,0 +1,1 @@
+"""The starting worker and its paused copies."""

@@ -1,0 +1,347 @@
+"""Checkpoints: the starting worker leaves copies of itself behind, each paused before one module.
+
+Theory of operation
+-------------------
+The finder asks before each module of the project whether a checkpoint is due (``placement.py``) and allowed
+(``seal.py``). If so the process forks. The parent pauses right there, in the middle of the import, and is the
+checkpoint; the child goes on as the worker, with the worker's link. Nothing is executed twice: a checkpoint that is
+told to resume forks again, and that child returns from the very same line, finds the module anew and goes on.
+
+    worker --fork--> worker ----fork----> worker ... serves
+      | pauses         | pauses
+    checkpoint 1     checkpoint 2 --resume--> worker, from the same line on
+
+A new process is to be the supervisor's child, not the checkpoint's: so the supervisor alone waits for
+all of them, can signal each by its pid, and a checkpoint that dies takes none with it. For that there is a process in
+between, which ends at once: the kernel gives its child to the supervisor (``process.adopt_orphans``).
+
+Fork and threads do not mix: a checkpoint is made on the main thread alone, and only while it is the only one.
+A checkpoint holds its own link and nothing else of ours. It waits for a message without any time limit; end-of-file
+ends it. Signals do not reach it, but for SIGTERM and SIGKILL.
+
+What a checkpoint forks has one of three tasks. It goes on as the worker; or it rehearses, which is the same without
+serving, to tell in what state that ends; or it builds: it imports modules ahead of their turn and pauses again, as a
+*prepared* checkpoint (``preparation.py``).
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+
+from devrunserver.checkpoints.fork_safety import Seal
+from devrunserver.checkpoints.policy import Placement
+from devrunserver.checkpoints.read_recorder import Reads
+from devrunserver.common import link, process
+from devrunserver.common.facts import Fact, to_json
+from devrunserver.common.role import Task
+
+NICENESS = 15  # of what runs while the worker already serves
+OUTPUTS = (1, 2)  # the descriptors of standard output and standard error
+
+
+class Role(Protocol):
+    """What the worker lends to its checkpoints."""
+
+    def say(self, kind: str, **data: Any) -> None:
+        """Sends a message to the supervisor."""
+
+    def sealed(self, at: str, reason: str) -> None:
+        """There are no checkpoints from here on."""
+
+    def sockets(self) -> set[int]:
+        """The descriptors of our own sockets."""
+
+    def leave(self) -> None:
+        """Closes what belongs to the worker, in a process that is none any more."""
+
+    def take_up(self, resumption: link.Message) -> None:
+        """Becomes the worker, with what a message brings."""
+
+
+class Checkpoints:
+    """The checkpoints that this process makes while it starts.
+
+    Args:
+        role: of this process.
+        reads: what it has read so far.
+        placement: where to make checkpoints; None: nowhere.
+        is_project: whether a file is the project's own.
+    """
+
+    def __init__(
+        self, role: Role, reads: Reads, placement: Placement | None, is_project: Callable[[str], bool]
+    ) -> None:
+        self.forking = False  # the process that is just being forked is ours, not the project's
+        self.active = placement is not None
+        self.resumed_at = ""  # the module, where this process was resumed
+        self.prepared = False  # modules were imported ahead of their turn, so this process makes no more checkpoints
+        self.seal = Seal(self._sockets, self.trial)
+        self._role = role
+        self._reads = reads
+        self._placement = placement or Placement((), 1, 0.0)
+        self._is_project = is_project
+        self._supervisor = os.getppid()
+        self._number = 0
+        self.is_building = False
+        self._excluded: set[str] = set()  # modules that must not be imported while this process builds
+        self._building = ""  # what it imports then
+        self._supervising: link.Link | None = None  # whom it tells
+
+    def before(self, fullname: str, file: str) -> bool:
+        """A module is about to be loaded. Makes a checkpoint where it is due; returns True in one that was resumed."""
+        if fullname in self._excluded:
+            self._give_up_building(f"it imports {fullname}")
+        return (
+            self.active
+            and self._is_project(file)
+            and self._placement.is_due(self._reads.path_of(file), time.monotonic())
+            and self.make(fullname)
+        )
+
+    def make(self, at: str) -> bool:
+        """Makes a checkpoint here, unless something forbids it. Returns True in a process that was resumed from it.
+
+        Args:
+            at: what comes next, for the user.
+        """
+        if not self.active or self.prepared or threading.current_thread() is not threading.main_thread():
+            return False
+        began = time.monotonic()
+        if self.seal.is_closed():
+            self.end()
+            self._role.sealed(at, self.seal.reason)
+            return False
+        self._number += 1
+        with _signals_held(), self.seal.looking_away():
+            goes_on, resumption = self._fork(at, self._placement.elapsed(began))
+        if resumption is not None:
+            self.resumed_at = at
+            self._placement.edited = set(resumption["edited"])
+            self.prepared = self.prepared or resumption["task"] == Task.REHEARSE
+            self._role.take_up(resumption)
+        self._placement.made(time.monotonic(), time.monotonic() - began if goes_on else 0.0)
+        return resumption is not None
+
+    def end(self) -> None:
+        """No more checkpoints are made."""
+        self.active = False
+
+    def _fork(self, at: str, elapsed: float) -> tuple[bool, link.Message | None]:
+        """Leaves a checkpoint behind. Returns in each process that goes on; with a message in those resumed later."""
+        ours, theirs = socket.socketpair()
+        self._role.say("checkpoint", number=self._number, at=at, elapsed=elapsed, sockets=[theirs])
+        theirs.close()
+        facts = self._reads.take()
+        # a garbage collection writes to every object, which would make memory pages differ that are shared; so in the
+        # worker, too, what was there by now stays frozen
+        gc.freeze()
+        try:
+            goes_on = self.fork_sibling()
+        except OSError as error:
+            self.seal.close(f"no process can be forked ({error})")
+            goes_on = True
+        if goes_on:
+            ours.close()
+            self._role.say("hello", pid=os.getpid())
+            return True, None
+        self._role.leave()
+        message = self._pause(link.Link(ours), facts)
+        while message["task"] == Task.BUILD:
+            message = self._pause(*self._build(message))
+        return False, message
+
+    def _pause(self, to_supervisor: link.Link, facts: list[Fact]) -> link.Message:
+        """Waits, and forks whenever told to. Returns in the forked processes alone."""
+        handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        to_supervisor.be_patient()
+        with suppress(link.LinkClosed):
+            to_supervisor.send("log", facts=to_json(facts))
+            for message in to_supervisor.messages():
+                with suppress(OSError):  # the supervisor sees that nobody takes the new link
+                    if self.fork_sibling():
+                        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+                        signal.signal(signal.SIGTERM, handler)
+                        to_supervisor.close()
+                        _refresh()
+                        return message
+                for sock in message["sockets"]:
+                    sock.close()
+        os._exit(0)  # what is registered with atexit is the workers'
+
+    # Building
+
+    def _build(self, message: link.Message) -> tuple[link.Link, list[Fact]]:
+        """Imports modules ahead of their turn. Returns what a checkpoint needs."""
+        (sock,) = message["sockets"]
+        to_supervisor = self._supervising = link.Link(sock)
+        to_supervisor.be_patient()
+        to_supervisor.send("hello", pid=os.getpid())
+        self.prepared = self.is_building = True
+        self._excluded = set(message["excluded"])
+        with silenced():
+            for self._building in message["modules"]:
+                try:
+                    importlib.import_module(self._building)
+                except BaseException as error:  # whatever it is, it must not get out of here
+                    self._give_up_building(repr(error))
+        self._building, self.is_building = "", False
+        if self.seal.is_closed():
+            self._give_up_building(self.seal.reason)
+        self._excluded.clear()
+        gc.freeze()
+        self._supervising = None
+        return to_supervisor, self._reads.take()
+
+    def _give_up_building(self, reason: str) -> None:
+        if self._supervising is not None:
+            with suppress(link.LinkClosed):
+                self._supervising.send("unfit", module=self._building, reason=reason)
+        os._exit(1)
+
+    def _sockets(self) -> set[int]:
+        """The descriptors of our own sockets."""
+        return self._role.sockets() | ({self._supervising.fileno()} if self._supervising is not None else set())
+
+    # Forks
+
+    def fork_sibling(self) -> bool:
+        """Forks; returns True in the new process, which is a child of the supervisor as this one is."""
+        flush()
+        waiting, done = os.pipe()
+        try:
+            with self._forks(), _children_awaited():
+                between = self._fork_twice()
+                if between:
+                    _, status = os.waitpid(between, 0)
+        except OSError:
+            os.close(waiting)
+            os.close(done)
+            raise
+        if between == 0:
+            os.close(done)
+            os.read(waiting, 1)  # until the process in between has ended, or this process' creator has
+            os.close(waiting)
+            process.die_with_parent(self._supervisor)
+            return True
+        os.close(waiting)
+        os.close(done)
+        if status:
+            raise OSError("the second fork failed")
+        return False
+
+    def _fork_twice(self) -> int:
+        """Returns 0 in the last of three processes, and in the first the pid of the one in between."""
+        between = os.fork()
+        if between == 0:
+            try:
+                if os.fork():
+                    os._exit(0)
+            except OSError:
+                os._exit(1)
+        return between
+
+    def fork_child(self) -> int:
+        """Forks a process that does something on the side, and dies with this one. Returns 0 in it."""
+        flush()
+        parent = os.getpid()
+        with self._forks(), self.seal.looking_away():
+            pid = os.fork()
+        if pid == 0:
+            process.die_with_parent(parent)
+        return pid
+
+    @contextmanager
+    def _forks(self) -> Iterator[None]:
+        """What is forked here is ours, not the project's."""
+        self.forking = True
+        try:
+            yield
+        finally:
+            self.forking = False
+
+    def trial(self) -> None:
+        """Forks a process that ends at once."""
+        with suppress(OSError):
+            if (pid := self.fork_child()) == 0:
+                os._exit(0)
+            os.waitpid(pid, 0)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """What is printed goes nowhere: it is no part of a start that the user sees."""
+    saved = [(descriptor, os.dup(descriptor)) for descriptor in OUTPUTS]
+    silence()
+    try:
+        yield
+    finally:
+        flush()
+        for descriptor, copy in saved:
+            os.dup2(copy, descriptor)
+            os.close(copy)
+
+
+def silence() -> None:
+    """From now on what this process prints goes nowhere."""
+    flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in OUTPUTS:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def has_succeeded(pid: int) -> bool:
+    """Waits for a child. False also where its status is lost: the project has taken it, or ignores its children."""
+    try:
+        return os.waitpid(pid, 0)[1] == 0
+    except ChildProcessError:
+        return False
+
+
+def flush() -> None:
+    """Writes out what would otherwise be written by each of two processes."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+
+
+@contextmanager
+def _children_awaited() -> Iterator[None]:
+    """The kernel keeps the status of children for us, also where the project ignores its own."""
+    ignored = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals wait: none is handled by two processes, or by the wrong one."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _refresh() -> None:
+    """Makes a resumed process like one that has just come here: it may have been paused for hours."""
+    importlib.invalidate_caches()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and "numpy.random" in sys.modules:  # Python's own generator is seeded anew at each fork
+        numpy.random.seed()

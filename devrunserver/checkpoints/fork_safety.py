@@ -1,0 +1,213 @@
+"""What forbids further checkpoints: state that a forked process would not share, or share wrongly.
+
+Theory of operation
+-------------------
+A checkpoint is the process at one moment, resumed later. That is the same as a fresh start only as long as all that
+the process has done so far is in its memory. It is not once
+
+- another thread runs: it would not exist in the fork, and a lock that it holds would be held for ever;
+- a connection or a listening socket is open: both processes would use it;
+- something was read from a server or a database: a fresh start might get another answer;
+- a temporary file was made: the first worker that ends may remove it;
+- a process was started that still runs, or a timer;
+- a debugger, tracer or profiler is attached.
+
+Looking costs some system calls, so it is done where a checkpoint is wanted. Audit events add what leaves no trace,
+and tell which module it was. A seal is for ever: it goes into every process that is forked from this one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from devrunserver.checkpoints import audit
+from devrunserver.common.memory import is_memory_low
+from devrunserver.common.module_files import PACKAGES, is_standard
+
+DEBUGGERS = ("pydevd", "debugpy", "_pydevd_bundle")
+
+# Audit events: what forbids checkpoints at once, and what only explains what is seen later.
+SEALING = {
+    "socket.connect": "it connected to a server",
+    "sqlite3.connect": "it opened a database",
+    "tempfile.mkstemp": "it made a temporary file",
+    "tempfile.mkdtemp": "it made a temporary directory",
+}
+IN_MEMORY = ":memory:"  # a database that is the process' own
+EXPLAINING = {
+    "_thread.start_new_thread": "thread",
+    "_thread.start_joinable_thread": "thread",
+    "socket.__new__": "socket",
+    "subprocess.Popen": "process",
+    "os.fork": "process",
+}
+
+
+class Seal:
+    """Whether this process may become a checkpoint.
+
+    Args:
+        ours: descriptors of sockets that are ours.
+        trial: forks a process that does nothing.
+    """
+
+    def __init__(self, ours: Callable[[], set[int]], trial: Callable[[], None]) -> None:
+        self.reason = ""
+        self._ours = ours
+        self._trial = trial
+        self._inherited = _sockets()
+        self._ignoring = False
+        self._culprits: dict[str, str] = {}
+
+    @property
+    def handlers(self) -> dict[str, audit.Handler]:
+        """Of audit events."""
+        sealing = {event: self._sealing(reason) for event, reason in SEALING.items()}
+        return sealing | {event: self._explaining(kind) for event, kind in EXPLAINING.items()}
+
+    def close(self, reason: str) -> None:
+        """From now on there are no checkpoints; the first reason counts."""
+        self.reason = self.reason or reason
+
+    def is_closed(self) -> bool:
+        """Looks whether something forbids checkpoints."""
+        with self.looking_away():
+            for look in (self._debugger, self._threads, self._sockets, self._children, self._timers, self._memory):
+                if self.reason:
+                    break
+                self.reason = look()
+        return bool(self.reason)
+
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """For what we do ourselves, which has audit events too."""
+        before, self._ignoring = self._ignoring, True
+        try:
+            yield
+        finally:
+            self._ignoring = before
+
+    def _debugger(self) -> str:
+        return "a debugger, tracer or profiler is attached" if is_traced() else ""
+
+    def _threads(self) -> str:
+        if len(sys._current_frames()) > 1:
+            return f"a thread runs{self._by('thread') or of_thread()}"
+        if native_threads() > 1:
+            self._trial()
+            if native_threads() > 1:  # it did not end itself before the fork, as OpenBLAS' do (pthread_atfork)
+                return "a thread runs that an extension module has started"
+        return ""
+
+    def _sockets(self) -> str:
+        streams = filter(_is_stream, _sockets() - self._inherited - self._ours())
+        return f"a socket is open{self._by('socket')}" if any(streams) else ""
+
+    def _children(self) -> str:
+        with suppress(ChildProcessError):
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            return f"a process that was started runs{self._by('process')}"
+        return ""
+
+    def _timers(self) -> str:
+        return "a timer runs" if any(signal.getitimer(signal.ITIMER_REAL)) else ""
+
+    def _memory(self) -> str:
+        return "memory is low" if is_memory_low() else ""
+
+    def _by(self, kind: str) -> str:
+        return f" ({self._culprits[kind]})" if kind in self._culprits else ""
+
+    def _sealing(self, reason: str) -> audit.Handler:
+        def handler(args: tuple[Any, ...]) -> None:
+            if not self.reason and not self._ignoring and not _is_datagram(args[0]) and args[0] != IN_MEMORY:
+                self.close(f"{reason} ({describe(audit.culprit())})")
+
+        return handler
+
+    def _explaining(self, kind: str) -> audit.Handler:
+        def handler(args: tuple[Any, ...]) -> None:
+            if not self._ignoring:
+                self._culprits[kind] = describe(audit.culprit())
+
+        return handler
+
+
+def of_thread() -> str:
+    """Whose another thread is that runs: the module of its code, or else its name."""
+    for ident, frame in sys._current_frames().items():
+        if ident != threading.get_ident():
+            names = [one.name for one in threading.enumerate() if one.ident == ident]
+            return f" ({describe(frame) or ', '.join(names)})"
+    return ""
+
+
+def is_traced() -> bool:
+    """Whether a debugger, tracer or profiler looks at this process."""
+    monitoring = getattr(sys, "monitoring", None)  # from Python 3.12 on
+    return (
+        sys.gettrace() is not None
+        or sys.getprofile() is not None
+        or any(name in sys.modules for name in DEBUGGERS)
+        or (monitoring is not None and any(map(monitoring.get_tool, range(6))))
+    )
+
+
+def describe(frame: FrameType | None) -> str:
+    """Which module did it: the nearest that is not the standard library's, and which was being imported.
+
+    Where none was, rather the nearest of the project.
+    """
+    nearest = own = importing = ""
+    while frame is not None and not importing:
+        name, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
+        if not is_standard(file):
+            nearest = nearest or name
+            if name != "__main__" and PACKAGES.isdisjoint(file.split(os.sep)):
+                own = own or name
+            if frame.f_code.co_name == "<module>":
+                importing = name
+        frame = frame.f_back
+    if not importing or importing in (nearest, "__main__"):
+        return own or nearest
+    return f"{nearest}, while {importing} was imported"
+
+
+def native_threads() -> int:
+    """All threads of this process, also those that Python does not know of."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 1
+
+
+def _sockets() -> set[int]:
+    """The descriptors of this process that are sockets."""
+    found = set()
+    with suppress(OSError):
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                    found.add(int(name))
+    return found
+
+
+def _is_stream(descriptor: int) -> bool:
+    """A socket that connects or listens; one for datagrams (syslog, statsd) may be shared."""
+    with suppress(OSError):
+        duplicate = socket.socket(fileno=os.dup(descriptor))
+        with duplicate:
+            return duplicate.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
+    return False
+
+
+def _is_datagram(sock: Any) -> bool:
+    return bool(getattr(sock, "type", None) == socket.SOCK_DGRAM)

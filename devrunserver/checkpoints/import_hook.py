@@ -1,0 +1,73 @@
+"""The first finder on ``sys.meta_path``: it is asked for every module, and lets the others find it.
+
+Being first it sees each look-up, whether the module is found or not, and acts between the look-up and the
+loading. What it returns is what the other finders have found.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from devrunserver.checkpoints.read_recorder import Reads, directories_on
+
+
+class Finder(MetaPathFinder):
+    """Records what is looked for.
+
+    Args:
+        reads: where it is recorded.
+        before: called with each module that was found, before it is loaded; returns True where time has passed
+            meanwhile, so that it has to be found anew.
+    """
+
+    def __init__(self, reads: Reads, before: Callable[[str, str], bool]) -> None:
+        self._reads = reads
+        self._before = before
+        self.found: list[tuple[float, str]] = []  # when (monotonic, seconds), and what
+
+    def install(self) -> None:
+        sys.meta_path.insert(0, self)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = self._look_up(fullname, path, target)
+        file = file_of(spec)
+        if file is not None and self._before(fullname, file):
+            spec = self._look_up(fullname, path, target)
+            file = file_of(spec)
+        if spec is None or file is not None or spec.loader is None:  # not found, found, a namespace package
+            self._reads.module(fullname, directories_on(path), file)
+        if file is not None:
+            self.found.append((time.monotonic(), fullname))
+        return spec
+
+    def note(self, fullname: str) -> None:
+        """Records a look-up that was made before there was this finder, and did not end in a loaded module."""
+        parent, _, _ = fullname.rpartition(".")
+        path = getattr(sys.modules[parent], "__path__", None) if parent else None
+        if not parent or path is not None:
+            spec = self._look_up(fullname, path, None)
+            self._reads.module(fullname, directories_on(path), file_of(spec))
+
+    def _look_up(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+        """As ``importlib._bootstrap._find_spec`` goes on after us."""
+        finders = list(sys.meta_path)
+        for finder in finders[finders.index(self) + 1 :] if self in finders else ():
+            find_spec = getattr(finder, "find_spec", None)
+            if find_spec is not None and (spec := find_spec(fullname, path, target)) is not None:
+                return spec  # type: ignore[no-any-return]
+        return None
+
+
+def file_of(spec: ModuleSpec | None) -> str | None:
+    """The file that a module will be loaded from, or the archive that it is in; None where there is none."""
+    if spec is None or not spec.has_location:
+        return None
+    file = getattr(spec.loader, "archive", None) or spec.origin
+    return file if isinstance(file, str) else None

@@ -1,0 +1,39 @@
+"""Where a starting process makes checkpoints: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+INTERVAL = 0.1  # seconds of work after which the next module of the project is worth a checkpoint
+FORK_SHARE = 0.05  # of the time of a start that may be spent on making checkpoints
+
+
+class Placement:
+    """Decides before each module of the project whether a checkpoint is due. Times are seconds of one clock.
+
+    Args:
+        edited: the files that are being edited; each is worth a checkpoint right before it.
+        limit: how many checkpoints are kept; the more have been made, the longer until the next.
+    """
+
+    def __init__(self, edited: Collection[str], limit: int, now: float) -> None:
+        self.edited = set(edited)
+        self._limit = limit
+        self._last = now
+        self._cost = 0.0
+        self._count = 0
+
+    def is_due(self, file: str, now: float) -> bool:
+        """Whether to make a checkpoint before this file of the project is loaded."""
+        interval = max(INTERVAL, self._cost / FORK_SHARE) * 2 ** (2 * self._count // self._limit)
+        return not self._count or file in self.edited or now - self._last >= interval
+
+    def made(self, now: float, cost: float) -> None:
+        """A checkpoint was made; ``cost`` seconds were spent on it."""
+        self._count += 1
+        self._cost = cost
+        self._last = now
+
+    def elapsed(self, now: float) -> float:
+        """Seconds of work since the last checkpoint."""
+        return now - self._last

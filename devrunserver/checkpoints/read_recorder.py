@@ -1,0 +1,195 @@
+"""What this process has read while starting, in order: facts for the import log.
+
+Theory of operation
+-------------------
+Modules are recorded by the finder right before their loader reads them, data files by the audit event of ``open``
+right before they are opened. So the state that is recorded is never younger than the content that is read: a
+file that changes in between is found changed later, not the reverse. Each file is recorded once, as it was at
+first; what a later reading sees differently differs from that record too.
+
+Cached bytecode stands for its source. What the process itself writes is not what it reads.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.machinery import BYTECODE_SUFFIXES
+from typing import Any
+
+from devrunserver.checkpoints import audit
+from devrunserver.common import file_state
+from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read, answering
+
+DEVICES = ("/dev/", "/proc/", "/sys/")
+IMPORT_SYSTEM = "<frozen importlib"  # beginning of the file names of Python's own finders and loaders
+PACKAGE_FILE = "__init__"
+
+
+class Reads:
+    """The record of one process, and of those that it was forked from.
+
+    Args:
+        is_installed: whether a directory holds what is installed, where nobody edits.
+    """
+
+    def __init__(self, is_installed: Callable[[str], bool]) -> None:
+        self._is_installed = is_installed
+        self._facts: list[Fact] = []
+        self._taken = 0
+        self._asked: set[str] = set()  # paths as they were asked for
+        self._states: dict[str, file_state.State | None] = {}
+        self._looked_up: dict[str, dict[str, tuple[str, ...]]] = {}  # by directory and name, what answered
+        self._entries: dict[str, tuple[file_state.State | None, set[str]]] = {}  # of directories in a state
+        self._listed: set[str] = set()
+        self._resolved: dict[str, str] = {}  # directories
+        self._busy = False
+
+    @property
+    def handlers(self) -> dict[str, audit.Handler]:
+        """Of audit events."""
+        return {"open": self._on_open, "os.listdir": self._on_listdir, "os.scandir": self._on_listdir}
+
+    def file(self, path: str) -> None:
+        """Records a file that is about to be read."""
+        path = self.path_of(path)
+        if path not in self._states:
+            with self._unseen():
+                self._states[path] = file_state.state_of(path)
+            self._facts.append(Read(path, self._states[path]))
+
+    def file_read_before(self, path: str, since: float) -> None:
+        """Records a file that was read before the record began.
+
+        Args:
+            since: when this process began to read, in seconds since the epoch. A file that has changed since may have
+                been read as it was before.
+        """
+        path = self.path_of(path)
+        if path not in self._states:
+            self._states[path] = (
+                file_state.state_of(path) if file_state.unchanged_since(path, since) else file_state.UNKNOWN
+            )
+            self._facts.append(Read(path, self._states[path]))
+
+    def module(self, fullname: str, directories: Iterable[str], file: str | None) -> None:
+        """Records a look-up: that the module was found in this file, and nowhere before, or nowhere at all (None)."""
+        name = fullname.rpartition(".")[2]
+        home = None if file is None else self._home_of(file)
+        for entry in directories:
+            directory = self._resolve(os.path.abspath(entry))
+            if directory == home and self._is_installed(directory):
+                break  # nobody adds a second one beside it
+            self._answered(directory, name)
+            if directory == home:
+                break
+        if file is not None:
+            self.file(file)
+
+    def _home_of(self, file: str) -> str:
+        """The directory that a module of this file was found in: for a package, the one around it."""
+        directory, name = os.path.split(os.path.abspath(file))
+        return self._resolve(os.path.dirname(directory) if os.path.splitext(name)[0] == PACKAGE_FILE else directory)
+
+    def _answered(self, directory: str, name: str) -> None:
+        names = self._looked_up.setdefault(directory, {})
+        if name not in names:
+            state = file_state.directory_state(directory)
+            known, entries = self._entries.get(directory, (None, set()))
+            if known != state or state in (None, file_state.UNKNOWN):
+                with self._unseen():
+                    entries = file_state.names_in(directory)
+                self._entries[directory] = state, entries
+            names[name] = answering(entries, name)
+            self._facts.append(Answered(directory, state, name, names[name]))
+            if name in names[name]:  # it may become a package
+                self._answered(os.path.join(directory, name), PACKAGE_FILE)
+
+    def take(self) -> list[Fact]:
+        """The facts since the last call."""
+        taken, self._taken = self._taken, len(self._facts)
+        return self._facts[taken:]
+
+    def has_read(self, path: str) -> bool:
+        return path in self._states
+
+    def is_outdated(self, path: str) -> bool:
+        """Whether a file that was read has changed since."""
+        return not file_state.is_still(path, self._states[path])
+
+    def looked_for(self, path: str) -> bool:
+        """Whether a module or package at this path would have answered a look-up that failed."""
+        directory, entry = os.path.split(path)
+        if self._is_missed(directory, entry):
+            return True
+        return os.path.splitext(entry)[0] == PACKAGE_FILE and self._is_missed(*os.path.split(directory))
+
+    def _is_missed(self, directory: str, entry: str) -> bool:
+        names = self._looked_up.get(directory, {})
+        return any(entry in answering([entry], name) and entry not in found for name, found in list(names.items()))
+
+    def path_of(self, path: str) -> str:
+        """A path with links to directories resolved."""
+        directory, name = os.path.split(os.path.abspath(path))
+        return os.path.join(self._resolve(directory), name)
+
+    def _resolve(self, directory: str) -> str:
+        target = self._resolved.get(directory)
+        if target is None:
+            target = self._resolved[directory] = os.path.realpath(directory)
+            if target != directory:
+                self._facts.append(Linked(directory, target))
+        return target
+
+    # Audit events
+
+    def _on_open(self, args: tuple[Any, ...]) -> None:
+        path, _, flags = args
+        if self._busy or not isinstance(path, str | bytes | os.PathLike) or flags & (os.O_WRONLY | os.O_RDWR):
+            return
+        path = os.fsdecode(path)
+        if path in self._asked or path.startswith(DEVICES):
+            return
+        with self._unseen(), suppress(OSError, ValueError):  # who opens it gets to know
+            self._asked.add(path)
+            self.file(_source_of(path) if path.endswith(_BYTECODE) else path)
+
+    def _on_listdir(self, args: tuple[Any, ...]) -> None:
+        path = args[0]
+        if self._busy or not isinstance(path, str | bytes | os.PathLike) or os.fsdecode(path).startswith(DEVICES):
+            return
+        if audit.culprit().f_code.co_filename.startswith(IMPORT_SYSTEM):
+            return  # its conclusions are recorded, as modules that were found or not
+        with self._unseen(), suppress(OSError, ValueError):
+            directory = self._resolve(os.path.abspath(os.fsdecode(path)))
+            if directory not in self._listed:
+                self._listed.add(directory)
+                self._facts.append(Listed(directory, file_state.digest_of(directory)))
+
+    @contextmanager
+    def _unseen(self) -> Iterator[None]:
+        """What we do has audit events too."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+
+
+_BYTECODE = tuple(BYTECODE_SUFFIXES)
+
+
+def _source_of(path: str) -> str:
+    """The source of cached bytecode; the path itself where it is not in a cache."""
+    try:
+        return importlib.util.source_from_cache(path)
+    except (ValueError, NotImplementedError):
+        return path
+
+
+def directories_on(path: Iterable[str] | None) -> list[str]:
+    """Where a finder looks for a module of a package with this ``__path__``, or for a top-level one (None)."""
+    return [entry or os.getcwd() for entry in (sys.path if path is None else path) if isinstance(entry, str)]

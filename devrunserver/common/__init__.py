@@ -1,0 +1,1 @@
+"""What any process may run: the standard library alone, nothing of Django."""

@@ -1,0 +1,133 @@
+"""What the checkpoints rely on, and which of them is the resume point: pure, no process, clock or disk.
+
+Theory of operation
+-------------------
+A worker that starts reads files, looks for modules in vain, lists directories. Each of these is a *fact*: something
+about the disk that was true then. The facts between two checkpoints are a *segment*. A checkpoint has seen what is in
+its own segment and in all before it; it may be resumed if every one of these facts still holds, because then a fresh
+start would have come to the same point in the same state. The resume point is the latest such checkpoint.
+
+Changed, created, deleted and back-dated files are all the same here: facts that hold no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from importlib.machinery import all_suffixes
+from typing import Any, NamedTuple, Protocol
+
+from devrunserver.common.file_state import UNKNOWN, State
+
+
+class Read(NamedTuple):
+    """A file was read in this state, or was not there (None)."""
+
+    path: str
+    state: State | None
+
+
+class Answered(NamedTuple):
+    """What in a directory, which then had this state, would have been found as a module of this name."""
+
+    directory: str
+    state: State | None
+    name: str
+    entries: tuple[str, ...]
+
+
+class Listed(NamedTuple):
+    """The names in a directory were looked at; a checksum of them."""
+
+    directory: str
+    digest: int
+
+
+class Linked(NamedTuple):
+    """A directory led to another one by links."""
+
+    directory: str
+    target: str
+
+
+Fact = Read | Answered | Listed | Linked
+KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in (Read, Answered, Listed, Linked)}
+
+
+class Disk(Protocol):
+    """The present, as far as facts are about it."""
+
+    def is_still(self, path: str, state: State | None) -> bool: ...
+    def directory_state(self, path: str) -> State | None: ...
+    def names_in(self, directory: str) -> Collection[str]: ...
+    def digest_of(self, directory: str) -> int: ...
+    def target_of(self, directory: str) -> str: ...
+
+
+def holds(fact: Fact, disk: Disk) -> bool:
+    """Whether what was true then is true now."""
+    match fact:
+        case Read(path, state):
+            return disk.is_still(path, state)
+        case Answered(directory, state, name, entries):
+            untouched = state != UNKNOWN and disk.directory_state(directory) == state
+            return untouched or answering(disk.names_in(directory), name) == entries
+        case Listed(directory, digest):
+            return disk.digest_of(directory) == digest
+        case Linked(directory, target):
+            return disk.target_of(directory) == target
+
+
+def answering(entries: Collection[str], name: str) -> tuple[str, ...]:
+    """Which of a directory's entries would be found as the module or package ``name``."""
+    return tuple(entry for suffix in _SUFFIXES if (entry := name + suffix) in entries)
+
+
+_SUFFIXES = ("", *all_suffixes())  # a package has none
+
+
+def first_broken(facts: Iterable[Fact], disk: Disk) -> Fact | None:
+    """The first fact that holds no more."""
+    return next((fact for fact in facts if not holds(fact, disk)), None)
+
+
+class ResumePoint(NamedTuple):
+    """The latest checkpoint that may be resumed, and what is in the way of a later one."""
+
+    number: int | None
+    obstacle: Fact | None
+
+
+def resume_point(segments: Iterable[tuple[int, Sequence[Fact] | None]], disk: Disk) -> ResumePoint:
+    """Names the resume point.
+
+    Args:
+        segments: of each checkpoint, in their order, its number and the facts that came since the one before; None
+            where it has not told them yet.
+    """
+    number = None
+    for candidate, facts in segments:
+        if facts is None:
+            break
+        if (obstacle := first_broken(facts, disk)) is not None:
+            return ResumePoint(number, obstacle)
+        number = candidate
+    return ResumePoint(number, None)
+
+
+def to_json(facts: Iterable[Fact]) -> list[list[Any]]:
+    """Facts as a message carries them."""
+    return [[type(fact).__name__, *fact] for fact in facts]
+
+
+def from_json(data: Iterable[Sequence[Any]]) -> list[Fact]:
+    """The reverse of ``to_json``."""
+    return [KINDS[kind](*map(_tuple, values)) for kind, *values in data]
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def path_of(fact: Fact) -> str:
+    """What a fact is about, for the user."""
+    return fact.path if isinstance(fact, Read) else fact.directory

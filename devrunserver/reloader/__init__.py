@@ -1,1 +1,0 @@
-"""The reloader: supervisor, watcher, link and processes. Nothing here imports Django."""

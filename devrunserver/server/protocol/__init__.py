@@ -1,0 +1,1 @@
+"""HTTP as pure functions: bytes in, values out."""

@@ -1,0 +1,195 @@
+"""The checkpoints as the supervisor knows them: a row in which each has seen all that those before it have.
+
+Theory of operation
+-------------------
+A checkpoint comes into being by the worker's word, which brings our end of its link; then it tells itself, in its
+own time, which facts it relies on (``import_log.py``). To resume one, those after it are dropped: what they have seen
+will be seen anew. A checkpoint ends when its link is closed. One that dies unasked takes the later ones out of the
+row, as they rely on what only it could have told.
+
+The row is kept short: where there are too many, the one that saves least is dropped and its facts go to the next.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import selectors
+import socket
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from subprocess import TimeoutExpired
+
+from devrunserver.common import facts, file_state, link
+from devrunserver.common.facts import Fact, Read, ResumePoint
+from devrunserver.common.process import Process
+from devrunserver.common.role import Task
+
+KILOBYTES = 1024  # in a megabyte
+
+
+@dataclass
+class Checkpoint:
+    """One paused process."""
+
+    number: int
+    at: str  # what it is paused before
+    cost: float  # seconds of work between the checkpoint before and this one
+    link: link.Link
+    process: Process
+    facts: list[Fact] | None = None  # None: not told yet
+
+
+class Chain:
+    """The row of checkpoints.
+
+    Args:
+        selector: wakes the loop when a checkpoint says something; the data of its keys is to be called then.
+        limit: how many are kept.
+        memory: megabytes that they may take together.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector, limit: int, memory: float) -> None:
+        self._selector = selector
+        self._limit = limit
+        self._memory = memory
+        self._row: list[Checkpoint] = []
+        self._leaving: list[Process] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._row)
+
+    @property
+    def pids(self) -> set[int]:
+        return {one.process.pid for one in self._row} | {one.pid for one in self._leaving}
+
+    def add(self, number: int, at: str, cost: float, sock: socket.socket, process: Process) -> None:
+        """A worker has become a checkpoint."""
+        checkpoint = Checkpoint(number, at, cost, link.Link(sock), process)
+        self._row.append(checkpoint)
+        self._selector.register(checkpoint.link, selectors.EVENT_READ, lambda: self._hear(checkpoint))
+
+    def resume_point(self) -> ResumePoint:
+        """The latest checkpoint whose facts all hold."""
+        return facts.resume_point([(one.number, one.facts) for one in self._row], Present())
+
+    def resume(self, message: link.Message) -> bool:
+        """Tells the last checkpoint to go on as the worker. False if it is not there any more.
+
+        Args:
+            message: what the worker is told: the sockets, which are its end of its link, the listening socket and what
+                a witness testifies to; the files that are being edited; whether a worker has served before.
+        """
+        try:
+            self._row[-1].link.send("resume", task=Task.SERVE, **message)
+        except link.LinkClosed:
+            return False
+        return True
+
+    def at(self, place: str) -> Checkpoint | None:
+        """The checkpoint that was made at a place, unless it was dropped."""
+        return next((one for one in self._row if one.at == place), None)
+
+    def cut(self, number: int = 0) -> None:
+        """Drops every checkpoint after this one; all by default."""
+        for checkpoint in [one for one in self._row if one.number > number]:
+            self._drop(checkpoint)
+
+    def is_outdated(self, path: str) -> bool:
+        """Whether a checkpoint has read a file in another state than it has now."""
+        return any(
+            fact.path == path and not file_state.is_still(path, fact.state)
+            for one in self._row
+            for fact in one.facts or ()
+            if isinstance(fact, Read)
+        )
+
+    def look_after(self) -> None:
+        """Notices who has died. Call it when a child has."""
+        self._leaving = [one for one in self._leaving if one.poll() is None]
+        for checkpoint in self._row:
+            if checkpoint.process.poll() is not None:
+                self.cut(checkpoint.number - 1)
+                break
+
+    def weigh(self) -> None:
+        """Drops checkpoints until the others are within the limit of memory."""
+        sizes = {one.number: own_memory(one.process.pid) / KILOBYTES for one in self._row}
+        while self._row and sum(sizes[one.number] for one in self._row) > self._memory and self._thin():
+            pass
+
+    def close(self, patience: float) -> None:
+        """Ends all checkpoints and waits for their end."""
+        self.cut()
+        for process in self._leaving:
+            process.kill()
+            with suppress(TimeoutExpired):
+                process.wait(patience)
+
+    def _thin(self) -> bool:
+        """Drops the checkpoint that saves least; whether there was one to spare."""
+        ends = (0, len(self._row) - 1)[-self._limit :]
+        place = least_useful([one.cost for one in self._row], ends)
+        if place is None:
+            return False
+        dropped, heir = self._row[place], self._row[place + 1]
+        if dropped.facts is None or heir.facts is None:
+            return False
+        heir.cost += dropped.cost
+        heir.facts[:0] = dropped.facts
+        self._drop(dropped)
+        return True
+
+    def _hear(self, checkpoint: Checkpoint) -> None:
+        try:
+            messages = checkpoint.link.receive()
+        except link.LinkClosed:
+            self.cut(checkpoint.number - 1)
+            return
+        for message in messages:
+            checkpoint.facts = facts.from_json(message["facts"])
+            while len(self._row) > self._limit and self._thin():
+                pass
+
+    def _drop(self, checkpoint: Checkpoint) -> None:
+        self._row.remove(checkpoint)
+        self._selector.unregister(checkpoint.link)
+        checkpoint.link.close()
+        self._leaving.append(checkpoint.process)
+
+
+class Present:
+    """The disk now; each directory is looked at once."""
+
+    def __init__(self) -> None:
+        self.directory_state = functools.cache(file_state.directory_state)
+        self.names_in = functools.cache(file_state.names_in)
+
+    is_still = staticmethod(file_state.is_still)
+    digest_of = staticmethod(file_state.digest_of)
+
+    @staticmethod
+    def target_of(directory: str) -> str:
+        return os.path.realpath(directory)
+
+
+def own_memory(pid: int) -> int:
+    """Kilobytes of a process that it shares with no other. Source: proc(5)."""
+    size = 0
+    with suppress(OSError), open(f"/proc/{pid}/smaps_rollup") as file:
+        for line in file:
+            if line.startswith("Private_"):
+                size += int(line.split()[1])
+    return size
+
+
+def least_useful(costs: Sequence[float], kept: Iterable[int] = ()) -> int | None:
+    """Which of some checkpoints in a row to drop: the one that saves the least.
+
+    Args:
+        costs: of each, the seconds of work since the one before.
+        kept: the places of those that stay in any case.
+    """
+    candidates = set(range(len(costs))) - set(kept)
+    return min(candidates, key=lambda place: costs[place], default=None)

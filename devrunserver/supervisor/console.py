@@ -1,0 +1,93 @@
+"""What the user is told of reloads: one line each, and the reasons for who asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
+from devrunserver.common.link import Message
+
+WORTH_A_HINT = 0.2  # seconds
+VERBOSE = 2  # from which --verbosity on reasons are told
+
+
+class Teller:
+    """Tells the user.
+
+    Args:
+        say: prints one line.
+        verbosity: Django's.
+        explains: whether each reload is explained.
+    """
+
+    def __init__(self, say: Callable[[str], None], verbosity: int = 1, explains: bool = False) -> None:
+        self.say = say
+        self._verbosity = verbosity
+        self._explains = explains
+        self._sealed: dict[str, str] = {}  # by reason, what was said
+
+    def reloaded(self, path: str, seconds: float, message: Message) -> None:
+        """A reload is done."""
+        how = f"resumed at {message['resumed_at']}" if message["resumed_at"] else "started afresh"
+        how += ", prepared" * message["prepared"]
+        self.say(f"{shown(path) or 'Something'} changed: reloaded in {seconds:.2f} s ({how})")
+
+    def remark(self, line: str) -> None:
+        """Something that only those want to know who want to know it all."""
+        if self._verbosity >= VERBOSE or self._explains:
+            self.say(line)
+
+    def explain(self, message: Message, reason: str, why_not_prepared: str = "") -> None:
+        """What a reload consisted of, and why it was not quicker.
+
+        Args:
+            reason: why it was not resumed later.
+            why_not_prepared: why it was not prepared.
+        """
+        if self._verbosity >= VERBOSE or self._explains:
+            if reason and not message["prepared"]:
+                self.say(f"  {'not resumed later' if message['resumed_at'] else 'not resumed'}: {reason}")
+            if why_not_prepared and not message["prepared"]:
+                self.say(f"  not prepared: {why_not_prepared}")
+        if self._explains:
+            slowest = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in message["slowest"] if seconds >= 0.01)
+            self.say(f"  {message['imported']} modules were imported in {message['seconds']:.2f} s")
+            if slowest:
+                self.say(f"  the slowest, without what they import: {slowest}")
+            if message["installed_seconds"] > max(WORTH_A_HINT, message["seconds"] / 2):
+                self.say(
+                    f"  {message['installed_seconds']:.2f} s of that went into installed packages; what is imported "
+                    "before your modules, as by an app above yours in INSTALLED_APPS, is not imported again"
+                )
+            for line in self._sealed.values():
+                self.say(f"  {line}")
+
+    def sealed(self, at: str, reason: str) -> None:
+        """No checkpoint can be made from somewhere on; said once."""
+        if reason not in self._sealed:
+            line = f"No checkpoints from {at} on: {reason}. What is imported from there on reloads from further back."
+            self._sealed[reason] = line
+            self.say(line)
+
+
+def describe(fact: Fact | None) -> str:
+    """A fact that holds no more."""
+    match fact:
+        case Read(path, state):
+            return f"{shown(path)} {'changed' if state else 'appeared'}"
+        case Answered(directory, _, name):
+            return f"what is found as {name} in {shown(directory)} changed"
+        case Listed(directory):
+            return f"the names in {shown(directory)}, which were listed, changed"
+        case Linked(directory):
+            return f"{shown(directory)} leads elsewhere"
+    return ""
+
+
+def shown(path: str) -> str:
+    """A path as the user knows it: relative where it is below the current directory."""
+    if not path:
+        return ""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative

@@ -1,0 +1,53 @@
+"""The first worker starts as soon as our app is created in the supervisor, so that both set-ups run side by side."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from devrunserver.common import process
+from devrunserver.supervisor.launcher import Spawner
+
+ENDING_OPTIONS = {"-h", "--help", "--version"}  # that print something and end
+
+
+@functools.cache
+def spawner() -> Spawner:
+    """What starts the workers of this process."""
+    return Spawner(sys.orig_argv)
+
+
+def begin(app_paths: Iterable[str]) -> None:
+    """Spawns the first worker, if it is certain enough that this process will be its supervisor.
+
+    It prints nothing before it has our word. If we end first, so does it.
+
+    Args:
+        app_paths: of the apps above ours, one of which may have the command instead.
+    """
+    if will_supervise(sys.argv, os.environ) and not any(map(ships_runserver, app_paths)):
+        spawner().spawn_early()
+
+
+def will_supervise(argv: Sequence[str], environ: Iterable[str]) -> bool:
+    """Whether a command line and an environment are those of a supervisor."""
+    options = argv[2:]
+    return (
+        argv[1:2] == ["runserver"]
+        and process.RUN_MAIN not in environ
+        and ENDING_OPTIONS.isdisjoint(options)
+        and not any(is_noreload(option) for option in options)
+    )
+
+
+def is_noreload(option: str) -> bool:
+    """Whether an option is ``--noreload``, perhaps shortened as ``argparse`` allows."""
+    return option.startswith("--nor") and "--noreload".startswith(option)
+
+
+def ships_runserver(app_path: str) -> bool:
+    """Whether an app in this directory has a ``runserver`` command."""
+    return (Path(app_path) / "management/commands/runserver.py").exists()

@@ -1,0 +1,87 @@
+"""Starts worker processes: the first of them as early as possible, beside the supervisor's own set-up."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from subprocess import TimeoutExpired
+
+from devrunserver.common import link, process
+from devrunserver.supervisor.lifecycle import Attempt
+
+END_PATIENCE = 0.5  # seconds for a worker that was killed
+
+
+class Spawner:
+    """Starts workers by the command line that started this process.
+
+    Args:
+        orig_argv: that command line.
+    """
+
+    def __init__(self, orig_argv: Sequence[str]) -> None:
+        self.began = 0.0  # when the last worker was spawned, in seconds since the epoch
+        self._orig_argv = orig_argv
+        self._first: tuple[process.Process, link.Link] | None = None
+
+    def spawn_early(self) -> None:
+        """Starts the first worker now; the first call of ``spawn`` returns it."""
+        self._first = self._spawn(Attempt.NORMAL, (), "")
+        atexit.register(self.abandon)
+
+    def abandon(self) -> None:
+        """Ends the worker that was started early and that nobody has asked for."""
+        if self._first is None:
+            return
+        (popen, ours), self._first = self._first, None
+        workers: list[process.Process] = [popen]
+        with suppress(link.LinkClosed):
+            while ours.is_readable():
+                workers += [process.Adopted(one["pid"]) for one in ours.receive() if one["kind"] == "hello"]
+        ours.close()
+        for worker in workers:
+            worker.kill()
+        for worker in workers:
+            with suppress(TimeoutExpired):
+                worker.wait(END_PATIENCE)
+
+    def spawn(self, attempt: Attempt, edited: Collection[str], report: str) -> tuple[process.Process, link.Link]:
+        """A worker, and our end of the link to it.
+
+        Args:
+            attempt: how it is started.
+            edited: the files that are being edited.
+            report: what it is to tell the browser, where it runs nothing of the project.
+
+        Raises:
+            OSError: the system does not start it.
+        """
+        first, self._first = self._first, None
+        return first or self._spawn(attempt, edited, report)
+
+    def _spawn(self, attempt: Attempt, edited: Collection[str], report: str) -> tuple[process.Process, link.Link]:
+        environ = {process.EDITED: os.pathsep.join(edited)}
+        if attempt is Attempt.NORMAL and process.adopt_orphans():
+            environ[process.CHECKPOINTS] = "1"
+        elif attempt is Attempt.GUARDED:
+            environ[process.RERUN] = "1"
+        elif attempt is Attempt.REPORT:
+            environ[process.REPORT] = report
+        make_argv = {
+            Attempt.NORMAL: process.worker_argv,
+            Attempt.GUARDED: process.guarded_argv,
+            Attempt.REPORT: process.report_argv,
+        }[attempt]
+        self.began = time.time()
+        ours, theirs = link.pair()
+        try:
+            with theirs:
+                popen = process.spawn(make_argv(self._orig_argv), theirs, environ)
+        except OSError:
+            ours.close()
+            raise
+        ours.peer = popen.pid
+        return popen, ours

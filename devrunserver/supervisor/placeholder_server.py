@@ -1,0 +1,71 @@
+"""Answers in place of a worker that takes long to start: whoever waits is asked to come again."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from devrunserver.browser.starting_page import starting_page
+from devrunserver.common.handoff import Handed
+from devrunserver.server.access_log import Log
+from devrunserver.server.connection import Connection, Phase
+from devrunserver.server.django import server
+from devrunserver.server.django.handler import WSGIRequestHandler
+from devrunserver.server.idle_connections import LIMITS
+from devrunserver.worker.request_gate import handed
+
+CLOSE_PATIENCE = 1.0  # seconds for the thread to end
+
+
+class Lobby:
+    """A server on a thread of the supervisor's. It opens when nobody has answered for ``patience`` seconds.
+
+    Args:
+        listener: the supervisor's listening socket.
+    """
+
+    patience = LIMITS[Phase.HELD]
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+        self._left: list[Handed] = []
+
+    def open(self, waiting: Sequence[Handed]) -> None:
+        """Starts to answer, on these connections first."""
+        host, port = self._listener.getsockname()[:2]
+        self._server = server.ThreadedWSGIServer((host, port), WSGIRequestHandler, bind_and_activate=False)
+        self._server.adopt(self._listener.dup(), name="localhost")
+        self._server.log = Log(ignored=("/",))  # no request of the project's
+        self._server.set_app(starting_page)
+        self._server.keeper = self
+        for one in waiting:
+            self._server.take_over(*one)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="devrunserver-lobby", daemon=True)
+        self._thread.start()
+
+    def close(self) -> list[Handed]:
+        """Stops; returns the connections on which the next request is awaited. Again is harmless."""
+        if self._thread is not None:
+            self._server.stop()
+            self._thread.join(CLOSE_PATIENCE)
+            self._server.server_close()
+            self._thread = None
+        left, self._left = self._left, []
+        return left
+
+    # As the keeper of its server
+
+    def is_fresh(self) -> bool:
+        return True
+
+    def ask(self) -> None:
+        self._server.release()
+
+    def take(self, connections: Sequence[Connection]) -> None:
+        self._left += handed(connections)
+
+    overdue = staticmethod(starting_page)

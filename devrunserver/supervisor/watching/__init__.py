@@ -1,0 +1,1 @@
+"""Which files changed: inotify, watchdog or polling."""

@@ -1,0 +1,1 @@
+"""The process that runs the project and answers requests."""

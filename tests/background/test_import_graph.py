@@ -1,0 +1,81 @@
+"""Who imports whom, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from devrunserver.background.import_graph import absolute
+
+REPOSITORY = Path(__file__).parents[2]
+MODULES = {
+    "loaded.py": "",
+    "plain.py": "import loaded",
+    "package/__init__.py": "",
+    "package/sub.py": "from . import other",
+    "package/other.py": "from .deep import leaf\nfrom loaded import __name__ as name",
+    "package/deep/__init__.py": "",
+    "package/deep/leaf.py": "",
+    "by_name.py": "from importlib import import_module\nimport_module('loaded')\nimport_module('.other', 'package')",
+    "by_function.py": "import helper\nhelper.load()",
+    "helper.py": "def load():\n    import loaded",
+    "in_class.py": "class A:\n    import loaded",
+    "failing.py": "try:\n    import missing\nexcept ImportError:\n    pass",
+    "broken.py": "import loaded\nraise ValueError",
+}
+PROGRAM = """
+import json, sys
+sys.path[:0] = [{repository!r}, {directory!r}]
+import importlib, loaded
+from devrunserver.background.import_graph import EdgeRecorder
+recorder = EdgeRecorder()
+try:
+    importlib.import_module({name!r})
+except ValueError:
+    pass
+print(json.dumps(sorted(recorder.edges.get({name!r}, ()))))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("loaded", []),
+        ("plain", ["loaded"]),
+        ("package.sub", ["package", "package.other"]),
+        ("package.other", ["loaded", "package.deep", "package.deep.leaf"]),
+        ("by_name", ["loaded", "package", "package.other"]),
+        ("by_function", ["helper", "loaded"]),
+        ("in_class", ["loaded"]),
+        ("failing", ["missing"]),
+        ("broken", ["loaded"]),
+        ("helper", []),
+    ],
+)
+def test_edges(tmp_path: Path, name: str, expected: list[str]) -> None:
+    for path, source in MODULES.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(source)
+    program = PROGRAM.format(repository=str(REPOSITORY), directory=str(tmp_path), name=name)
+    edges = json.loads(subprocess.check_output([sys.executable, "-c", program]))
+    ours = {path.partition(".")[0].partition("/")[0] for path in MODULES} | {"missing"}
+    assert [one for one in edges if one.partition(".")[0] in ours] == expected  # the import system imports too
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "level", "expected"),
+    [
+        ("a.b", "p", 0, "a.b"),
+        ("a", "p", 1, "p.a"),
+        ("", "p.q", 1, "p.q"),
+        ("a", "p.q", 2, "p.a"),
+        ("a", "p", 3, ""),  # beyond the top
+        ("a", None, 1, ""),
+    ],
+)
+def test_absolute(name: str, package: str | None, level: int, expected: str) -> None:
+    assert absolute(name, {"__package__": package}, level) == expected

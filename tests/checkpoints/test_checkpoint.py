@@ -1,0 +1,724 @@
+"""Checkpoints, with a process that plays the worker, and this test as its supervisor.
+
+The kernel gives orphans to a process, not to a test: a third process is the parent of all, and tells of its children.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from devrunserver.common.facts import Read, from_json
+from devrunserver.common.link import Link, LinkClosed, Message, pair
+from devrunserver.common.role import Task
+from tests.live import is_alive, wait_for
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there are checkpoints on Linux alone")
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE = 10.0  # seconds for a message; only a failing test waits so long
+
+PARENT = """
+import json, os, socket, sys
+from devrunserver.common import process
+assert process.adopt_orphans()
+link = socket.socket(fileno=int(sys.argv[1]))
+os.chdir(os.path.dirname(sys.argv[2]))
+worker = process.spawn([sys.executable, sys.argv[2]], link, {})
+link.close()
+print(worker.pid, flush=True)
+for line in sys.stdin:
+    question, pid = line.split()
+    answer = sorted(process.children()) if question == "children" else process.Adopted(int(pid)).wait(10.0)
+    print(json.dumps(answer), flush=True)
+"""
+
+WORKER = """
+import os, signal, socket, sqlite3, subprocess, sys, threading, time
+sys.path.append({repository!r})
+from devrunserver.checkpoints import audit
+from devrunserver.common import link, process
+from devrunserver.checkpoints.checkpoint import Checkpoints
+from devrunserver.checkpoints.import_hook import Finder
+from devrunserver.checkpoints.policy import Placement
+from devrunserver.checkpoints.read_recorder import Reads
+
+class Role:
+    def __init__(self):
+        self.link = link.Link(process.inherited_socket(process.LINK))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+
+    def say(self, kind, **data):
+        self.link.send(kind, **data)
+
+    def sealed(self, at, reason):
+        self.say("sealed", at=at, reason=reason)
+
+    def sockets(self):
+        return {{self.link.fileno(), self.listener.fileno()}}
+
+    def leave(self):
+        self.link.close()
+        self.listener.close()
+
+    def take_up(self, resumption):
+        sock, self.listener = resumption["sockets"]
+        self.link = link.Link(sock)
+        self.say("hello", pid=os.getpid(), reload=resumption["reload"], resumed_at=checkpoints.resumed_at)
+
+def serve(**data):
+    role.say("serving", **data)
+    next(role.link.messages(), None)  # until told to leave, or left alone
+
+here = os.getcwd()
+process.die_with_parent(os.getppid())
+role, reads = Role(), Reads(lambda directory: False)
+placement = Placement([os.path.join(here, name) for name in {edited!r}], 12, time.monotonic())
+checkpoints = Checkpoints(role, reads, placement, lambda file: file.startswith(here))
+Finder(reads, checkpoints.before).install()
+audit.listen(reads.handlers | checkpoints.seal.handlers)
+"""
+
+
+class Line:
+    """The supervisor's end of a link to one process, which it hears with a deadline."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.pid = 0  # of the process
+        self._waiting: list[Message] = []
+
+    def hear(self, kind: str) -> Message:
+        """The next message, which has to be of this kind."""
+        while not self._waiting:
+            assert select.select([self.link], [], [], PATIENCE)[0], f"no word of {kind}"
+            self._waiting += self.link.receive()
+        message = self._waiting.pop(0)
+        assert message.pop("kind") == kind, message
+        return message
+
+    def hear_hello(self) -> None:
+        self.pid = self.hear("hello")["pid"]
+
+    def close(self) -> None:
+        self.link.close()
+        for sock in (sock for message in self._waiting for sock in message.get("sockets", ())):
+            sock.close()
+
+    def has_ended(self) -> bool:
+        """Waits until the other end is gone without a further word."""
+        assert not self._waiting, self._waiting
+        assert select.select([self.link], [], [], PATIENCE)[0], "neither a word nor the end"
+        try:
+            return not self.link.receive()
+        except LinkClosed:
+            return True
+
+
+class Stage:
+    """A worker, its checkpoints, and the parent of all.
+
+    Args:
+        directory: where the worker runs; the project's modules are there.
+        code: what it runs.
+        edited: the files that are being edited, so that there is a checkpoint before each.
+    """
+
+    def __init__(self, directory: Path, code: str, edited: Iterable[str]) -> None:
+        script = directory / "script.py"
+        script.write_text(WORKER.format(repository=str(REPOSITORY), edited=[*edited]) + dedent(code))
+        ours, theirs = pair()
+        command = [sys.executable, "-c", PARENT, str(theirs.fileno()), str(script)]
+        with theirs:
+            self._parent = subprocess.Popen(
+                command, cwd=REPOSITORY, pass_fds=[theirs.fileno()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self._lines: list[Line] = []
+        self.worker = self._line(ours)
+        self.worker.pid = self._answer()
+
+    def _line(self, link: Link) -> Line:
+        self._lines.append(Line(link))
+        return self._lines[-1]
+
+    def hear_checkpoint(self, worker: Line | None = None) -> tuple[Line, Message]:
+        """The next checkpoint of the worker, and what was said of it; the worker goes on in another process."""
+        worker = worker or self.worker
+        message = worker.hear("checkpoint")
+        (sock,) = message.pop("sockets")
+        checkpoint = self._line(Link(sock))
+        checkpoint.pid = worker.pid
+        worker.hear_hello()
+        return checkpoint, message
+
+    def resume(self, checkpoint: Line, edited: Iterable[str] = (), hello: bool = True) -> Line:
+        """A new worker, from a checkpoint on."""
+        ours, theirs = pair()
+        with theirs:
+            message = {"sockets": [theirs, self.listener], "edited": [*edited], "reload": True}
+            checkpoint.link.send("resume", task=Task.SERVE, **message)
+        worker = self._line(ours)
+        if hello:
+            worker.pid = worker.hear("hello")["pid"]
+        return worker
+
+    def ask(self, question: str, pid: int = 0) -> Any:
+        """Asks the parent for its ``children``, or for the ``status`` of one."""
+        assert self._parent.stdin is not None
+        self._parent.stdin.write(f"{question} {pid}\n".encode())
+        self._parent.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._parent.stdout is not None
+        return json.loads(self._parent.stdout.readline())
+
+    def kill_parent(self) -> None:
+        self._parent.kill()
+        self._parent.wait()
+
+    def close(self) -> None:
+        """Ends all: who does not leave by itself, the kernel ends with its parent."""
+        for line in self._lines:
+            line.close()
+        self.listener.close()
+        everyone = self.ask("children") if self._parent.poll() is None else []
+        self.kill_parent()
+        for stream in (self._parent.stdin, self._parent.stdout):
+            assert stream is not None
+            stream.close()
+        wait_for(lambda: not any(map(is_alive, everyone)), "nobody is left", PATIENCE)
+
+
+class Theatre:
+    """Where stages are set up."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.stages: list[Stage] = []
+
+    def __call__(self, code: str, edited: Iterable[str] = ("a.py",)) -> Stage:
+        self.stages.append(Stage(self.directory, code, edited))
+        return self.stages[-1]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Theatre]:
+    theatre = Theatre(tmp_path)
+    yield theatre
+    for one in theatre.stages:
+        one.close()
+
+
+@pytest.fixture
+def a(tmp_path: Path) -> Path:
+    """The module that is edited."""
+    return write(tmp_path / "a.py", "value = 1")
+
+
+def write(file: Path, source: str) -> Path:
+    """Saves a module; no bytecode is trusted that might be as old."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(source)
+    for cached in file.parent.glob(f"__pycache__/{file.stem}.*"):
+        cached.unlink()
+    return file
+
+
+def descriptors(pid: int) -> list[str]:
+    """What a process has open."""
+    return sorted(os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir())
+
+
+IMPORT_A = "import a\nserve(value=a.value)"
+
+
+def test_a_checkpoint_and_its_successor_are_children_of_the_supervisor(stage: Theatre, a: Path) -> None:
+    one = stage(IMPORT_A)
+    spawned = one.worker.pid
+    checkpoint, message = one.hear_checkpoint()
+    assert checkpoint.pid == spawned != one.worker.pid
+    assert message.pop("elapsed") > 0
+    assert message == {"number": 1, "at": "a"}
+    assert one.worker.hear("serving") == {"value": 1}
+    assert one.ask("children") == sorted([spawned, one.worker.pid])  # and nobody in between
+    one.worker.link.send("stop")
+    assert one.worker.has_ended()
+    assert one.ask("status", one.worker.pid) == 0
+    assert one.ask("children") == [spawned]
+
+
+def test_it_is_resumed_again_and_again_from_the_same_line(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    """The module is found anew each time: as a new file, a package, or not at all."""
+    log = tmp_path / "log"
+    one = stage(
+        """
+        print("before", file=open("log", "a"))
+        before = os.getpid()
+        try:
+            import a
+        except ImportError:
+            serve(value="missing", before=before)
+        else:
+            serve(value=a.value, before=before)
+        """
+    )
+    checkpoint, _ = one.hear_checkpoint()
+    began = one.worker.hear("serving")["before"]
+    workers = []
+    for value in range(2, 5):
+        write(a, f"value = {value}")
+        workers.append(one.resume(checkpoint))
+        assert workers[-1].hear("serving") == {"value": value, "before": began}
+    write(tmp_path / "new.py", "value = 'of a module that is new'")
+    write(tmp_path / "a/__init__.py", "from new import value")
+    assert one.resume(checkpoint).hear("serving")["value"] == "of a module that is new"
+    for file in (a, tmp_path / "a/__init__.py"):
+        file.unlink()
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert one.resume(checkpoint).hear("serving")["value"] == "missing"
+    assert log.read_text() == "before\n"
+    assert len({worker.pid for worker in workers}) == 3
+    assert {worker.pid for worker in workers} < set(one.ask("children"))
+
+
+def test_what_a_resumed_worker_is_told(stage: Theatre, a: Path) -> None:
+    one = stage("import a\nserve(port=role.listener.getsockname()[1])")
+    checkpoint, _ = one.hear_checkpoint()
+    worker = one.resume(checkpoint, hello=False)
+    assert worker.hear("hello").items() >= {"reload": True, "resumed_at": "a"}.items()
+    assert worker.hear("serving") == {"port": one.listener.getsockname()[1]}
+
+
+def test_nothing_is_executed_twice(stage: Theatre, tmp_path: Path) -> None:
+    """A checkpoint in the middle of modules that import each other, inside a function, and in a package."""
+    write(tmp_path / "first.py", "import log; log.add('first'); import second; log.add('first ends')")
+    write(
+        tmp_path / "second.py",
+        "import log; log.add('second'); import first\n"
+        "def f():\n    from package import inner\n"
+        "f(); log.add('second ends')",
+    )
+    write(tmp_path / "package/__init__.py", "import log; log.add('package')")
+    write(tmp_path / "package/inner.py", "import log; log.add('inner')")
+    write(tmp_path / "log.py", "lines = []; add = lines.append")
+    one = stage("import log, first\nserve(lines=log.lines)", edited=["package/inner.py"])
+    _, message = one.hear_checkpoint()
+    assert message["at"] == "log"  # the first module of the project
+    checkpoint, message = one.hear_checkpoint()
+    assert message["at"] == "package.inner"
+    before, after = ["first", "second", "package"], ["second ends", "first ends"]
+    assert one.worker.hear("serving")["lines"] == [*before, "inner", *after]
+    for word in ("other", "another"):
+        write(tmp_path / "package/inner.py", f"import log; log.add('{word}')")
+        assert one.resume(checkpoint).hear("serving")["lines"] == [*before, word, *after]
+
+
+def test_each_checkpoint_tells_what_was_read_since_the_one_before(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    write(tmp_path / "b.py", "open('data.txt').close()")
+    write(tmp_path / "data.txt", "")
+    one = stage("import a, b\nimport c\nserve()", edited=["b.py", "c.py"])
+    write(tmp_path / "c.py", "")
+    read = []
+    for _ in range(3):
+        checkpoint, _ = one.hear_checkpoint()
+        facts = from_json(checkpoint.hear("log")["facts"])
+        paths = [Path(fact.path) for fact in facts if isinstance(fact, Read)]
+        read.append([path.name for path in paths if path.parent == tmp_path])
+    assert read == [[], ["a.py"], ["b.py", "data.txt"]]
+    one.worker.hear("serving")
+
+
+def test_a_resumed_worker_makes_further_checkpoints(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    """Before what is edited, as it is told then; numbered from the one that was resumed."""
+    for name in ("b", "c", "d"):
+        write(tmp_path / f"{name}.py", "")
+    one = stage("import a, b, c, d\nserve()", edited=["b.py"])
+    first, _ = one.hear_checkpoint()
+    second, message = one.hear_checkpoint()
+    assert message["at"] == "b"
+    one.worker.hear("serving")
+    for checkpoint, number in ((second, 3), (first, 2)):
+        worker = one.resume(checkpoint, edited=[str(tmp_path / "d.py")])
+        third, message = one.hear_checkpoint(worker)
+        assert (message["number"], message["at"]) == (number, "d")
+        worker.hear("serving")
+    one.resume(third).hear("serving")
+
+
+def test_paths_by_links_are_edited_too(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere/linked.py", "")
+    (tmp_path / "apps").symlink_to("elsewhere")
+    one = stage("import a; import apps.linked\nserve()", edited=["elsewhere/linked.py"])
+    assert one.hear_checkpoint()[1]["at"] == "a"
+    assert one.hear_checkpoint()[1]["at"] == "apps.linked"
+
+
+# Its life
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD]
+)
+def test_signals_of_the_terminal_and_others_do_not_reach_it(stage: Theatre, a: Path, number: signal.Signals) -> None:
+    one = stage(IMPORT_A)
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear("log")
+    for _ in range(2):
+        os.kill(checkpoint.pid, number)
+    worker = one.resume(checkpoint)
+    assert worker.hear("serving") == {"value": 1}  # and it has not come to the worker either
+    assert is_alive(worker.pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_it_can_be_ended(stage: Theatre, a: Path, number: signal.Signals) -> None:
+    """Also where the project handles the signal; the workers go on, and exit handlers are theirs."""
+    one = stage(
+        """
+        import atexit
+        atexit.register(lambda: open("atexit", "a").close())
+        signal.signal(signal.SIGTERM, lambda *args: None)
+        import a
+        serve()
+        """
+    )
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear("log")
+    worker = one.resume(checkpoint)
+    worker.hear("serving")
+    os.kill(checkpoint.pid, number)
+    assert checkpoint.has_ended()  # although a worker lives that it has forked
+    assert one.ask("status", checkpoint.pid) == -number
+    assert not (stage.directory / "atexit").exists()
+    assert is_alive(worker.pid) and is_alive(one.worker.pid)
+
+
+def test_it_ends_with_its_link(stage: Theatre, a: Path) -> None:
+    one = stage("import atexit; atexit.register(lambda: open('atexit', 'a').close())\n" + IMPORT_A)
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear("log")
+    pid = checkpoint.pid
+    checkpoint.link.close()
+    assert one.ask("status", pid) == 0
+    assert not (stage.directory / "atexit").exists()
+    assert is_alive(one.worker.pid)
+
+
+def test_all_end_with_the_supervisor(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    write(tmp_path / "b.py", "")
+    one = stage("import a, b\nsignal.pause()", edited=["b.py"])
+    one.hear_checkpoint()
+    second, _ = one.hear_checkpoint()
+    resumed = one.resume(second)
+    everyone = one.ask("children")
+    assert len(everyone) == 4 and resumed.pid in everyone
+    one.kill_parent()
+    wait_for(lambda: not any(map(is_alive, everyone)), "nobody is left", PATIENCE)
+
+
+def test_it_holds_nothing_that_is_the_workers(stage: Theatre, a: Path) -> None:
+    """Its own link, and neither the worker's nor the listening socket; nothing more after many resumptions."""
+    one = stage("own_port = role.listener.getsockname()[1]\nimport a\nserve(own_port=own_port)")
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear("log")
+    port = one.worker.hear("serving")["own_port"]
+    socket.create_connection(("127.0.0.1", port)).close()
+    before = descriptors(checkpoint.pid)
+    assert sum(name.startswith("socket:") for name in before) == 1
+    for _ in range(10):
+        worker = one.resume(checkpoint)
+        worker.hear("serving")
+        worker.link.send("stop")
+        assert worker.has_ended()
+    wait_for(lambda: descriptors(checkpoint.pid) == before, "all is closed", PATIENCE)
+    one.worker.link.send("stop")
+    assert one.ask("status", one.worker.pid) == 0
+    with pytest.raises(ConnectionRefusedError):  # nobody listens
+        socket.create_connection(("127.0.0.1", port))
+
+
+# After the fork
+
+STATE = """
+        state = dict(
+            mask=sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+            pending=sorted(signal.sigpending()),
+            handlers=[str(getattr(signal.getsignal(n), "__name__", signal.getsignal(n)))
+                for n in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)],
+            sockets=sum(os.readlink(f"/proc/self/fd/{n}").startswith("socket:") for n in os.listdir("/proc/self/fd")
+                if os.path.exists(f"/proc/self/fd/{n}") or os.path.islink(f"/proc/self/fd/{n}")),
+            children=sorted(process.children()),
+            active=checkpoints.active,
+            forking=checkpoints.forking,
+            thread=threading.current_thread() is threading.main_thread() and threading.active_count(),
+        )
+"""
+
+
+def test_who_goes_on_is_as_it_was(stage: Theatre, a: Path) -> None:
+    """Signals, sockets, threads: in the process that leaves a checkpoint, and in one that is resumed."""
+    one = stage(
+        f"""
+        def on_term(*args): pass
+        signal.signal(signal.SIGTERM, on_term)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGUSR2}})
+        {STATE}
+        before = state
+        import a
+        {STATE}
+        serve(before=before, after=state)
+        """
+    )
+    checkpoint, _ = one.hear_checkpoint()
+    message = one.worker.hear("serving")
+    assert message["after"] == message["before"]
+    assert message["before"]["handlers"] == ["on_term", "default_int_handler", str(signal.SIG_IGN)]
+    assert message["before"]["mask"] == [signal.SIGUSR2]
+    checkpoint.hear("log")
+    os.kill(checkpoint.pid, signal.SIGUSR2)
+    for _ in range(2):
+        message = one.resume(checkpoint).hear("serving")
+        assert message["after"] == message["before"]
+
+
+def test_what_was_printed_before_is_printed_once(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    one = stage(
+        """
+        sys.stdout = open("output", "w")
+        print("before")
+        import a
+        print("after")
+        serve()
+        """
+    )
+    checkpoint, _ = one.hear_checkpoint()
+    for worker in (one.worker, one.resume(checkpoint), one.resume(checkpoint)):
+        worker.hear("serving")
+        worker.link.send("stop")
+        assert worker.has_ended()
+        one.ask("status", worker.pid)
+    assert (tmp_path / "output").read_text().split() == ["before", "after", "after", "after"]
+
+
+def test_random_numbers_differ(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    """Also those of numpy, which does not see to it itself."""
+    write(tmp_path / "numpy/__init__.py", "from numpy import random")
+    write(tmp_path / "numpy/random.py", "seeds = []\ndef seed(): seeds.append(5)")
+    one = stage("import random, numpy\nimport a\nserve(number=random.random(), seeds=numpy.random.seeds)")
+    one.hear_checkpoint()
+    checkpoint, message = one.hear_checkpoint()
+    assert message["at"] == "a"
+    said = [one.worker.hear("serving"), *(one.resume(checkpoint).hear("serving") for _ in range(2))]
+    assert len({one["number"] for one in said}) == 3
+    assert [one["seeds"] for one in said] == [[], [5], [5]]
+
+
+def test_forks_of_the_project_are_told_from_ours(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    one = stage(
+        """
+        forks = []
+        os.register_at_fork(after_in_child=lambda: forks.append(checkpoints.forking))
+        if not (pid := os.fork()):
+            os._exit(0 if forks == [False] else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        if not (pid := checkpoints.fork_child()):
+            os._exit(0 if forks == [True] else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        import a
+        serve(forks=forks, forking=checkpoints.forking)
+        """
+    )
+    checkpoint, _ = one.hear_checkpoint()
+    for worker in (one.worker, one.resume(checkpoint)):
+        message = worker.hear("serving")
+        assert set(message["forks"]) == {True}
+        assert message["forking"] is False
+
+
+def test_a_process_on_the_side_dies_with_the_worker(stage: Theatre, a: Path) -> None:
+    one = stage(
+        """
+        import a
+        if not (pid := checkpoints.fork_child()):
+            signal.pause()
+        serve(pid=pid)
+        """
+    )
+    one.hear_checkpoint()
+    pid = one.worker.hear("serving")["pid"]
+    assert is_alive(pid)
+    os.kill(one.worker.pid, signal.SIGKILL)
+    wait_for(lambda: not is_alive(pid), "it has died", PATIENCE)
+
+
+# Where there are none
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("sqlite3.connect('db.sqlite3').close()", "it opened a database (b)"),
+        ("s = socket.create_server(('127.0.0.1', 0))", "a socket is open (b)"),
+        ("sys.setprofile(lambda *args: None)", "a debugger, tracer or profiler is attached"),
+    ],
+)
+def test_a_seal_stops_it(stage: Theatre, a: Path, tmp_path: Path, code: str, reason: str) -> None:
+    """From the next module on, in this process and in those that are resumed; it is told once."""
+    write(tmp_path / "b.py", f"import os, socket, sqlite3, sys\n{code}")
+    for name in ("c", "d"):
+        write(tmp_path / f"{name}.py", "")
+    one = stage("import a, b, c, d\nserve(active=checkpoints.active)", edited=["b.py", "c.py", "d.py"])
+    edited = [str(tmp_path / name) for name in ("c.py", "d.py")]
+    one.hear_checkpoint()
+    checkpoint, message = one.hear_checkpoint()
+    assert message["at"] == "b"
+    for worker in (one.worker, one.resume(checkpoint, edited)):
+        assert worker.hear("sealed") == {"at": "c", "reason": reason}
+        assert worker.hear("serving") == {"active": False}
+    write(tmp_path / "b.py", "")  # what sealed is gone
+    worker = one.resume(checkpoint, edited)
+    assert one.hear_checkpoint(worker)[1]["at"] == "c"
+
+
+SPAWNED = "from multiprocessing import resource_tracker; resource_tracker.ensure_running()"  # without an audit event
+OPENED = "import ctypes; ctypes.CDLL(None).socket(socket.AF_INET, socket.SOCK_STREAM, 0)"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(SPAWNED, "a process that was started runs"), (OPENED, "a socket is open")]
+)
+def test_we_are_not_the_culprit(stage: Theatre, a: Path, tmp_path: Path, code: str, reason: str) -> None:
+    """Where nothing tells which module did it, none is named."""
+    write(a, f"import socket\n{code}")
+    write(tmp_path / "b.py", "")
+    one = stage("import a, b\nserve()", edited=["b.py"])
+    one.hear_checkpoint()
+    assert one.worker.hear("sealed") == {"at": "b", "reason": reason}
+
+
+def test_other_threads_make_none(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    write(tmp_path / "b.py", "")
+    one = stage(
+        """
+        import a
+        thread = threading.Thread(target=__import__, args=["b"])
+        thread.start()
+        thread.join()
+        loaded = "b" in sys.modules
+        import c
+        serve(loaded=loaded)
+        """,
+        edited=["b.py", "c.py"],
+    )
+    write(tmp_path / "c.py", "")
+    assert one.hear_checkpoint()[1]["at"] == "a"
+    assert one.hear_checkpoint()[1]["at"] == "c"
+    assert one.worker.hear("serving") == {"loaded": True}
+
+
+def test_none_where_nobody_wants_any(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    one = stage("checkpoints.end()\nmade = checkpoints.make('here')\nimport a\nserve(made=made)")
+    assert one.worker.hear("serving") == {"made": False}
+    without = stage(
+        """
+        none = Checkpoints(role, reads, None, lambda file: True)
+        serve(active=none.active, before=none.before("a", here + "/a.py"), made=none.make("here"))
+        """
+    )
+    assert without.worker.hear("serving") == {"active": False, "before": False, "made": False}
+
+
+def test_none_before_what_is_not_the_projects(stage: Theatre, a: Path) -> None:
+    one = stage("import colorsys, wave\nserve()")
+    one.worker.hear("serving")
+
+
+NO_FORK = """
+        fork, first = os.fork, os.getpid()
+
+        def failing_fork():
+            if os.path.exists("no-fork") or (os.path.exists("no-second-fork") and os.getpid() != first):
+                raise BlockingIOError(11, "no process left")
+            return fork()
+
+        os.fork = failing_fork
+        import a
+        import b
+        serve(pid=os.getpid(), open_files=len(os.listdir("/proc/self/fd")), active=checkpoints.active)
+"""
+
+
+@pytest.mark.parametrize(
+    ("failing", "reason"),
+    [
+        ("no-fork", "no process can be forked ([Errno 11] no process left)"),
+        ("no-second-fork", "no process can be forked (the second fork failed)"),
+    ],
+)
+def test_a_fork_that_fails_at_first(stage: Theatre, a: Path, tmp_path: Path, failing: str, reason: str) -> None:
+    """The worker goes on by itself; the checkpoint that it has announced is seen to have ended."""
+    write(tmp_path / "b.py", "")
+    (tmp_path / failing).touch()
+    one = stage(NO_FORK, edited=["b.py"])
+    checkpoint, _ = one.hear_checkpoint()
+    assert checkpoint.has_ended()
+    assert one.worker.hear("sealed") == {"at": "b", "reason": reason}
+    message = one.worker.hear("serving")
+    assert message["pid"] == one.worker.pid
+    assert message["active"] is False
+    assert one.ask("children") == [one.worker.pid]
+
+
+@pytest.mark.parametrize("failing", ["no-fork", "no-second-fork"])
+def test_a_fork_that_fails_later(stage: Theatre, a: Path, tmp_path: Path, failing: str) -> None:
+    """The supervisor sees that nobody takes the new link; the checkpoint can be resumed as soon as there is room."""
+    write(tmp_path / "b.py", "")
+    one = stage(NO_FORK)
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear("log")
+    one.worker.hear("serving")
+    before = one.ask("children")
+    (tmp_path / failing).touch()
+    assert one.resume(checkpoint, hello=False).has_ended()
+    assert one.ask("children") == before
+    (tmp_path / failing).unlink()
+    one.resume(checkpoint).hear("serving")
+
+
+def test_forks_that_fail_leave_nothing_open(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    write(tmp_path / "b.py", "")
+    one = stage(NO_FORK)
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear("log")
+    one.worker.hear("serving")
+    before = descriptors(checkpoint.pid)
+    (tmp_path / "no-fork").touch()
+    for _ in range(3):
+        assert one.resume(checkpoint, hello=False).has_ended()
+    wait_for(lambda: descriptors(checkpoint.pid) == before, "all is closed", PATIENCE)
+
+
+def test_where_children_are_ignored(stage: Theatre, a: Path) -> None:
+    """The project does so, or whoever has started the supervisor (it is inherited)."""
+    one = stage("signal.signal(signal.SIGCHLD, signal.SIG_IGN)\nimport a\nserve(pid=os.getpid())")
+    spawned = one.worker.pid
+    checkpoint, _ = one.hear_checkpoint()
+    assert one.worker.pid != spawned
+    assert one.worker.hear("serving") == {"pid": one.worker.pid}
+    checkpoint.hear("log")
+    worker = one.resume(checkpoint)
+    assert worker.hear("serving") == {"pid": worker.pid}

@@ -1,0 +1,88 @@
+"""Stories of saving a file and asking for a page."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from operator import le
+from pathlib import Path
+
+from devrunserver.supervisor.supervisor import WEIGH_DELAY
+from tests.live import Asker, Server, is_alive, replace, wait_for
+from tests.pairs import SAVES, Save
+
+MARKS = "shop/marks.py"
+
+
+def mark(number: int) -> str:
+    """The same size and, saved quickly, the same second for every number: the trap in cached bytecode."""
+    return f'MARK = "mark-{number:04}"\n'
+
+
+def back_dated(file: Path, text: str) -> None:
+    draft = file.with_suffix(".draft")
+    draft.write_text(text)
+    os.utime(draft, (1_000_000_000, 1_000_000_000))
+    draft.replace(file)
+
+
+EDITS: list[Save] = [*SAVES.values(), back_dated]
+
+
+def test_every_edit_shows_with_one_reload_and_no_connection_lost(project: Path) -> None:
+    """Over 30 edits of all kinds, while a client asks all the time."""
+    file = project / MARKS
+    with Server(project) as server:
+        server.wait_for_body("mark-0")
+        server.edit(MARKS, "mark-0", "mark-0000")  # from now on there is a checkpoint before it
+        server.wait_for_body("mark-0000")
+        before = _resources(server)
+        numbers: Iterator[int] = iter(range(1, 1000))
+        with Asker(server.port) as asker:
+            for _ in range(8):
+                for edit in EDITS:
+                    number = next(numbers)
+                    edit(file, mark(number))
+                    server.wait_for_body(f"mark-{number:04}")
+            edits = 1 + 8 * len(EDITS)
+            assert server.reloads == edits, "one reload per edit"
+            # a new module, and the edit that imports it
+            (project / "shop/fresh.py").write_text('MARK = "from-a-new-module"\n')
+            replace(file, "from shop.fresh import MARK\n")
+            server.wait_for_body("from-a-new-module")
+            # an edit while the edit before is still being started
+            for number in range(901, 906):
+                replace(file, mark(number))
+                server.wait_for_log(r"changed, reloading\.", edits + 1 + 1)
+            server.wait_for_body("mark-0905")
+        assert asker.counts.keys() == {"200"}, asker.counts
+        wait_for(lambda: all(map(le, _resources(server), before)), f"no more than {before}; {_resources(server)}")
+
+
+def _resources(server: Server) -> tuple[int, int, int]:
+    """Processes of the server, threads of the worker after an answer, descriptors of the supervisor."""
+    family = server.family()
+    descriptors = len(os.listdir(f"/proc/{server.pid}/fd"))
+    threads = sum(len(os.listdir(f"/proc/{pid}/task")) for pid in family if is_alive(pid))
+    return len(family), threads, descriptors
+
+
+def test_idle_server_does_not_wake_up(project: Path) -> None:
+    """Context switches of supervisor and worker while nothing happens, over some seconds."""
+    with Server(project) as server:
+        server.wait_for_body("mark-0")
+        time.sleep(WEIGH_DELAY + 1.0)  # the connection's thread ends, and the checkpoints are weighed
+        before = _switches(server)
+        time.sleep(3.0)
+        assert _switches(server) == before
+
+
+def _switches(server: Server) -> dict[str, int]:
+    found = {}
+    for pid in server.family():
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for line in (task / "status").read_text().splitlines():
+                if line.startswith("voluntary_ctxt_switches"):
+                    found[f"{pid}/{task.name}"] = int(line.split()[1])
+    return found

@@ -1,0 +1,140 @@
+"""What the user is told of reloads, word for word."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
+from devrunserver.common.file_state import UNKNOWN
+from devrunserver.supervisor.console import Teller, describe, shown
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory."""
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    return project
+
+
+def serving(**data: Any) -> dict[str, Any]:
+    """What a worker says once it serves."""
+    times = {"prepared": False, "seconds": 0.0421, "slowest": [], "installed_seconds": 0.0}
+    return {"resumed_at": "shop.views", "imported": 3, **times, **data}
+
+
+@pytest.mark.parametrize(
+    ("path", "seconds", "message", "line"),
+    [
+        ("shop/views.py", 0.084, serving(), "shop/views.py changed: reloaded in 0.08 s (resumed at shop.views)"),
+        ("shop/apps.py", 12.3, serving(resumed_at=""), "shop/apps.py changed: reloaded in 12.30 s (started afresh)"),
+        ("../lib/x.py", 0.5, serving(), "{above}/lib/x.py changed: reloaded in 0.50 s (resumed at shop.views)"),
+        ("", 0.5, serving(resumed_at="the URLconf"), "Something changed: reloaded in 0.50 s (resumed at the URLconf)"),
+    ],
+)
+def test_reloaded(project: Path, path: str, seconds: float, message: dict[str, Any], line: str) -> None:
+    lines: list[str] = []
+    full = os.path.normpath(project / path) if path else ""
+    Teller(lines.append).reloaded(full, seconds, message)
+    assert lines == [line.format(above=project.parent)]
+
+
+SLOWEST = [["shop.models", 1.234], ["shop.views", 0.01], ["shop.urls", 0.009]]
+IMPORTED = "  3 modules were imported in 0.04 s"
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "explains", "message", "reason", "expected"),
+    [
+        (1, False, serving(), "a.py changed", []),
+        (0, False, serving(), "a.py changed", []),
+        (2, False, serving(), "a.py changed", ["  not resumed later: a.py changed"]),
+        (3, False, serving(), "a.py changed", ["  not resumed later: a.py changed"]),
+        (2, False, serving(resumed_at=""), "a.py changed", ["  not resumed: a.py changed"]),
+        (2, False, serving(slowest=SLOWEST), "", []),
+        (1, True, serving(), "", [IMPORTED]),
+        (1, True, serving(), "a.py changed", ["  not resumed later: a.py changed", IMPORTED]),
+        (2, True, serving(resumed_at=""), "a.py changed", ["  not resumed: a.py changed", IMPORTED]),
+        (
+            1,
+            True,
+            serving(slowest=SLOWEST),
+            "",
+            [IMPORTED, "  the slowest, without what they import: shop.models 1.23 s, shop.views 0.01 s"],
+        ),
+        (1, True, serving(slowest=[["shop.urls", 0.009]]), "", [IMPORTED]),
+    ],
+)
+def test_explain(verbosity: int, explains: bool, message: dict[str, Any], reason: str, expected: list[str]) -> None:
+    lines: list[str] = []
+    Teller(lines.append, verbosity, explains).explain(message, reason)
+    assert lines == expected
+
+
+SEALED = (
+    "No checkpoints from shop.tasks on: a thread runs (shop.worker). "
+    "What is imported from there on reloads from further back."
+)
+SEALED_BEFORE = SEALED.replace("shop.tasks", "shop.apps").replace("a thread runs", "it opened a database")
+
+
+def test_sealed_is_said_once_and_explained_each_time() -> None:
+    lines: list[str] = []
+    teller = Teller(lines.append, explains=True)
+    for _ in range(2):
+        teller.sealed("shop.tasks", "a thread runs (shop.worker)")
+    teller.sealed("shop.apps", "it opened a database (shop.worker)")
+    assert lines == [SEALED, SEALED_BEFORE]
+    for _ in range(2):
+        lines.clear()
+        teller.explain(serving(), "")
+        assert lines == [IMPORTED, f"  {SEALED}", f"  {SEALED_BEFORE}"]
+
+
+def test_sealed_is_not_explained_to_who_does_not_ask() -> None:
+    lines: list[str] = []
+    teller = Teller(lines.append, verbosity=2)
+    teller.sealed("shop.tasks", "a thread runs (shop.worker)")
+    teller.explain(serving(), "a.py changed")
+    assert lines == [SEALED, "  not resumed later: a.py changed"]
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        (None, ""),
+        (Read("shop/a.py", (1, 2, 3)), "shop/a.py changed"),
+        (Read("shop/a.py", UNKNOWN), "shop/a.py changed"),
+        (Read("local.py", None), "local.py appeared"),
+        (Answered("shop", (1,), "local", ()), "what is found as local in shop changed"),
+        (Answered("shop", (1,), "local", ("local", "local.py")), "what is found as local in shop changed"),
+        (Listed("shop", 5), "the names in shop, which were listed, changed"),
+        (Linked("shop", "/elsewhere"), "shop leads elsewhere"),
+    ],
+)
+def test_describe(project: Path, fact: Fact | None, words: str) -> None:
+    assert describe(fact) == words
+    if fact is not None:
+        kind: Any = type(fact)
+        assert describe(kind(str(project / fact[0]), *fact[1:])) == words
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("", ""),
+        ("{project}/shop/views.py", "shop/views.py"),
+        ("{project}", "."),
+        ("{above}/views.py", "{above}/views.py"),
+        ("{above}/project-two/views.py", "{above}/project-two/views.py"),  # the name goes on
+        ("/usr/lib/x.py", "/usr/lib/x.py"),
+    ],
+)
+def test_shown(project: Path, path: str, expected: str) -> None:
+    places = {"project": project, "above": project.parent}
+    assert shown(path.format(**places)) == expected.format(**places)

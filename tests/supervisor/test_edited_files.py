@@ -1,0 +1,27 @@
+"""Which files were edited, by when they were modified."""
+
+from __future__ import annotations
+
+import pytest
+
+from devrunserver.supervisor.edited_files import MANY, recently_edited
+
+SECOND = 1_000_000_000
+CHECKOUT = {f"checkout/{number}.py": 1000 * SECOND + number for number in range(50)}
+
+
+@pytest.mark.parametrize(
+    ("modified", "count", "expected"),
+    [
+        ({}, 3, []),
+        ({"a": 10 * SECOND, "b": 30 * SECOND, "c": 20 * SECOND}, 2, ["c", "b"]),
+        ({"a": 10 * SECOND}, 3, ["a"]),
+        (CHECKOUT, 3, []),
+        ({**CHECKOUT, "a": 2000 * SECOND, "b": 10 * SECOND}, 3, ["a"]),  # not as far back as b
+        ({**CHECKOUT, "a": 2000 * SECOND}, 1, ["a"]),
+        ({f"{number}": 5 * SECOND for number in range(MANY)}, 2, ["1", "0"]),
+        ({f"{number}": 5 * SECOND for number in range(MANY + 1)}, 2, []),
+    ],
+)
+def test_recently_edited(modified: dict[str, int], count: int, expected: list[str]) -> None:
+    assert recently_edited(modified, count) == expected

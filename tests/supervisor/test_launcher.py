@@ -1,0 +1,176 @@
+"""Starting workers: which command line and environment, the first one early, and its end if nobody asks for it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from devrunserver.common import process
+from devrunserver.common.link import LinkClosed
+from devrunserver.common.process import Process
+from devrunserver.supervisor.launcher import Spawner
+from devrunserver.supervisor.lifecycle import Attempt
+
+ORIG_ARGV = ["python", "-u", "manage.py", "runserver"]
+PATIENCE = 10.0  # seconds; only a failing test waits so long
+NORMAL = [sys.executable, "-u", "manage.py", "runserver"]
+GUARDED = [sys.executable, "-u", "-m", "devrunserver", "manage.py", "runserver"]
+REPORT = [sys.executable, "-u", "-m", "devrunserver"]
+
+
+@pytest.fixture(autouse=True)
+def atexit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """What is registered to run at exit; and this process adopts nobody, but believes that it does."""
+    registered: list[Callable[[], None]] = []
+    monkeypatch.setattr("atexit.register", registered.append)
+    monkeypatch.setattr(process, "adopt_orphans", lambda: True)
+    return registered
+
+
+class FakePopen:
+    pid = 4711
+
+
+@pytest.fixture
+def spawned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:
+    """The command lines and variables that processes would have been started with."""
+    spawned: list[tuple[list[str], dict[str, str]]] = []
+
+    def spawn(argv: list[str], link: object, environ: dict[str, str]) -> Any:
+        spawned.append((argv, environ))
+        return FakePopen()
+
+    monkeypatch.setattr(process, "spawn", spawn)
+    return spawned
+
+
+@pytest.mark.parametrize(
+    ("attempt", "edited", "report", "argv", "environ"),
+    [
+        (Attempt.NORMAL, [], "", NORMAL, {process.EDITED: "", process.CHECKPOINTS: "1"}),
+        (
+            Attempt.NORMAL,
+            ["/a.py", "/b.py"],
+            "",
+            NORMAL,
+            {process.EDITED: os.pathsep.join(["/a.py", "/b.py"]), process.CHECKPOINTS: "1"},
+        ),
+        (Attempt.GUARDED, [], "", GUARDED, {process.EDITED: "", process.RERUN: "1"}),
+        (Attempt.REPORT, [], "it ended", REPORT, {process.EDITED: "", process.REPORT: "it ended"}),
+    ],
+)
+def test_spawn(
+    spawned: list[tuple[list[str], dict[str, str]]],
+    attempt: Attempt,
+    edited: list[str],
+    report: str,
+    argv: list[str],
+    environ: dict[str, str],
+) -> None:
+    before, spawner = time.time(), Spawner(ORIG_ARGV)
+    popen, ours = spawner.spawn(attempt, edited, report)
+    assert spawned == [(argv, environ)]
+    assert (popen.pid, ours.peer) == (4711, 4711)
+    assert before <= spawner.began <= time.time()
+    with pytest.raises(LinkClosed):
+        ours.receive()  # the other end is the process' alone, and this one has none
+    ours.close()
+
+
+def test_no_checkpoints_where_orphans_are_not_adopted(
+    monkeypatch: pytest.MonkeyPatch, spawned: list[tuple[list[str], dict[str, str]]]
+) -> None:
+    monkeypatch.setattr(process, "adopt_orphans", lambda: False)
+    _, ours = Spawner(ORIG_ARGV).spawn(Attempt.NORMAL, [], "")
+    assert spawned == [(NORMAL, {process.EDITED: ""})]
+    ours.close()
+
+
+def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spawn(*args: object) -> None:
+        raise BlockingIOError("no process left")
+
+    monkeypatch.setattr(process, "spawn", spawn)
+    with pytest.raises(OSError, match="no process left"):
+        Spawner(ORIG_ARGV).spawn(Attempt.NORMAL, [], "")
+
+
+def test_the_first_is_started_early_and_once(
+    spawned: list[tuple[list[str], dict[str, str]]], atexit: list[Callable[[], None]]
+) -> None:
+    spawner = Spawner(ORIG_ARGV)
+    spawner.spawn_early()
+    began = spawner.began
+    assert [argv for argv, _ in spawned] == [NORMAL]
+    assert atexit == [spawner.abandon]
+    _, first = spawner.spawn(Attempt.NORMAL, [], "")
+    assert len(spawned) == 1
+    assert spawner.began == began  # when it was spawned, not when it was asked for
+    _, second = spawner.spawn(Attempt.NORMAL, [], "")
+    assert len(spawned) == 2
+    assert first is not second
+    spawner.abandon()  # it was asked for, so it is not ours to end
+    first.close()
+    second.close()
+
+
+# A worker that says hello as the process of some pid, or as itself, and waits
+PROGRAM = """
+import os, signal, sys
+from devrunserver.common import link, process
+process.die_with_parent(os.getppid())
+to_supervisor = link.Link(process.inherited_socket(process.LINK))
+to_supervisor.send("hello", pid=int(sys.argv[1]) or os.getpid())
+signal.pause()
+"""
+
+
+def start(spawner: Spawner) -> Process:
+    """Starts a worker early, and returns it once it has said hello."""
+    spawner.spawn_early()
+    assert spawner._first is not None
+    worker, ours = spawner._first
+    assert select.select([ours], [], [], PATIENCE)[0]
+    return worker
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="waits for a signal")
+def test_a_worker_that_nobody_asks_for_is_ended(atexit: list[Callable[[], None]]) -> None:
+    worker = start(Spawner(["python", "-c", PROGRAM, "0"]))
+    assert worker.poll() is None
+    (abandon,) = atexit
+    abandon()
+    assert worker.poll() == -signal.SIGKILL
+    abandon()  # once more does no harm
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are checkpoints on Linux alone")
+def test_those_that_it_has_become_are_ended_too() -> None:
+    """A worker that left a checkpoint behind says hello as another process of ours."""
+    other = Spawner(["python", "-c", PROGRAM, "0"])
+    successor = start(other)
+    spawner = Spawner(["python", "-c", PROGRAM, str(successor.pid)])
+    worker = start(spawner)
+    spawner.abandon()
+    assert worker.poll() == -signal.SIGKILL
+    with pytest.raises(ProcessLookupError):
+        os.kill(successor.pid, 0)
+    other.abandon()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="waits for a signal")
+def test_a_worker_that_has_ended_by_itself() -> None:
+    spawner = Spawner(["python", "-c", ""])
+    spawner.spawn_early()
+    assert spawner._first is not None
+    worker, _ = spawner._first
+    assert worker.wait(PATIENCE) == 0
+    spawner.abandon()
+    assert worker.poll() == 0
