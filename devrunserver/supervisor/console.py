@@ -12,7 +12,7 @@ WORTH_A_HINT = 0.2  # seconds
 VERBOSE = 2  # from which --verbosity on reasons are told
 
 
-class Teller:
+class Console:
     """Tells the user.
 
     Args:

@@ -9,15 +9,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from devrunserver.common import process
-from devrunserver.supervisor.launcher import Spawner
+from devrunserver.supervisor.launcher import Launcher
 
 ENDING_OPTIONS = {"-h", "--help", "--version"}  # that print something and end
 
 
 @functools.cache
-def spawner() -> Spawner:
+def launcher() -> Launcher:
     """What starts the workers of this process."""
-    return Spawner(sys.orig_argv)
+    return Launcher(sys.orig_argv)
 
 
 def begin(app_paths: Iterable[str]) -> None:
@@ -29,7 +29,7 @@ def begin(app_paths: Iterable[str]) -> None:
         app_paths: of the apps above ours, one of which may have the command instead.
     """
     if will_supervise(sys.argv, os.environ) and not any(map(ships_runserver, app_paths)):
-        spawner().spawn_early()
+        launcher().spawn_early()
 
 
 def will_supervise(argv: Sequence[str], environ: Iterable[str]) -> bool:

@@ -15,7 +15,7 @@ from devrunserver.supervisor.lifecycle import Attempt
 END_PATIENCE = 0.5  # seconds for a worker that was killed
 
 
-class Spawner:
+class Launcher:
     """Starts workers by the command line that started this process.
 
     Args:

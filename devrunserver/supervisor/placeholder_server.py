@@ -19,7 +19,7 @@ from devrunserver.worker.request_gate import handed
 CLOSE_PATIENCE = 1.0  # seconds for the thread to end
 
 
-class Lobby:
+class PlaceholderServer:
     """A server on a thread of the supervisor's. It opens when nobody has answered for ``patience`` seconds.
 
     Args:
@@ -44,7 +44,7 @@ class Lobby:
         self._server.keeper = self
         for one in waiting:
             self._server.take_over(*one)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="devrunserver-lobby", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="devrunserver-placeholder", daemon=True)
         self._thread.start()
 
     def close(self) -> list[Handed]:

@@ -29,13 +29,11 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import TimeoutExpired
-from types import FrameType
 from typing import Protocol
 
 from devrunserver.common import globs, handoff, link, process, pyc
@@ -43,11 +41,12 @@ from devrunserver.common.facts import ResumePoint
 from devrunserver.common.freshness import Notice
 from devrunserver.common.process import Process
 from devrunserver.common.pyc import SOURCE_SUFFIX
+from devrunserver.supervisor import relevance
 from devrunserver.supervisor.change_review import Changes
 from devrunserver.supervisor.checkpoint_chain import Chain
-from devrunserver.supervisor.console import Teller, describe
+from devrunserver.supervisor.console import Console, describe
 from devrunserver.supervisor.edited_files import recently_edited
-from devrunserver.supervisor.launcher import Spawner
+from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.lifecycle import (
     RESTART_STATUS,
     SETTLED,
@@ -58,6 +57,7 @@ from devrunserver.supervisor.lifecycle import (
     next_state,
 )  # fmt: skip
 from devrunserver.supervisor.preparation.manager import Preparation
+from devrunserver.supervisor.signals import END_SIGNALS, HANGUP, signals_as_bytes
 from devrunserver.supervisor.terminal import Terminal
 from devrunserver.supervisor.watching import git
 from devrunserver.supervisor.watching.events import Event, Kind
@@ -76,18 +76,11 @@ CLOCK_GRAIN = 0.02  # seconds by which the kernel's file times may lag behind th
 NANOSECONDS = 1_000_000_000  # in a second
 
 SERVED = (State.SERVING, State.BROKEN)  # in which a worker answers
-END_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-CHILD_SIGNALS = [getattr(signal, name) for name in ("SIGCHLD",) if hasattr(signal, name)]
-
-# What broken settings may have been read from: while the project is broken, a change there starts it again.
-CONFIGURATION_SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".ini", ".cfg", ".conf", ".env")
-# The same where the settings name the file; many programs write such files for other reasons.
-DATA_SUFFIXES = (".json", ".txt", ".xml", ".pem", ".key", ".crt")
 EDITED_KEPT = 5  # files that were edited last
 EDITED_AT_FIRST = 3  # files that may be edited next, when nobody has edited one yet
 
 
-class Lobby(Protocol):
+class PlaceholderServer(Protocol):
     """Answers on the listening socket that the project is still starting."""
 
     @property
@@ -132,35 +125,35 @@ class Supervisor:
     Args:
         listener: the listening socket.
         watcher: reports what happens to files; its trees are set.
-        tell: tells the user.
-        spawner: starts workers; it may have started the first.
+        console: tells the user.
+        launcher: starts workers; it may have started the first.
         checkpoints: how many are kept.
         memory: megabytes that they may take.
         prepares: whether reloads are prepared.
-        lobby: answers while no worker does, for long.
+        placeholder: answers while no worker does, for long.
     """
 
     def __init__(
         self,
         listener: socket.socket,
         watcher: Watcher,
-        tell: Teller,
-        spawner: Spawner,
+        console: Console,
+        launcher: Launcher,
         checkpoints: int,
         memory: float,
         prepares: bool,
-        lobby: Lobby,
+        placeholder: PlaceholderServer,
     ) -> None:
         self._listener = listener
         self._watcher = watcher
-        self._tell = tell
-        self._say = tell.say
-        self._spawner = spawner
+        self._console = console
+        self._say = console.say
+        self._launcher = launcher
         self._checkpoints = checkpoints
         self._memory = memory
         self._prepares = prepares
-        self._lobby = lobby
-        self._lobby_due: float | None = None  # when it opens; None: it is open, or a worker answers
+        self._placeholder = placeholder
+        self._placeholder_due: float | None = None  # when it opens; None: it is open, or a worker answers
         self._own_children = process.children()
         self._state = State.DOWN
         self._attempt = Attempt.NORMAL
@@ -197,26 +190,26 @@ class Supervisor:
             self._selector = stack.enter_context(selectors.DefaultSelector())
             self._chain = Chain(self._selector, self._checkpoints, self._memory)
             self._preparation = Preparation(
-                self._selector, self._chain, self._on_difference, self._tell.remark, self._prepares
+                self._selector, self._chain, self._on_difference, self._console.remark, self._prepares
             )
             self._notice = Notice(self._watcher.events)
             stack.callback(self._notice.close)
             stack.callback(self._abandon)
-            signals = stack.enter_context(_signals_as_bytes())
+            signals = stack.enter_context(signals_as_bytes())
             self._selector.register(signals, selectors.EVENT_READ, lambda: self._on_signals(signals))
             stack.callback(self._watcher.close)
             for descriptor in self._watcher.filenos:
                 self._selector.register(descriptor, selectors.EVENT_READ, self._on_files)
             self._tell_notes()
-            self._lobby_due = time.monotonic() + self._lobby.patience
+            self._placeholder_due = time.monotonic() + self._placeholder.patience
             self._enter(State.STARTING)
             # while the worker starts, which may have begun before we watched
-            known = self._learn(self._watcher.directories, since=self._spawner.began - CLOCK_GRAIN)
+            known = self._learn(self._watcher.directories, since=self._launcher.began - CLOCK_GRAIN)
             modified = {path: token[0] for path, token in known.items() if self._watcher.in_project(path)}
             self._edited = recently_edited(modified, EDITED_AT_FIRST)
             while self._state is not State.ENDED:
                 self._step()
-        return -signal.SIGHUP if self._end_signal == getattr(signal, "SIGHUP", None) else 0
+        return -HANGUP if HANGUP is not None and self._end_signal == HANGUP else 0
 
     # The loop
 
@@ -231,12 +224,12 @@ class Supervisor:
         if self._weigh_due is not None and time.monotonic() >= self._weigh_due:
             self._weigh_due = None
             self._chain.weigh()
-        self._look_after_lobby()
+        self._look_after_placeholder()
         self._settle()
 
     def _timeout(self) -> float | None:
         """Seconds until something is due; None: only an event can wake us."""
-        moments = (self._deadline, self._weigh_due, self._lobby_due, self._preparation.due)
+        moments = (self._deadline, self._weigh_due, self._placeholder_due, self._preparation.due)
         due = [one - time.monotonic() for one in moments if one is not None]
         if (wait := self._wait_for_changes()) is not None:
             due.append(wait)
@@ -249,10 +242,10 @@ class Supervisor:
 
     def _enter(self, state: State) -> None:
         if state in SERVED:
-            self._lobby_due = None
-            self._waiting += self._lobby.close()
+            self._placeholder_due = None
+            self._waiting += self._placeholder.close()
         elif self._state in SERVED:
-            self._lobby_due = time.monotonic() + self._lobby.patience
+            self._placeholder_due = time.monotonic() + self._placeholder.patience
         self._state = state
         self._deadline = None
         if state is State.STARTING:
@@ -326,7 +319,7 @@ class Supervisor:
         self._preparation.forget()
         self._configured = ""
         try:
-            popen, ours = self._spawner.spawn(self._attempt, self._edited, self._report)
+            popen, ours = self._launcher.spawn(self._attempt, self._edited, self._report)
         except OSError as error:
             self._say(f"The server process cannot be started: {error}. The next change of the code tries again.")
             self._enter(State.DOWN)
@@ -423,7 +416,7 @@ class Supervisor:
                 with contextlib.suppress(TimeoutExpired):
                     self._worker.process.wait(END_PATIENCE)
             self._unlink(self._worker)
-        for waiting in [*self._waiting, *self._lobby.close()]:
+        for waiting in [*self._waiting, *self._placeholder.close()]:
             waiting.socket.close()
         self._preparation.forget()
         self._chain.close(END_PATIENCE)
@@ -487,7 +480,7 @@ class Supervisor:
         if event.path.endswith(SOURCE_SUFFIX):
             self._rewritten.add(event.path)
             pyc.forget([event.path])
-        elif self._configures(event.path):
+        elif self._watcher.in_project(event.path) and relevance.may_configure(event.path, self._settings_names):
             self._configured = f"{event.path} changed, which settings may have been read from"
         if self._concerns(event.path):
             token = token_of(event.path)
@@ -497,24 +490,10 @@ class Supervisor:
     # Changes
 
     def _concerns(self, path: str) -> bool:
-        """Whether a worker might want to know of this path. Most do not: databases, logs, editors' own files."""
-        name = os.path.basename(path)
-        if name.endswith(SOURCE_SUFFIX):
-            return True
+        """Whether a worker, or the next one, might want to know of this path."""
         if self._worker is None or self._state in (State.BROKEN, State.DOWN):
-            return _is_configuration(name) or os.path.isdir(path)
-        if "." not in name:  # perhaps a package that comes or goes
-            return True
-        return path in self._worker.files or globs.matches_any(path, self._worker.globs)
-
-    def _configures(self, path: str) -> bool:
-        """Whether settings may have been read from a file. That happened before we could see it."""
-        name = os.path.basename(path)
-        if not self._watcher.in_project(path):
-            return False
-        if name.endswith(DATA_SUFFIXES):
-            return name in self._settings_names
-        return _is_configuration(name)
+            return relevance.concerns_next_worker(path, os.path.isdir(path))
+        return relevance.concerns_worker(path, self._worker.files, self._worker.globs)
 
     def _wait_for_changes(self) -> float | None:
         """Seconds until the waiting changes are due; None: there are none, or something else comes first."""
@@ -540,12 +519,12 @@ class Supervisor:
         elif code := [path for path in paths if path.endswith(SOURCE_SUFFIX) or self._watcher.in_project(path)]:
             self._reload(next((path for path in code if path.endswith(SOURCE_SUFFIX)), code[0]))
 
-    def _look_after_lobby(self) -> None:
-        if self._lobby_due is not None and time.monotonic() >= self._lobby_due:
-            self._lobby_due = None
+    def _look_after_placeholder(self) -> None:
+        if self._placeholder_due is not None and time.monotonic() >= self._placeholder_due:
+            self._placeholder_due = None
             waiting, self._waiting = self._waiting, []
             try:
-                self._lobby.open(waiting)
+                self._placeholder.open(waiting)
             except OSError:  # there are no descriptors left
                 self._waiting = waiting
 
@@ -618,7 +597,7 @@ class Supervisor:
         self._worker.process = None
 
     def _on_sealed(self, message: link.Message) -> None:
-        self._tell.sealed(message["at"], message["reason"])
+        self._console.sealed(message["at"], message["reason"])
 
     def _on_hears(self, message: link.Message) -> None:
         assert self._worker is not None
@@ -638,7 +617,7 @@ class Supervisor:
             add = self._watcher.add_tree if globs.is_recursive(pattern) else self._watcher.add_directory
             added += add(directory)
         # they were not watched yet when the worker read them
-        self._learn(added, since=self._spawner.began - CLOCK_GRAIN)
+        self._learn(added, since=self._launcher.began - CLOCK_GRAIN)
         self._tell_notes()
 
     def _on_serving(self, message: link.Message) -> None:
@@ -646,8 +625,8 @@ class Supervisor:
         self._worker.serving_since = time.monotonic()
         self._weigh_due = self._worker.serving_since + WEIGH_DELAY if self._chain else None
         if self._reloading is not None:
-            self._tell.reloaded(self._reloading.path, time.monotonic() - self._reloading.began, message)
-            self._tell.explain(message, self._reloading.reason, self._preparation.why_not)
+            self._console.reloaded(self._reloading.path, time.monotonic() - self._reloading.began, message)
+            self._console.explain(message, self._reloading.reason, self._preparation.why_not)
         self._reloading, self._difference = None, ""
         self._preparation.served(self._edited, self._has_served)
         self._has_served = True
@@ -703,45 +682,9 @@ _HEAR: dict[str, Callable[[Supervisor, link.Message], None]] = {
 }
 
 
-@contextlib.contextmanager
-def _signals_as_bytes() -> Iterator[socket.socket]:
-    """A socket that yields the number of each signal that arrives, while handlers do nothing.
-
-    A signal that was ignored when we started (``nohup``, a shell's background job) stays ignored.
-    """
-
-    def nothing(number: int, frame: FrameType | None) -> None:
-        pass
-
-    receiver, sender = socket.socketpair()
-    sender.setblocking(False)
-    handled = CHILD_SIGNALS + [number for number in END_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, nothing) for number in handled}
-    wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-    try:
-        yield receiver
-    finally:
-        signal.set_wakeup_fd(wakeup)
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        receiver.close()
-        sender.close()
-
-
-def _is_configuration(name: str) -> bool:
-    return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env")
-
-
 def _git_directories(watcher: Watcher) -> list[Path]:
     """The ``.git`` directories of the project's trees, watched so that the end of an operation wakes us."""
     found = {directory for root in watcher.project_roots if (directory := git.git_directory(root))}
     for directory in found:
         watcher.add_directory(str(directory))
     return sorted(found)
-
-
-def die_of(number: int) -> None:
-    """Ends this process by a signal, so that its parent sees the true reason."""
-    sys.stdout.flush()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)

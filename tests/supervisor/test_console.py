@@ -10,7 +10,7 @@ import pytest
 
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
 from devrunserver.common.file_state import UNKNOWN
-from devrunserver.supervisor.console import Teller, describe, shown
+from devrunserver.supervisor.console import Console, describe, shown
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def serving(**data: Any) -> dict[str, Any]:
 def test_reloaded(project: Path, path: str, seconds: float, message: dict[str, Any], line: str) -> None:
     lines: list[str] = []
     full = os.path.normpath(project / path) if path else ""
-    Teller(lines.append).reloaded(full, seconds, message)
+    Console(lines.append).reloaded(full, seconds, message)
     assert lines == [line.format(above=project.parent)]
 
 
@@ -72,7 +72,7 @@ IMPORTED = "  3 modules were imported in 0.04 s"
 )
 def test_explain(verbosity: int, explains: bool, message: dict[str, Any], reason: str, expected: list[str]) -> None:
     lines: list[str] = []
-    Teller(lines.append, verbosity, explains).explain(message, reason)
+    Console(lines.append, verbosity, explains).explain(message, reason)
     assert lines == expected
 
 
@@ -85,22 +85,22 @@ SEALED_BEFORE = SEALED.replace("shop.tasks", "shop.apps").replace("a thread runs
 
 def test_sealed_is_said_once_and_explained_each_time() -> None:
     lines: list[str] = []
-    teller = Teller(lines.append, explains=True)
+    console = Console(lines.append, explains=True)
     for _ in range(2):
-        teller.sealed("shop.tasks", "a thread runs (shop.worker)")
-    teller.sealed("shop.apps", "it opened a database (shop.worker)")
+        console.sealed("shop.tasks", "a thread runs (shop.worker)")
+    console.sealed("shop.apps", "it opened a database (shop.worker)")
     assert lines == [SEALED, SEALED_BEFORE]
     for _ in range(2):
         lines.clear()
-        teller.explain(serving(), "")
+        console.explain(serving(), "")
         assert lines == [IMPORTED, f"  {SEALED}", f"  {SEALED_BEFORE}"]
 
 
 def test_sealed_is_not_explained_to_who_does_not_ask() -> None:
     lines: list[str] = []
-    teller = Teller(lines.append, verbosity=2)
-    teller.sealed("shop.tasks", "a thread runs (shop.worker)")
-    teller.explain(serving(), "a.py changed")
+    console = Console(lines.append, verbosity=2)
+    console.sealed("shop.tasks", "a thread runs (shop.worker)")
+    console.explain(serving(), "a.py changed")
     assert lines == [SEALED, "  not resumed later: a.py changed"]
 
 

@@ -102,7 +102,7 @@ def test_an_app_without_commands_ships_none(tmp_path: Path) -> None:
     assert not ships_runserver(str(tmp_path / "nowhere"))
 
 
-class FakeSpawner:
+class FakeLauncher:
     def __init__(self) -> None:
         self.spawned = 0
 
@@ -122,15 +122,15 @@ class FakeSpawner:
 def test_begin(
     monkeypatch: pytest.MonkeyPatch, app: Path, argv: list[str], runserver_above: bool, spawned: int
 ) -> None:
-    spawner = FakeSpawner()
-    monkeypatch.setattr(early_start, "spawner", lambda: spawner)
+    launcher = FakeLauncher()
+    monkeypatch.setattr(early_start, "launcher", lambda: launcher)
     monkeypatch.setattr("sys.argv", argv)
     monkeypatch.delenv("RUN_MAIN", raising=False)
     if runserver_above:
         (app / "management/commands/runserver.py").touch()
     early_start.begin(iter([str(app.parent), str(app)]))
-    assert spawner.spawned == spawned
+    assert launcher.spawned == spawned
 
 
-def test_there_is_one_spawner() -> None:
-    assert early_start.spawner() is early_start.spawner()
+def test_there_is_one_launcher() -> None:
+    assert early_start.launcher() is early_start.launcher()

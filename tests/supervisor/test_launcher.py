@@ -15,7 +15,7 @@ import pytest
 from devrunserver.common import process
 from devrunserver.common.link import LinkClosed
 from devrunserver.common.process import Process
-from devrunserver.supervisor.launcher import Spawner
+from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.lifecycle import Attempt
 
 ORIG_ARGV = ["python", "-u", "manage.py", "runserver"]
@@ -74,11 +74,11 @@ def test_spawn(
     argv: list[str],
     environ: dict[str, str],
 ) -> None:
-    before, spawner = time.time(), Spawner(ORIG_ARGV)
-    popen, ours = spawner.spawn(attempt, edited, report)
+    before, launcher = time.time(), Launcher(ORIG_ARGV)
+    popen, ours = launcher.spawn(attempt, edited, report)
     assert spawned == [(argv, environ)]
     assert (popen.pid, ours.peer) == (4711, 4711)
-    assert before <= spawner.began <= time.time()
+    assert before <= launcher.began <= time.time()
     with pytest.raises(LinkClosed):
         ours.receive()  # the other end is the process' alone, and this one has none
     ours.close()
@@ -88,7 +88,7 @@ def test_no_checkpoints_where_orphans_are_not_adopted(
     monkeypatch: pytest.MonkeyPatch, spawned: list[tuple[list[str], dict[str, str]]]
 ) -> None:
     monkeypatch.setattr(process, "adopt_orphans", lambda: False)
-    _, ours = Spawner(ORIG_ARGV).spawn(Attempt.NORMAL, [], "")
+    _, ours = Launcher(ORIG_ARGV).spawn(Attempt.NORMAL, [], "")
     assert spawned == [(NORMAL, {process.EDITED: ""})]
     ours.close()
 
@@ -99,24 +99,24 @@ def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(process, "spawn", spawn)
     with pytest.raises(OSError, match="no process left"):
-        Spawner(ORIG_ARGV).spawn(Attempt.NORMAL, [], "")
+        Launcher(ORIG_ARGV).spawn(Attempt.NORMAL, [], "")
 
 
 def test_the_first_is_started_early_and_once(
     spawned: list[tuple[list[str], dict[str, str]]], atexit: list[Callable[[], None]]
 ) -> None:
-    spawner = Spawner(ORIG_ARGV)
-    spawner.spawn_early()
-    began = spawner.began
+    launcher = Launcher(ORIG_ARGV)
+    launcher.spawn_early()
+    began = launcher.began
     assert [argv for argv, _ in spawned] == [NORMAL]
-    assert atexit == [spawner.abandon]
-    _, first = spawner.spawn(Attempt.NORMAL, [], "")
+    assert atexit == [launcher.abandon]
+    _, first = launcher.spawn(Attempt.NORMAL, [], "")
     assert len(spawned) == 1
-    assert spawner.began == began  # when it was spawned, not when it was asked for
-    _, second = spawner.spawn(Attempt.NORMAL, [], "")
+    assert launcher.began == began  # when it was spawned, not when it was asked for
+    _, second = launcher.spawn(Attempt.NORMAL, [], "")
     assert len(spawned) == 2
     assert first is not second
-    spawner.abandon()  # it was asked for, so it is not ours to end
+    launcher.abandon()  # it was asked for, so it is not ours to end
     first.close()
     second.close()
 
@@ -132,18 +132,18 @@ signal.pause()
 """
 
 
-def start(spawner: Spawner) -> Process:
+def start(launcher: Launcher) -> Process:
     """Starts a worker early, and returns it once it has said hello."""
-    spawner.spawn_early()
-    assert spawner._first is not None
-    worker, ours = spawner._first
+    launcher.spawn_early()
+    assert launcher._first is not None
+    worker, ours = launcher._first
     assert select.select([ours], [], [], PATIENCE)[0]
     return worker
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="waits for a signal")
 def test_a_worker_that_nobody_asks_for_is_ended(atexit: list[Callable[[], None]]) -> None:
-    worker = start(Spawner(["python", "-c", PROGRAM, "0"]))
+    worker = start(Launcher(["python", "-c", PROGRAM, "0"]))
     assert worker.poll() is None
     (abandon,) = atexit
     abandon()
@@ -154,11 +154,11 @@ def test_a_worker_that_nobody_asks_for_is_ended(atexit: list[Callable[[], None]]
 @pytest.mark.skipif(sys.platform != "linux", reason="there are checkpoints on Linux alone")
 def test_those_that_it_has_become_are_ended_too() -> None:
     """A worker that left a checkpoint behind says hello as another process of ours."""
-    other = Spawner(["python", "-c", PROGRAM, "0"])
+    other = Launcher(["python", "-c", PROGRAM, "0"])
     successor = start(other)
-    spawner = Spawner(["python", "-c", PROGRAM, str(successor.pid)])
-    worker = start(spawner)
-    spawner.abandon()
+    launcher = Launcher(["python", "-c", PROGRAM, str(successor.pid)])
+    worker = start(launcher)
+    launcher.abandon()
     assert worker.poll() == -signal.SIGKILL
     with pytest.raises(ProcessLookupError):
         os.kill(successor.pid, 0)
@@ -167,10 +167,10 @@ def test_those_that_it_has_become_are_ended_too() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="waits for a signal")
 def test_a_worker_that_has_ended_by_itself() -> None:
-    spawner = Spawner(["python", "-c", ""])
-    spawner.spawn_early()
-    assert spawner._first is not None
-    worker, _ = spawner._first
+    launcher = Launcher(["python", "-c", ""])
+    launcher.spawn_early()
+    assert launcher._first is not None
+    worker, _ = launcher._first
     assert worker.wait(PATIENCE) == 0
-    spawner.abandon()
+    launcher.abandon()
     assert worker.poll() == 0

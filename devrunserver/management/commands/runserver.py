@@ -26,9 +26,10 @@ from devrunserver.common import process
 from devrunserver.server import access_log, address, listener
 from devrunserver.server.django import server, static_setup
 from devrunserver.supervisor import early_start
-from devrunserver.supervisor.console import Teller
-from devrunserver.supervisor.placeholder_server import Lobby
-from devrunserver.supervisor.supervisor import Supervisor, die_of, logger
+from devrunserver.supervisor.console import Console
+from devrunserver.supervisor.placeholder_server import PlaceholderServer
+from devrunserver.supervisor.signals import die_of
+from devrunserver.supervisor.supervisor import Supervisor, logger
 from devrunserver.supervisor.watching.exclusions import Exclusions
 from devrunserver.supervisor.watching.watcher import Watcher
 from devrunserver.worker import worker
@@ -205,16 +206,16 @@ class Command(RunserverCommand):
         logger.info("Watching for file changes with %s", watcher.name)
         with listening:
             settled = conf.load()
-            teller = Teller(self._say, options.get("verbosity", 1), options.get("explain_reload", False))
+            console = Console(self._say, options.get("verbosity", 1), options.get("explain_reload", False))
             supervisor = Supervisor(
                 listening,
                 watcher,
-                teller,
-                early_start.spawner(),
+                console,
+                early_start.launcher(),
                 checkpoints=settled.CHECKPOINTS,
                 memory=settled.CHECKPOINT_MEMORY,
                 prepares=settled.PREPARE,
-                lobby=Lobby(listening),
+                placeholder=PlaceholderServer(listening),
             )
             status = supervisor.run()
         if status < 0:

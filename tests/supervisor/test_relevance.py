@@ -1,0 +1,69 @@
+"""Which paths matter to whom."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from devrunserver.supervisor import relevance
+
+TEMPLATES = [(os.path.join(os.sep, "p", "templates"), "**/*")]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/p/shop/views.py", True),
+        ("/p/shop/new", True),  # perhaps a package
+        ("/p/templates/a.html", True),
+        ("/p/templates/deep/a.html", True),
+        ("/p/shop/loaded.so", True),
+        ("/p/shop/other.so", False),
+        ("/p/db.sqlite3", False),
+        ("/p/db.sqlite3-journal", False),
+        ("/p/debug.log", False),
+        ("/p/shop/.views.py.swp", False),
+        ("/p/shop/4913~.txt", False),
+        ("/p/.env", False),  # the worker that serves has not asked for it
+        ("/p/config.yaml", False),
+    ],
+)
+def test_what_concerns_a_worker_that_serves(path: str, expected: bool) -> None:
+    assert relevance.concerns_worker(path, {"/p/shop/loaded.so"}, TEMPLATES) is expected
+
+
+@pytest.mark.parametrize(
+    ("path", "is_directory", "expected"),
+    [
+        ("/p/shop/views.py", False, True),
+        ("/p/shop", True, True),
+        ("/p/shop.d", True, True),
+        ("/p/LICENSE", False, False),
+        ("/p/.env", False, True),
+        ("/p/.env.local", False, True),
+        ("/p/config.yaml", False, True),
+        ("/p/setup.cfg", False, True),
+        ("/p/templates/a.html", False, False),
+        ("/p/db.sqlite3", False, False),
+    ],
+)
+def test_what_may_mend_a_broken_start(path: str, is_directory: bool, expected: bool) -> None:
+    assert relevance.concerns_next_worker(path, is_directory) is expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/p/.env", True),
+        ("/p/settings.toml", True),
+        ("/p/named.json", True),
+        ("/p/other.json", False),  # written by many programs for other reasons
+        ("/p/key.pem", False),
+        ("/p/named.pem", True),
+        ("/p/templates/a.html", False),
+        ("/p/debug.log", False),
+    ],
+)
+def test_what_settings_may_have_been_read_from(path: str, expected: bool) -> None:
+    assert relevance.may_configure(path, {"named.json", "named.pem"}) is expected
