@@ -11,12 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from devrunserver.background import state_report
 from devrunserver.background.import_graph import EdgeRecorder
 from devrunserver.checkpoints.import_hook import Finder
 from devrunserver.common import import_plan, link
+from devrunserver.common.messages import Plan
 from devrunserver.common.module_files import file_named, times
 
 
@@ -58,19 +58,20 @@ class Rehearsal:
         else:
             with suppress(link.LinkClosed):
                 self._link.be_patient()
-                self._link.send("plan", seal=seal, **self._plan(self._recorder, time.monotonic()))
+                self._link.send(self._plan(self._recorder, seal, time.monotonic()))
         os._exit(0)
 
-    def _plan(self, recorder: EdgeRecorder, done: float) -> dict[str, Any]:
+    def _plan(self, recorder: EdgeRecorder, seal: str, done: float) -> Plan:
         order = [name for _, name in self._finder.found if name in sys.modules]
         files = {name: file for name in order if (file := file_named(name)) and self._is_project(file)}
         paths = {self._path_of(file): name for name, file in files.items()}
         edited = [paths[path] for path in reversed(self._edited) if path in paths]
         best = import_plan.best(order, recorder.edges, edited, times(self._finder.found, done))
         chosen = set(best.modules)
-        return {
-            "modules": best.modules,
-            "excluded": sorted(best.excluded),
-            "saves": best.saves,
-            "edges": {name: sorted(recorder.edges.get(name, set()) & chosen) for name in best.modules},
-        }
+        return Plan(
+            seal=seal,
+            modules=best.modules,
+            excluded=sorted(best.excluded),
+            saves=best.saves,
+            edges={name: sorted(recorder.edges.get(name, set()) & chosen) for name in best.modules},
+        )

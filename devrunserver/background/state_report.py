@@ -11,6 +11,7 @@ from contextlib import suppress
 from devrunserver.background.fingerprint import Fingerprint
 from devrunserver.checkpoints.checkpoint import NICENESS, silence
 from devrunserver.common import link
+from devrunserver.common.messages import Attributes, AttributesAsked, Outlines, OutlinesAsked, StateReport
 from devrunserver.common.module_files import file_named
 
 OURS = "devrunserver"  # our own package, whose state is no part of the project's
@@ -33,13 +34,12 @@ def testify(to_supervisor: link.Link, is_project: Callable[[str], bool]) -> None
         to_supervisor.be_patient()
         gc.disable()  # we only look, and not for long
         fingerprint = Fingerprint(_is_ours, is_project, _asks_for_subclasses(is_project))
-        to_supervisor.send("state", digests=fingerprint.modules())
+        to_supervisor.send(StateReport(fingerprint.modules()))
         for message in to_supervisor.messages():
-            if message["kind"] == "attributes":
-                to_supervisor.send("attributes", digests={one: fingerprint.attributes(one) for one in message["of"]})
-            elif message["kind"] == "outlines":
-                outlines = [[*one, fingerprint.outline(*one)] for one in message["of"]]
-                to_supervisor.send("outlines", outlines=outlines)
+            if isinstance(message, AttributesAsked):
+                to_supervisor.send(Attributes({one: fingerprint.attributes(one) for one in message.modules}))
+            elif isinstance(message, OutlinesAsked):
+                to_supervisor.send(Outlines([(*one, fingerprint.outline(*one)) for one in message.attributes]))
     os._exit(0)
 
 

@@ -36,23 +36,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 from devrunserver.checkpoints.fork_safety import Seal
 from devrunserver.checkpoints.policy import Placement
 from devrunserver.checkpoints.read_recorder import Reads
 from devrunserver.common import link, process
-from devrunserver.common.facts import Fact, to_json
-from devrunserver.common.role import Task
+from devrunserver.common.facts import Fact
+from devrunserver.common.messages import Build, BuildFailed, CheckpointMade, DryRun, FactsRead, Hello, Message, Resume
+from devrunserver.common.role import Role
 
 NICENESS = 15  # of what runs while the worker already serves
 OUTPUTS = (1, 2)  # the descriptors of standard output and standard error
 
 
-class Role(Protocol):
+class Lender(Protocol):
     """What the worker lends to its checkpoints."""
 
-    def say(self, kind: str, **data: Any) -> None:
+    def say(self, message: Message) -> None:
         """Sends a message to the supervisor."""
 
     def sealed(self, at: str, reason: str) -> None:
@@ -64,7 +65,7 @@ class Role(Protocol):
     def leave(self) -> None:
         """Closes what belongs to the worker, in a process that is none any more."""
 
-    def take_up(self, resumption: link.Message) -> None:
+    def take_up(self, resumption: Resume | DryRun) -> None:
         """Becomes the worker, with what a message brings."""
 
 
@@ -72,21 +73,21 @@ class Checkpoints:
     """The checkpoints that this process makes while it starts.
 
     Args:
-        role: of this process.
+        lender: the worker that this process is.
         reads: what it has read so far.
         placement: where to make checkpoints; None: nowhere.
         is_project: whether a file is the project's own.
     """
 
     def __init__(
-        self, role: Role, reads: Reads, placement: Placement | None, is_project: Callable[[str], bool]
+        self, lender: Lender, reads: Reads, placement: Placement | None, is_project: Callable[[str], bool]
     ) -> None:
         self.forking = False  # the process that is just being forked is ours, not the project's
         self.active = placement is not None
         self.resumed_at = ""  # the module, where this process was resumed
         self.prepared = False  # modules were imported ahead of their turn, so this process makes no more checkpoints
         self.seal = Seal(self._sockets, self.trial)
-        self._role = role
+        self._lender = lender
         self._reads = reads
         self._placement = placement or Placement((), 1, 0.0)
         self._is_project = is_project
@@ -119,16 +120,16 @@ class Checkpoints:
         began = time.monotonic()
         if self.seal.is_closed():
             self.end()
-            self._role.sealed(at, self.seal.reason)
+            self._lender.sealed(at, self.seal.reason)
             return False
         self._number += 1
         with _signals_held(), self.seal.looking_away():
             goes_on, resumption = self._fork(at, self._placement.elapsed(began))
         if resumption is not None:
             self.resumed_at = at
-            self._placement.edited = set(resumption["edited"])
-            self.prepared = self.prepared or resumption["task"] == Task.REHEARSE
-            self._role.take_up(resumption)
+            self._placement.edited = set(resumption.edited) if isinstance(resumption, Resume) else set()
+            self.prepared = self.prepared or isinstance(resumption, DryRun)
+            self._lender.take_up(resumption)
         self._placement.made(time.monotonic(), time.monotonic() - began if goes_on else 0.0)
         return resumption is not None
 
@@ -136,10 +137,10 @@ class Checkpoints:
         """No more checkpoints are made."""
         self.active = False
 
-    def _fork(self, at: str, elapsed: float) -> tuple[bool, link.Message | None]:
+    def _fork(self, at: str, elapsed: float) -> tuple[bool, Resume | DryRun | None]:
         """Leaves a checkpoint behind. Returns in each process that goes on; with a message in those resumed later."""
         ours, theirs = socket.socketpair()
-        self._role.say("checkpoint", number=self._number, at=at, elapsed=elapsed, sockets=[theirs])
+        self._lender.say(CheckpointMade(self._number, at, elapsed, theirs))
         theirs.close()
         facts = self._reads.take()
         # a garbage collection writes to every object, which would make memory pages differ that are shared; so in the
@@ -152,22 +153,23 @@ class Checkpoints:
             goes_on = True
         if goes_on:
             ours.close()
-            self._role.say("hello", pid=os.getpid())
+            self._lender.say(Hello(os.getpid()))
             return True, None
-        self._role.leave()
-        message = self._pause(link.Link(ours), facts)
-        while message["task"] == Task.BUILD:
+        self._lender.leave()
+        message = self._pause(link.Link(ours, Role.CHECKPOINT, Role.SUPERVISOR), facts)
+        while isinstance(message, Build):
             message = self._pause(*self._build(message))
         return False, message
 
-    def _pause(self, to_supervisor: link.Link, facts: list[Fact]) -> link.Message:
+    def _pause(self, to_supervisor: link.Link, facts: list[Fact]) -> Resume | DryRun | Build:
         """Waits, and forks whenever told to. Returns in the forked processes alone."""
         handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         to_supervisor.be_patient()
         with suppress(link.LinkClosed):
-            to_supervisor.send("log", facts=to_json(facts))
+            to_supervisor.send(FactsRead(facts))
             for message in to_supervisor.messages():
+                assert isinstance(message, Resume | DryRun | Build)  # by its route
                 with suppress(OSError):  # the supervisor sees that nobody takes the new link
                     if self.fork_sibling():
                         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -175,22 +177,20 @@ class Checkpoints:
                         to_supervisor.close()
                         _refresh()
                         return message
-                for sock in message["sockets"]:
-                    sock.close()
+                close_carried(message)
         os._exit(0)  # what is registered with atexit is the workers'
 
     # Building
 
-    def _build(self, message: link.Message) -> tuple[link.Link, list[Fact]]:
+    def _build(self, message: Build) -> tuple[link.Link, list[Fact]]:
         """Imports modules ahead of their turn. Returns what a checkpoint needs."""
-        (sock,) = message["sockets"]
-        to_supervisor = self._supervising = link.Link(sock)
+        to_supervisor = self._supervising = link.Link(message.link, Role.BUILDER, Role.SUPERVISOR)
         to_supervisor.be_patient()
-        to_supervisor.send("hello", pid=os.getpid())
+        to_supervisor.send(Hello(os.getpid()))
         self.prepared = self.is_building = True
-        self._excluded = set(message["excluded"])
+        self._excluded = set(message.excluded)
         with silenced():
-            for self._building in message["modules"]:
+            for self._building in message.modules:
                 try:
                     importlib.import_module(self._building)
                 except BaseException as error:  # whatever it is, it must not get out of here
@@ -200,18 +200,18 @@ class Checkpoints:
             self._give_up_building(self.seal.reason)
         self._excluded.clear()
         gc.freeze()
-        self._supervising = None
+        self._supervising, to_supervisor.role = None, Role.CHECKPOINT
         return to_supervisor, self._reads.take()
 
     def _give_up_building(self, reason: str) -> None:
         if self._supervising is not None:
             with suppress(link.LinkClosed):
-                self._supervising.send("unfit", module=self._building, reason=reason)
+                self._supervising.send(BuildFailed(self._building, reason))
         os._exit(1)
 
     def _sockets(self) -> set[int]:
         """The descriptors of our own sockets."""
-        return self._role.sockets() | ({self._supervising.fileno()} if self._supervising is not None else set())
+        return self._lender.sockets() | ({self._supervising.fileno()} if self._supervising is not None else set())
 
     # Forks
 
@@ -276,6 +276,15 @@ class Checkpoints:
             if (pid := self.fork_child()) == 0:
                 os._exit(0)
             os.waitpid(pid, 0)
+
+
+def close_carried(message: Resume | DryRun | Build) -> None:
+    """Closes here what a message has brought for the process that was forked."""
+    message.link.close()
+    if isinstance(message, Resume):
+        message.listener.close()
+        if message.state_link is not None:
+            message.state_link.close()
 
 
 @contextmanager

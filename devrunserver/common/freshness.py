@@ -52,11 +52,11 @@ class Notice:
         self.undecided = True
 
     @property
-    def descriptors(self) -> list[int]:
-        """What a worker needs to look; nothing where it cannot."""
+    def descriptors(self) -> tuple[int | None, int | None]:
+        """What a worker needs to look: the page, and where events wait; None where there is nothing of the kind."""
         if not isinstance(self._page, mmap.mmap):
-            return []
-        return [self._file, *([self._events.fileno()] if self._events is not None else [])]
+            return None, None
+        return self._file, self._events.fileno() if self._events is not None else None
 
     @property
     def undecided(self) -> bool:
@@ -98,17 +98,15 @@ class Look:
     """The worker's side.
 
     Args:
-        descriptors: the supervisor's ``Notice.descriptors``, which are ours to close.
+        page, events: the supervisor's ``Notice.descriptors``, which are ours to close.
     """
 
-    def __init__(self, descriptors: list[int]) -> None:
+    def __init__(self, page: int | None, events: int | None) -> None:
         self._page: mmap.mmap | bytes = bytes([DECIDED])
-        self._events = -1
-        if descriptors:
-            self._page = mmap.mmap(descriptors[0], mmap.PAGESIZE, access=mmap.ACCESS_READ)
-            os.close(descriptors[0])
-        if descriptors[1:]:
-            self._events = descriptors[1]
+        self._events = -1 if events is None else events
+        if page is not None:
+            self._page = mmap.mmap(page, mmap.PAGESIZE, access=mmap.ACCESS_READ)
+            os.close(page)
 
     def is_fresh(self) -> bool:
         """Whether nothing has changed that might concern this worker. Safe from any thread."""

@@ -12,7 +12,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from devrunserver.common.link import MAX_DESCRIPTORS, Link, Message
+from devrunserver.common.link import MAX_DESCRIPTORS, Link
+from devrunserver.common.messages import Connections
 
 MOST = 512  # connections; more are no browser's
 
@@ -51,14 +52,14 @@ def send(link: Link, connections: Sequence[Handed]) -> None:
     for start in range(0, len(wanted), MAX_DESCRIPTORS):
         batch = wanted[start : start + MAX_DESCRIPTORS]
         received = [b64encode(one.received).decode() for one in batch]
-        link.send("connections", sockets=[one.socket for one in batch], received=received)
+        link.send(Connections([one.socket for one in batch], received))
         for one in batch:
             one.socket.close()
     for one in spare:
         one.socket.close()
 
 
-def from_message(message: Message) -> Iterator[Handed]:
+def from_message(message: Connections) -> Iterator[Handed]:
     """The connections that a message brings."""
-    for sock, received in zip(message["sockets"], message["received"], strict=True):
+    for sock, received in zip(message.sockets, message.received, strict=True):
         yield Handed(sock, b64decode(received))

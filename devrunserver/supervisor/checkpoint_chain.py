@@ -23,8 +23,9 @@ from subprocess import TimeoutExpired
 
 from devrunserver.common import facts, file_state, link
 from devrunserver.common.facts import Fact, Read, ResumePoint
+from devrunserver.common.messages import FactsRead, Resume
 from devrunserver.common.process import Process
-from devrunserver.common.role import Task
+from devrunserver.common.role import Role
 
 KILOBYTES = 1024  # in a megabyte
 
@@ -66,7 +67,7 @@ class Chain:
 
     def add(self, number: int, at: str, cost: float, sock: socket.socket, process: Process) -> None:
         """A worker has become a checkpoint."""
-        checkpoint = Checkpoint(number, at, cost, link.Link(sock), process)
+        checkpoint = Checkpoint(number, at, cost, link.Link(sock, Role.SUPERVISOR, Role.CHECKPOINT), process)
         self._row.append(checkpoint)
         self._selector.register(checkpoint.link, selectors.EVENT_READ, lambda: self._hear(checkpoint))
 
@@ -74,15 +75,10 @@ class Chain:
         """The latest checkpoint whose facts all hold."""
         return facts.resume_point([(one.number, one.facts) for one in self._row], Present())
 
-    def resume(self, message: link.Message) -> bool:
-        """Tells the last checkpoint to go on as the worker. False if it is not there any more.
-
-        Args:
-            message: what the worker is told: the sockets, which are its end of its link, the listening socket and what
-                a witness testifies to; the files that are being edited; whether a worker has served before.
-        """
+    def resume(self, message: Resume) -> bool:
+        """Tells the last checkpoint to go on as the worker. False if it is not there any more."""
         try:
-            self._row[-1].link.send("resume", task=Task.SERVE, **message)
+            self._row[-1].link.send(message)
         except link.LinkClosed:
             return False
         return True
@@ -148,7 +144,8 @@ class Chain:
             self.cut(checkpoint.number - 1)
             return
         for message in messages:
-            checkpoint.facts = facts.from_json(message["facts"])
+            assert isinstance(message, FactsRead)  # by its route
+            checkpoint.facts = message.facts
             while len(self._row) > self._limit and self._thin():
                 pass
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
-from devrunserver.common.link import Message
+from devrunserver.common.messages import Serving
 
 WORTH_A_HINT = 0.2  # seconds
 VERBOSE = 2  # from which --verbosity on reasons are told
@@ -27,10 +27,10 @@ class Console:
         self._explains = explains
         self._sealed: dict[str, str] = {}  # by reason, what was said
 
-    def reloaded(self, path: str, seconds: float, message: Message) -> None:
+    def reloaded(self, path: str, seconds: float, message: Serving) -> None:
         """A reload is done."""
-        how = f"resumed at {message['resumed_at']}" if message["resumed_at"] else "started afresh"
-        how += ", prepared" * message["prepared"]
+        how = f"resumed at {message.resumed_at}" if message.resumed_at else "started afresh"
+        how += ", prepared" * message.prepared
         self.say(f"{shown(path) or 'Something'} changed: reloaded in {seconds:.2f} s ({how})")
 
     def remark(self, line: str) -> None:
@@ -38,7 +38,7 @@ class Console:
         if self._verbosity >= VERBOSE or self._explains:
             self.say(line)
 
-    def explain(self, message: Message, reason: str, why_not_prepared: str = "") -> None:
+    def explain(self, message: Serving, reason: str, why_not_prepared: str = "") -> None:
         """What a reload consisted of, and why it was not quicker.
 
         Args:
@@ -46,18 +46,18 @@ class Console:
             why_not_prepared: why it was not prepared.
         """
         if self._verbosity >= VERBOSE or self._explains:
-            if reason and not message["prepared"]:
-                self.say(f"  {'not resumed later' if message['resumed_at'] else 'not resumed'}: {reason}")
-            if why_not_prepared and not message["prepared"]:
+            if reason and not message.prepared:
+                self.say(f"  {'not resumed later' if message.resumed_at else 'not resumed'}: {reason}")
+            if why_not_prepared and not message.prepared:
                 self.say(f"  not prepared: {why_not_prepared}")
         if self._explains:
-            slowest = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in message["slowest"] if seconds >= 0.01)
-            self.say(f"  {message['imported']} modules were imported in {message['seconds']:.2f} s")
+            slowest = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in message.slowest if seconds >= 0.01)
+            self.say(f"  {message.imported} modules were imported in {message.seconds:.2f} s")
             if slowest:
                 self.say(f"  the slowest, without what they import: {slowest}")
-            if message["installed_seconds"] > max(WORTH_A_HINT, message["seconds"] / 2):
+            if message.installed_seconds > max(WORTH_A_HINT, message.seconds / 2):
                 self.say(
-                    f"  {message['installed_seconds']:.2f} s of that went into installed packages; what is imported "
+                    f"  {message.installed_seconds:.2f} s of that went into installed packages; what is imported "
                     "before your modules, as by an app above yours in INSTALLED_APPS, is not imported again"
                 )
             for line in self._sealed.values():

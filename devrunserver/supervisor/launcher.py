@@ -10,6 +10,8 @@ from contextlib import suppress
 from subprocess import TimeoutExpired
 
 from devrunserver.common import link, process
+from devrunserver.common.messages import Hello
+from devrunserver.common.role import Role
 from devrunserver.supervisor.lifecycle import Attempt
 
 END_PATIENCE = 0.5  # seconds for a worker that was killed
@@ -40,7 +42,7 @@ class Launcher:
         workers: list[process.Process] = [popen]
         with suppress(link.LinkClosed):
             while ours.is_readable():
-                workers += [process.Adopted(one["pid"]) for one in ours.receive() if one["kind"] == "hello"]
+                workers += [process.Adopted(one.pid) for one in ours.receive() if isinstance(one, Hello)]
         ours.close()
         for worker in workers:
             worker.kill()
@@ -76,12 +78,12 @@ class Launcher:
             Attempt.REPORT: process.report_argv,
         }[attempt]
         self.began = time.time()
-        ours, theirs = link.pair()
+        ours, theirs = link.pair(Role.WORKER)
         try:
             with theirs:
                 popen = process.spawn(make_argv(self._orig_argv), theirs, environ)
         except OSError:
             ours.close()
             raise
-        ours.peer = popen.pid
+        ours.peer_pid = popen.pid
         return popen, ours

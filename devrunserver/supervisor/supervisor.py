@@ -34,13 +34,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import TimeoutExpired
-from typing import Protocol
+from typing import Any, Protocol
 
 from devrunserver.common import globs, handoff, link, process, pyc
 from devrunserver.common.facts import ResumePoint
 from devrunserver.common.freshness import Notice
+from devrunserver.common.messages import (
+    Broken,
+    Changed,
+    CheckpointMade,
+    CheckpointsEnded,
+    Connections,
+    Fresh,
+    FreshAsked,
+    FreshnessShared,
+    Go,
+    Hello,
+    Listening,
+    Message,
+    PromptLeft,
+    Resume,
+    Serving,
+    Stop,
+    Verdict,
+    Watching,
+)
 from devrunserver.common.process import Process
 from devrunserver.common.pyc import SOURCE_SUFFIX
+from devrunserver.common.role import Role
 from devrunserver.supervisor import relevance
 from devrunserver.supervisor.change_review import Changes
 from devrunserver.supervisor.checkpoint_chain import Chain
@@ -291,13 +312,13 @@ class Supervisor:
         if self._reloading is not None:
             self._reloading.reason = self._configured or describe(point.obstacle)
         try:
-            ours, theirs = link.pair()
+            ours, theirs = link.pair(Role.WORKER)
             witness = self._preparation.witness()
         except OSError:  # there are no descriptors left
             return False
         with theirs, contextlib.ExitStack() as stack:
-            sockets = [theirs, self._listener, *map(stack.enter_context, witness)]
-            message = {"sockets": sockets, "edited": self._edited, "reload": self._has_served}
+            state_link = stack.enter_context(witness) if witness is not None else None
+            message = Resume(theirs, self._listener, state_link, self._edited, self._has_served)
             if not self._resume_from(point, message):
                 ours.close()
                 return False
@@ -305,7 +326,7 @@ class Supervisor:
         self._deadline = time.monotonic() + RESUME_PATIENCE
         return True
 
-    def _resume_from(self, point: ResumePoint, message: link.Message) -> bool:
+    def _resume_from(self, point: ResumePoint, message: Resume) -> bool:
         """Has a prepared checkpoint go on, or else the exact one."""
         if point.number is None:
             return False
@@ -326,7 +347,7 @@ class Supervisor:
             return
         self._accept(popen, ours)
         with contextlib.suppress(link.LinkClosed):  # its exit follows
-            ours.send("go", sockets=[self._listener], reload=self._has_served)
+            ours.send(Go(self._listener, self._has_served))
 
     def _accept(self, popen: Process | None, ours: link.Link) -> None:
         self._worker = _Worker(popen, ours, self._attempt, time.monotonic() + HEAR_PATIENCE)
@@ -339,7 +360,7 @@ class Supervisor:
         self._deadline = time.monotonic() + patience
         if self._worker.hears and self._worker.link is not None:
             with contextlib.suppress(link.LinkClosed):
-                self._worker.link.send("stop")
+                self._worker.link.send(Stop())
                 return
         if self._worker.process is not None:  # or else when it says hello
             self._worker.process.terminate()
@@ -359,7 +380,7 @@ class Supervisor:
             if worker.process is not None:  # it has not become a checkpoint
                 self._bury(status)
         elif late and self._asked:
-            self._on_verdict({"id": self._question, "reload": self._asked[0], "prompt": False})
+            self._decide(self._asked[0], at_prompt=False)
         elif late and self._state in (State.STOPPING, State.ENDING):
             worker.process.kill()
 
@@ -442,7 +463,7 @@ class Supervisor:
             self._unlink(self._worker)
             return
         for message in messages:
-            _HEAR[message["kind"]](self, message)
+            _HANDLERS[type(message)](self, message)
 
     def _on_files(self) -> None:
         for event in self._read_events():
@@ -542,7 +563,7 @@ class Supervisor:
                     self._waiting = [one for one in self._waiting if one.socket.fileno() >= 0]
             if worker.asks and not self._notice.undecided:
                 worker.asks = False
-                worker.link.send("fresh")
+                worker.link.send(Fresh())
 
     def _is_undecided(self) -> bool:
         """Whether the worker may have to be replaced, or be shown a change, before it answers anything."""
@@ -564,7 +585,7 @@ class Supervisor:
         self._asked = paths
         self._deadline = time.monotonic() + VERDICT_PATIENCE
         with contextlib.suppress(link.LinkClosed):  # its exit follows
-            self._worker.link.send("changed", id=self._question, paths=paths)
+            self._worker.link.send(Changed(self._question, paths))
 
     def _reload(self, path: str = "") -> None:
         if path:
@@ -578,49 +599,48 @@ class Supervisor:
 
     # What the worker says
 
-    def _on_hello(self, message: link.Message) -> None:
+    def _on_hello(self, message: Hello) -> None:
         """A worker has joined, or goes on where it has left a checkpoint behind."""
         assert self._worker is not None
-        self._settings_names.update(message.get("settings", ()))
+        self._settings_names.update(message.settings)
         if self._worker.process is None:
-            self._worker.process = process.Adopted(message["pid"])
+            self._worker.process = process.Adopted(message.pid)
             if self._state is State.STARTING:
                 self._deadline = None
             else:
                 self._worker.process.terminate()
 
-    def _on_checkpoint(self, message: link.Message) -> None:
+    def _on_checkpoint_made(self, message: CheckpointMade) -> None:
         """The worker process becomes a checkpoint; a new one says hello next."""
         assert self._worker is not None and self._worker.process is not None
-        (sock,) = message["sockets"]
-        self._chain.add(message["number"], message["at"], message["elapsed"], sock, self._worker.process)
+        self._chain.add(message.number, message.at, message.elapsed, message.link, self._worker.process)
         self._worker.process = None
 
-    def _on_sealed(self, message: link.Message) -> None:
-        self._console.sealed(message["at"], message["reason"])
+    def _on_checkpoints_ended(self, message: CheckpointsEnded) -> None:
+        self._console.sealed(message.at, message.reason)
 
-    def _on_hears(self, message: link.Message) -> None:
+    def _on_listening(self, message: Listening) -> None:
         assert self._worker is not None
         self._worker.hears = True
 
-    def _on_watching(self, message: link.Message) -> None:
+    def _on_watching(self, message: Watching) -> None:
         """The worker's modules and the globs of its signal receivers."""
         assert self._worker is not None
         if not self._worker.looks and self._worker.link is not None:
             self._worker.looks = True
             with contextlib.suppress(link.LinkClosed):  # its exit follows
-                self._worker.link.send("look", descriptors=self._notice.descriptors)
-        self._worker.globs += [(directory, pattern) for directory, pattern in message["globs"]]
-        self._worker.files.update(message["files"])
-        added = [one for directory in message["directories"] for one in self._watcher.add_directory(directory)]
-        for directory, pattern in message["globs"]:
+                self._worker.link.send(FreshnessShared(*self._notice.descriptors))
+        self._worker.globs += message.globs
+        self._worker.files.update(message.files)
+        added = [one for directory in message.directories for one in self._watcher.add_directory(directory)]
+        for directory, pattern in message.globs:
             add = self._watcher.add_tree if globs.is_recursive(pattern) else self._watcher.add_directory
             added += add(directory)
         # they were not watched yet when the worker read them
         self._learn(added, since=self._launcher.began - CLOCK_GRAIN)
         self._tell_notes()
 
-    def _on_serving(self, message: link.Message) -> None:
+    def _on_serving(self, message: Serving) -> None:
         assert self._worker is not None
         self._worker.serving_since = time.monotonic()
         self._weigh_due = self._worker.serving_since + WEIGH_DELAY if self._chain else None
@@ -632,31 +652,34 @@ class Supervisor:
         self._has_served = True
         self._happens(Happening.SERVES)
 
-    def _on_broken(self, message: link.Message) -> None:
+    def _on_broken(self, message: Broken) -> None:
         self._preparation.served(self._edited, True, broken=True)
         self._happens(Happening.BREAKS)
 
-    def _on_verdict(self, message: link.Message) -> None:
-        if message["id"] != self._question or not self._asked:
-            return  # the answer to a question that we have answered ourselves
-        self._asked, self._deadline = [], None
-        if message["reload"] and message["prompt"]:
-            self._prompt = message["reload"]
-            self._say(f"{self._prompt} changed. The reload waits until you leave the debugger prompt.")
-        elif message["reload"]:
-            self._reload(message["reload"])
+    def _on_verdict(self, message: Verdict) -> None:
+        if message.id == self._question and self._asked:  # or else we have answered the question ourselves
+            self._decide(message.stale, message.at_prompt)
 
-    def _on_fresh_asked(self, message: link.Message) -> None:
+    def _decide(self, stale: str | None, at_prompt: bool) -> None:
+        """The open question is answered: the path that makes a reload necessary, if any, and whether it has to wait."""
+        self._asked, self._deadline = [], None
+        if stale and at_prompt:
+            self._prompt = stale
+            self._say(f"{self._prompt} changed. The reload waits until you leave the debugger prompt.")
+        elif stale:
+            self._reload(stale)
+
+    def _on_fresh_asked(self, message: FreshAsked) -> None:
         """A request waits; answered when all that has happened to files is decided on."""
         assert self._worker is not None
         self._worker.asks = True
         self._on_files()
 
-    def _on_connections(self, message: link.Message) -> None:
+    def _on_connections(self, message: Connections) -> None:
         """The worker leaves, and these connections to the next."""
         self._waiting += handoff.from_message(message)
 
-    def _on_prompt_left(self, message: link.Message) -> None:
+    def _on_prompt_left(self, message: PromptLeft) -> None:
         if self._prompt:
             path, self._prompt = self._prompt, ""
             self._reload(path)
@@ -667,18 +690,18 @@ class Supervisor:
         self._noted = len(self._watcher.notes)
 
 
-_HEAR: dict[str, Callable[[Supervisor, link.Message], None]] = {
-    "hello": Supervisor._on_hello,
-    "checkpoint": Supervisor._on_checkpoint,
-    "sealed": Supervisor._on_sealed,
-    "hears": Supervisor._on_hears,
-    "watching": Supervisor._on_watching,
-    "serving": Supervisor._on_serving,
-    "broken": Supervisor._on_broken,
-    "verdict": Supervisor._on_verdict,
-    "prompt-left": Supervisor._on_prompt_left,
-    "fresh?": Supervisor._on_fresh_asked,
-    "connections": Supervisor._on_connections,
+_HANDLERS: dict[type[Message], Callable[[Supervisor, Any], None]] = {
+    Hello: Supervisor._on_hello,
+    CheckpointMade: Supervisor._on_checkpoint_made,
+    CheckpointsEnded: Supervisor._on_checkpoints_ended,
+    Listening: Supervisor._on_listening,
+    Watching: Supervisor._on_watching,
+    Serving: Supervisor._on_serving,
+    Broken: Supervisor._on_broken,
+    Verdict: Supervisor._on_verdict,
+    PromptLeft: Supervisor._on_prompt_left,
+    FreshAsked: Supervisor._on_fresh_asked,
+    Connections: Supervisor._on_connections,
 }
 
 

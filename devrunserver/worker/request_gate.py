@@ -9,6 +9,7 @@ from devrunserver.browser.starting_page import starting_page
 from devrunserver.common import handoff, link
 from devrunserver.common.freshness import Look
 from devrunserver.common.handoff import Handed
+from devrunserver.common.messages import FreshAsked
 from devrunserver.server.connection import Connection
 
 
@@ -23,9 +24,9 @@ class Keeper:
         self._link = to_supervisor
         self._look: Look | None = None
 
-    def look_with(self, descriptors: list[int]) -> None:
+    def look_with(self, page: int | None, events: int | None) -> None:
         """The supervisor has sent what is needed to look."""
-        self._look = Look(descriptors)
+        self._look = Look(page, events)
 
     def close(self) -> None:
         """In a process that the project forks: it is no worker, and must not keep what the supervisor shares open."""
@@ -38,7 +39,7 @@ class Keeper:
 
     def ask(self) -> None:
         with suppress(link.LinkClosed):  # then all is over
-            self._link.send("fresh?")
+            self._link.send(FreshAsked())
 
     def take(self, connections: Sequence[Connection]) -> None:
         with suppress(link.LinkClosed):  # then all is over

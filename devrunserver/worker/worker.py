@@ -15,13 +15,13 @@ and, from the middle of it on, in one that was resumed from a checkpoint:
 While it starts, this process leaves checkpoints behind, and so must be the only thread. The supervisor ends it by
 SIGTERM. From the moment that no more checkpoints can be made, one thread listens to the supervisor:
 
-- ``changed``: files changed; it answers with a verdict, whether this process has to be replaced;
-- ``look``, ``fresh``, ``connections``: about requests that wait (``keeper.py``);
-- ``stop``: it makes the main thread leave, in order, as far as that has come;
+- ``Changed``: files changed; it answers with a verdict, whether this process has to be replaced;
+- ``FreshnessShared``, ``Fresh``, ``Connections``: about requests that wait (``keeper.py``);
+- ``Stop``: it makes the main thread leave, in order, as far as that has come;
 - end-of-file: the supervisor is gone, and so is this process.
 
 What keeps the project from starting is caught around all this and served (``browser/error_page.py``) until the
-supervisor says ``stop``.
+supervisor says ``Stop``.
 """
 
 from __future__ import annotations
@@ -51,8 +51,27 @@ from devrunserver.checkpoints.import_hook import Finder
 from devrunserver.checkpoints.policy import Placement
 from devrunserver.checkpoints.read_recorder import IMPORT_SYSTEM, Reads
 from devrunserver.common import handoff, link, module_files, process
+from devrunserver.common.messages import (
+    Broken,
+    Changed,
+    CheckpointsEnded,
+    Connections,
+    DryRun,
+    Fresh,
+    FreshnessShared,
+    Go,
+    Hello,
+    Listening,
+    Message,
+    PromptLeft,
+    Resume,
+    Serving,
+    Stop,
+    Verdict,
+    Watching,
+)
 from devrunserver.common.pyc import SOURCE_SUFFIX
-from devrunserver.common.role import Task
+from devrunserver.common.role import Role
 from devrunserver.server.django import server
 from devrunserver.worker import debugger_prompt, warmup
 from devrunserver.worker.autoreload_signals import Sender
@@ -122,7 +141,7 @@ class Worker:
         for name in module_files.unloaded_imports(self._project_files.loaded_modules()):
             self._finder.note(name)
         self._finder.install()
-        self.say("hello", pid=os.getpid(), settings=self._project_files.names_in_settings())
+        self.say(Hello(os.getpid(), self._project_files.names_in_settings()))
         self._handlers |= dict.fromkeys(debugger_prompt.EVENTS, self._on_prompt)
         audit.listen(self._handlers)
         if self._checkpoints.active:
@@ -166,7 +185,7 @@ class Worker:
             self._word_given.wait()
             return
         for message in self._link.messages():
-            if message["kind"] == "go":
+            if isinstance(message, Go):
                 self._on_go(message)
                 return
         os._exit(1)
@@ -224,7 +243,7 @@ class Worker:
         self._dismiss_witness()
         self._end_start()
         self._sender.start(files=[], patterns=self._watch)
-        self.say("serving", **self._summary())
+        self.say(self._summary())
         self._report_watched()
         request_finished.connect(self._after_request, weak=False, dispatch_uid="devrunserver")
         self._serving = True
@@ -281,7 +300,7 @@ class Worker:
         self._keep(server)
         self._end_start()
         self._report_watched()
-        self.say("broken")
+        self.say(Broken())
         if self._leaving.is_set():
             server.stop()
 
@@ -292,7 +311,7 @@ class Worker:
         print(describe(error), end="", file=sys.stderr, flush=True)
         server: Any = self._server
         server.set_app(ErrorPage(error, self._leaving.wait))
-        self.say("broken")
+        self.say(Broken())
 
     def _keep(self, server: Any) -> None:
         self._server = server
@@ -320,17 +339,17 @@ class Worker:
 
     # The role, as checkpoints take it up and leave it
 
-    def say(self, kind: str, **data: Any) -> None:
+    def say(self, message: Message) -> None:
         """Sends a message to the supervisor."""
         try:
-            self._link.send(kind, **data)
+            self._link.send(message)
         except link.LinkClosed:
             if not self._hearing:  # or else the listening thread learns of it
                 os._exit(1)
 
     def sealed(self, at: str, reason: str) -> None:
         """There are no more checkpoints, so threads do no harm."""
-        self.say("sealed", at=at, reason=reason)
+        self.say(CheckpointsEnded(at, reason))
         self._hear()
 
     def sockets(self) -> set[int]:
@@ -344,22 +363,24 @@ class Worker:
             sock.close()
         self.listener = self._witness = None
 
-    def take_up(self, resumption: link.Message) -> None:
-        """Becomes the worker, in a process that was resumed from a checkpoint."""
-        to_supervisor, *others = resumption["sockets"]
-        self.listener, self._witness = [*others, None, None][:2]
-        self._link = link.Link(to_supervisor)
-        self.is_reload = resumption["reload"]
+    def take_up(self, resumption: Resume | DryRun) -> None:
+        """Becomes the worker, or a dry run of it, in a process that was resumed from a checkpoint."""
+        role = Role.WORKER if isinstance(resumption, Resume) else Role.DRY_RUN
+        self._link = link.Link(resumption.link, role, Role.SUPERVISOR)
         self._finder.found.clear()
-        self.say("hello", pid=os.getpid())
-        if resumption["task"] == Task.REHEARSE:
+        self.say(Hello(os.getpid()))
+        if isinstance(resumption, Resume):
+            self.listener, self._witness = resumption.listener, resumption.state_link
+            self.is_reload = resumption.is_reload
+        else:
+            self.is_reload = True
             self._rehearse(resumption)
 
-    def _rehearse(self, resumption: link.Message) -> None:
+    def _rehearse(self, resumption: DryRun) -> None:
         from devrunserver.background.dry_run import Rehearsal  # here, as hardly any process needs it
 
         is_own, path_of = self._project_files.is_own, self._reads.path_of
-        self._rehearsal = Rehearsal(self._link, resumption["planned"], self._finder, path_of, is_own)
+        self._rehearsal = Rehearsal(self._link, resumption.edited, self._finder, path_of, is_own)
 
     def _testify(self) -> None:
         """Leaves a process behind that tells in what state the project was before it served."""
@@ -370,7 +391,7 @@ class Worker:
                 try:
                     from devrunserver.background import state_report  # here, as hardly any process needs it
 
-                    to_supervisor, self._witness = link.Link(self._witness), None
+                    to_supervisor, self._witness = link.Link(self._witness, Role.STATE_REPORTER, Role.SUPERVISOR), None
                     self.leave()
                     state_report.stand_aside()
                     state_report.testify(to_supervisor, self._project_files.is_own)
@@ -397,50 +418,49 @@ class Worker:
         if not self._hearing:
             self._hearing = True
             threading.Thread(target=self._listen, name="devrunserver-link", daemon=True).start()
-            self.say("hears")
+            self.say(Listening())
 
     def _listen(self) -> None:
-        hear = {
-            "go": self._on_go,
-            "look": self._on_look,
-            "fresh": self._on_fresh,
-            "connections": self._on_connections,
-            "changed": self._on_changed,
-            "stop": self._on_stop,
+        handlers: dict[type[Message], Callable[[Any], None]] = {
+            Go: self._on_go,
+            FreshnessShared: self._on_freshness_shared,
+            Fresh: self._on_fresh,
+            Connections: self._on_connections,
+            Changed: self._on_changed,
+            Stop: self._on_stop,
         }
         for message in self._link.messages():
-            hear[message["kind"]](message)
+            handlers[type(message)](message)
         os._exit(1)  # the supervisor is gone; nothing that we could still do is wanted
 
-    def _on_go(self, message: link.Message) -> None:
-        (self.listener,) = message["sockets"]
-        self.is_reload = message["reload"]
+    def _on_go(self, message: Go) -> None:
+        self.listener, self.is_reload = message.listener, message.is_reload
         self._word_given.set()
 
-    def _on_look(self, message: link.Message) -> None:
+    def _on_freshness_shared(self, message: FreshnessShared) -> None:
         if self._keeper is not None:
-            self._keeper.look_with(message.get("descriptors", []))
+            self._keeper.look_with(message.page, message.events)
 
-    def _on_fresh(self, message: link.Message) -> None:
+    def _on_fresh(self, message: Fresh) -> None:
         if self._server is not None:
             self._server.release()
 
-    def _on_connections(self, message: link.Message) -> None:
+    def _on_connections(self, message: Connections) -> None:
         for one in handoff.from_message(message):
             if self._server is not None:
                 self._server.take_over(*one)
 
-    def _on_stop(self, message: link.Message) -> None:
+    def _on_stop(self, message: Stop) -> None:
         self._leaving.set()
         if self._server is not None:
             self._server.stop()
         else:
             _interrupt_main_thread()
 
-    def _on_changed(self, message: link.Message) -> None:
-        stale = next((path for path in message["paths"] if self._is_stale(path)), None)
+    def _on_changed(self, message: Changed) -> None:
+        stale = next((path for path in message.paths if self._is_stale(path)), None)
         wait = stale is not None and debugger_prompt.is_open()
-        self.say("verdict", id=message["id"], reload=stale, prompt=wait)
+        self.say(Verdict(message.id, stale, at_prompt=wait))
         if wait and not self._prompt_watched:
             self._prompt_watched = True
             threading.Thread(target=self._watch_prompt, name="devrunserver-prompt", daemon=True).start()
@@ -449,7 +469,7 @@ class Worker:
         while debugger_prompt.is_open() and not self._leaving.wait(PROMPT_INTERVAL):
             pass
         self._prompt_watched = False
-        self.say("prompt-left")
+        self.say(PromptLeft())
 
     def _is_stale(self, path: str) -> bool:
         """Whether a change of this path makes this process one that a fresh start would not give."""
@@ -506,24 +526,25 @@ class Worker:
     def _report_watched(self) -> None:
         self._reported_at = module_files.state()
         self.say(
-            "watching",
-            directories=module_files.directories_of(self._loaded_files()),
-            globs=self._sender.globs(),
-            files=[*self._sender.files(), *self._other_files()],
+            Watching(
+                directories=module_files.directories_of(self._loaded_files()),
+                globs=self._sender.globs(),
+                files=[*self._sender.files(), *self._other_files()],
+            )
         )
 
-    def _summary(self) -> dict[str, Any]:
+    def _summary(self) -> Serving:
         """What this start consisted of."""
         times = module_files.times(self._finder.found, time.monotonic())
         installed = [name for name in times if not self._project_files.is_own(module_files.file_named(name) or "")]
-        return {
-            "resumed_at": self._checkpoints.resumed_at,
-            "prepared": self._checkpoints.prepared,
-            "imported": len(times),
-            "seconds": sum(times.values()),
-            "installed_seconds": sum(times[name] for name in installed),
-            "slowest": sorted(times.items(), key=lambda item: -item[1])[:SLOWEST],
-        }
+        return Serving(
+            resumed_at=self._checkpoints.resumed_at,
+            prepared=self._checkpoints.prepared,
+            imported=len(times),
+            seconds=sum(times.values()),
+            installed_seconds=sum(times[name] for name in installed),
+            slowest=sorted(times.items(), key=lambda item: -item[1])[:SLOWEST],
+        )
 
 
 @functools.cache
@@ -532,7 +553,7 @@ def current() -> Worker | None:
     to_supervisor = process.inherited_socket(process.LINK)
     if to_supervisor is None:
         return None
-    worker = Worker(link.Link(to_supervisor), bool(os.environ.pop(process.RERUN, "")))
+    worker = Worker(link.Link(to_supervisor, Role.WORKER, Role.SUPERVISOR), bool(os.environ.pop(process.RERUN, "")))
     worker.join()
     return worker
 

@@ -15,19 +15,31 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from devrunserver.common.facts import Read, from_json
-from devrunserver.common.link import Link, LinkClosed, Message, pair
-from devrunserver.common.role import Task
+from devrunserver.common.facts import Read
+from devrunserver.common.link import Link, LinkClosed, pair
+from devrunserver.common.messages import (
+    CheckpointMade,
+    CheckpointsEnded,
+    FactsRead,
+    Hello,
+    Message,
+    Resume,
+    Serving,
+    Stop,
+)
+from devrunserver.common.role import Role
 from tests.live import is_alive, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there are checkpoints on Linux alone")
 
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE = 10.0  # seconds for a message; only a failing test waits so long
+
+Kind = TypeVar("Kind", bound=Message)
 
 PARENT = """
 import json, os, socket, sys
@@ -45,25 +57,27 @@ for line in sys.stdin:
 """
 
 WORKER = """
-import os, signal, socket, sqlite3, subprocess, sys, threading, time
+import json, os, signal, socket, sqlite3, subprocess, sys, threading, time
 sys.path.append({repository!r})
 from devrunserver.checkpoints import audit
 from devrunserver.common import link, process
+from devrunserver.common.messages import CheckpointsEnded, Hello, Serving
+from devrunserver.common.role import Role
 from devrunserver.checkpoints.checkpoint import Checkpoints
 from devrunserver.checkpoints.import_hook import Finder
 from devrunserver.checkpoints.policy import Placement
 from devrunserver.checkpoints.read_recorder import Reads
 
-class Role:
+class Lender:
     def __init__(self):
-        self.link = link.Link(process.inherited_socket(process.LINK))
+        self.link = link.Link(process.inherited_socket(process.LINK), Role.WORKER, Role.SUPERVISOR)
         self.listener = socket.create_server(("127.0.0.1", 0))
 
-    def say(self, kind, **data):
-        self.link.send(kind, **data)
+    def say(self, message):
+        self.link.send(message)
 
     def sealed(self, at, reason):
-        self.say("sealed", at=at, reason=reason)
+        self.say(CheckpointsEnded(at, reason))
 
     def sockets(self):
         return {{self.link.fileno(), self.listener.fileno()}}
@@ -73,19 +87,19 @@ class Role:
         self.listener.close()
 
     def take_up(self, resumption):
-        sock, self.listener = resumption["sockets"]
-        self.link = link.Link(sock)
-        self.say("hello", pid=os.getpid(), reload=resumption["reload"], resumed_at=checkpoints.resumed_at)
+        self.listener = resumption.listener
+        self.link = link.Link(resumption.link, Role.WORKER, Role.SUPERVISOR)
+        self.say(Hello(os.getpid(), [str(resumption.is_reload), checkpoints.resumed_at]))
 
 def serve(**data):
-    role.say("serving", **data)
-    next(role.link.messages(), None)  # until told to leave, or left alone
+    lender.say(Serving(json.dumps(data), False, 0, 0.0, 0.0, []))  # the test hears it as text
+    next(lender.link.messages(), None)  # until told to leave, or left alone
 
 here = os.getcwd()
 process.die_with_parent(os.getppid())
-role, reads = Role(), Reads(lambda directory: False)
+lender, reads = Lender(), Reads(lambda directory: False)
 placement = Placement([os.path.join(here, name) for name in {edited!r}], 12, time.monotonic())
-checkpoints = Checkpoints(role, reads, placement, lambda file: file.startswith(here))
+checkpoints = Checkpoints(lender, reads, placement, lambda file: file.startswith(here))
 Finder(reads, checkpoints.before).install()
 audit.listen(reads.handlers | checkpoints.seal.handlers)
 """
@@ -99,22 +113,27 @@ class Line:
         self.pid = 0  # of the process
         self._waiting: list[Message] = []
 
-    def hear(self, kind: str) -> Message:
+    def hear(self, kind: type[Kind]) -> Kind:
         """The next message, which has to be of this kind."""
         while not self._waiting:
             assert select.select([self.link], [], [], PATIENCE)[0], f"no word of {kind}"
             self._waiting += self.link.receive()
         message = self._waiting.pop(0)
-        assert message.pop("kind") == kind, message
+        assert isinstance(message, kind), message
         return message
 
+    def hear_served(self) -> Any:
+        """What the worker tells when it serves."""
+        return json.loads(self.hear(Serving).resumed_at)
+
     def hear_hello(self) -> None:
-        self.pid = self.hear("hello")["pid"]
+        self.pid = self.hear(Hello).pid
 
     def close(self) -> None:
         self.link.close()
-        for sock in (sock for message in self._waiting for sock in message.get("sockets", ())):
-            sock.close()
+        for message in self._waiting:
+            if isinstance(message, CheckpointMade):
+                message.link.close()
 
     def has_ended(self) -> bool:
         """Waits until the other end is gone without a further word."""
@@ -138,7 +157,7 @@ class Stage:
     def __init__(self, directory: Path, code: str, edited: Iterable[str]) -> None:
         script = directory / "script.py"
         script.write_text(WORKER.format(repository=str(REPOSITORY), edited=[*edited]) + dedent(code))
-        ours, theirs = pair()
+        ours, theirs = pair(Role.WORKER)
         command = [sys.executable, "-c", PARENT, str(theirs.fileno()), str(script)]
         with theirs:
             self._parent = subprocess.Popen(
@@ -153,25 +172,23 @@ class Stage:
         self._lines.append(Line(link))
         return self._lines[-1]
 
-    def hear_checkpoint(self, worker: Line | None = None) -> tuple[Line, Message]:
+    def hear_checkpoint(self, worker: Line | None = None) -> tuple[Line, CheckpointMade]:
         """The next checkpoint of the worker, and what was said of it; the worker goes on in another process."""
         worker = worker or self.worker
-        message = worker.hear("checkpoint")
-        (sock,) = message.pop("sockets")
-        checkpoint = self._line(Link(sock))
+        message = worker.hear(CheckpointMade)
+        checkpoint = self._line(Link(message.link, Role.SUPERVISOR, Role.CHECKPOINT))
         checkpoint.pid = worker.pid
         worker.hear_hello()
         return checkpoint, message
 
     def resume(self, checkpoint: Line, edited: Iterable[str] = (), hello: bool = True) -> Line:
         """A new worker, from a checkpoint on."""
-        ours, theirs = pair()
+        ours, theirs = pair(Role.WORKER)
         with theirs:
-            message = {"sockets": [theirs, self.listener], "edited": [*edited], "reload": True}
-            checkpoint.link.send("resume", task=Task.SERVE, **message)
+            checkpoint.link.send(Resume(theirs, self.listener, None, [*edited], True))
         worker = self._line(ours)
         if hello:
-            worker.pid = worker.hear("hello")["pid"]
+            worker.pid = worker.hear(Hello).pid
         return worker
 
     def ask(self, question: str, pid: int = 0) -> Any:
@@ -250,11 +267,11 @@ def test_a_checkpoint_and_its_successor_are_children_of_the_supervisor(stage: Th
     spawned = one.worker.pid
     checkpoint, message = one.hear_checkpoint()
     assert checkpoint.pid == spawned != one.worker.pid
-    assert message.pop("elapsed") > 0
-    assert message == {"number": 1, "at": "a"}
-    assert one.worker.hear("serving") == {"value": 1}
+    assert message.elapsed > 0
+    assert (message.number, message.at) == (1, "a")
+    assert one.worker.hear_served() == {"value": 1}
     assert one.ask("children") == sorted([spawned, one.worker.pid])  # and nobody in between
-    one.worker.link.send("stop")
+    one.worker.link.send(Stop())
     assert one.worker.has_ended()
     assert one.ask("status", one.worker.pid) == 0
     assert one.ask("children") == [spawned]
@@ -276,30 +293,30 @@ def test_it_is_resumed_again_and_again_from_the_same_line(stage: Theatre, a: Pat
         """
     )
     checkpoint, _ = one.hear_checkpoint()
-    began = one.worker.hear("serving")["before"]
+    began = one.worker.hear_served()["before"]
     workers = []
     for value in range(2, 5):
         write(a, f"value = {value}")
         workers.append(one.resume(checkpoint))
-        assert workers[-1].hear("serving") == {"value": value, "before": began}
+        assert workers[-1].hear_served() == {"value": value, "before": began}
     write(tmp_path / "new.py", "value = 'of a module that is new'")
     write(tmp_path / "a/__init__.py", "from new import value")
-    assert one.resume(checkpoint).hear("serving")["value"] == "of a module that is new"
+    assert one.resume(checkpoint).hear_served()["value"] == "of a module that is new"
     for file in (a, tmp_path / "a/__init__.py"):
         file.unlink()
     (tmp_path / "a").rename(tmp_path / "b")
-    assert one.resume(checkpoint).hear("serving")["value"] == "missing"
+    assert one.resume(checkpoint).hear_served()["value"] == "missing"
     assert log.read_text() == "before\n"
     assert len({worker.pid for worker in workers}) == 3
     assert {worker.pid for worker in workers} < set(one.ask("children"))
 
 
 def test_what_a_resumed_worker_is_told(stage: Theatre, a: Path) -> None:
-    one = stage("import a\nserve(port=role.listener.getsockname()[1])")
+    one = stage("import a\nserve(port=lender.listener.getsockname()[1])")
     checkpoint, _ = one.hear_checkpoint()
     worker = one.resume(checkpoint, hello=False)
-    assert worker.hear("hello").items() >= {"reload": True, "resumed_at": "a"}.items()
-    assert worker.hear("serving") == {"port": one.listener.getsockname()[1]}
+    assert worker.hear(Hello).settings == ["True", "a"]
+    assert worker.hear_served() == {"port": one.listener.getsockname()[1]}
 
 
 def test_nothing_is_executed_twice(stage: Theatre, tmp_path: Path) -> None:
@@ -316,14 +333,14 @@ def test_nothing_is_executed_twice(stage: Theatre, tmp_path: Path) -> None:
     write(tmp_path / "log.py", "lines = []; add = lines.append")
     one = stage("import log, first\nserve(lines=log.lines)", edited=["package/inner.py"])
     _, message = one.hear_checkpoint()
-    assert message["at"] == "log"  # the first module of the project
+    assert message.at == "log"  # the first module of the project
     checkpoint, message = one.hear_checkpoint()
-    assert message["at"] == "package.inner"
+    assert message.at == "package.inner"
     before, after = ["first", "second", "package"], ["second ends", "first ends"]
-    assert one.worker.hear("serving")["lines"] == [*before, "inner", *after]
+    assert one.worker.hear_served()["lines"] == [*before, "inner", *after]
     for word in ("other", "another"):
         write(tmp_path / "package/inner.py", f"import log; log.add('{word}')")
-        assert one.resume(checkpoint).hear("serving")["lines"] == [*before, word, *after]
+        assert one.resume(checkpoint).hear_served()["lines"] == [*before, word, *after]
 
 
 def test_each_checkpoint_tells_what_was_read_since_the_one_before(stage: Theatre, a: Path, tmp_path: Path) -> None:
@@ -334,11 +351,11 @@ def test_each_checkpoint_tells_what_was_read_since_the_one_before(stage: Theatre
     read = []
     for _ in range(3):
         checkpoint, _ = one.hear_checkpoint()
-        facts = from_json(checkpoint.hear("log")["facts"])
+        facts = checkpoint.hear(FactsRead).facts
         paths = [Path(fact.path) for fact in facts if isinstance(fact, Read)]
         read.append([path.name for path in paths if path.parent == tmp_path])
     assert read == [[], ["a.py"], ["b.py", "data.txt"]]
-    one.worker.hear("serving")
+    one.worker.hear_served()
 
 
 def test_a_resumed_worker_makes_further_checkpoints(stage: Theatre, a: Path, tmp_path: Path) -> None:
@@ -348,22 +365,22 @@ def test_a_resumed_worker_makes_further_checkpoints(stage: Theatre, a: Path, tmp
     one = stage("import a, b, c, d\nserve()", edited=["b.py"])
     first, _ = one.hear_checkpoint()
     second, message = one.hear_checkpoint()
-    assert message["at"] == "b"
-    one.worker.hear("serving")
+    assert message.at == "b"
+    one.worker.hear_served()
     for checkpoint, number in ((second, 3), (first, 2)):
         worker = one.resume(checkpoint, edited=[str(tmp_path / "d.py")])
         third, message = one.hear_checkpoint(worker)
-        assert (message["number"], message["at"]) == (number, "d")
-        worker.hear("serving")
-    one.resume(third).hear("serving")
+        assert (message.number, message.at) == (number, "d")
+        worker.hear_served()
+    one.resume(third).hear_served()
 
 
 def test_paths_by_links_are_edited_too(stage: Theatre, a: Path, tmp_path: Path) -> None:
     write(tmp_path / "elsewhere/linked.py", "")
     (tmp_path / "apps").symlink_to("elsewhere")
     one = stage("import a; import apps.linked\nserve()", edited=["elsewhere/linked.py"])
-    assert one.hear_checkpoint()[1]["at"] == "a"
-    assert one.hear_checkpoint()[1]["at"] == "apps.linked"
+    assert one.hear_checkpoint()[1].at == "a"
+    assert one.hear_checkpoint()[1].at == "apps.linked"
 
 
 # Its life
@@ -375,11 +392,11 @@ def test_paths_by_links_are_edited_too(stage: Theatre, a: Path, tmp_path: Path) 
 def test_signals_of_the_terminal_and_others_do_not_reach_it(stage: Theatre, a: Path, number: signal.Signals) -> None:
     one = stage(IMPORT_A)
     checkpoint, _ = one.hear_checkpoint()
-    checkpoint.hear("log")
+    checkpoint.hear(FactsRead)
     for _ in range(2):
         os.kill(checkpoint.pid, number)
     worker = one.resume(checkpoint)
-    assert worker.hear("serving") == {"value": 1}  # and it has not come to the worker either
+    assert worker.hear_served() == {"value": 1}  # and it has not come to the worker either
     assert is_alive(worker.pid)
 
 
@@ -396,9 +413,9 @@ def test_it_can_be_ended(stage: Theatre, a: Path, number: signal.Signals) -> Non
         """
     )
     checkpoint, _ = one.hear_checkpoint()
-    checkpoint.hear("log")
+    checkpoint.hear(FactsRead)
     worker = one.resume(checkpoint)
-    worker.hear("serving")
+    worker.hear_served()
     os.kill(checkpoint.pid, number)
     assert checkpoint.has_ended()  # although a worker lives that it has forked
     assert one.ask("status", checkpoint.pid) == -number
@@ -409,7 +426,7 @@ def test_it_can_be_ended(stage: Theatre, a: Path, number: signal.Signals) -> Non
 def test_it_ends_with_its_link(stage: Theatre, a: Path) -> None:
     one = stage("import atexit; atexit.register(lambda: open('atexit', 'a').close())\n" + IMPORT_A)
     checkpoint, _ = one.hear_checkpoint()
-    checkpoint.hear("log")
+    checkpoint.hear(FactsRead)
     pid = checkpoint.pid
     checkpoint.link.close()
     assert one.ask("status", pid) == 0
@@ -431,20 +448,20 @@ def test_all_end_with_the_supervisor(stage: Theatre, a: Path, tmp_path: Path) ->
 
 def test_it_holds_nothing_that_is_the_workers(stage: Theatre, a: Path) -> None:
     """Its own link, and neither the worker's nor the listening socket; nothing more after many resumptions."""
-    one = stage("own_port = role.listener.getsockname()[1]\nimport a\nserve(own_port=own_port)")
+    one = stage("own_port = lender.listener.getsockname()[1]\nimport a\nserve(own_port=own_port)")
     checkpoint, _ = one.hear_checkpoint()
-    checkpoint.hear("log")
-    port = one.worker.hear("serving")["own_port"]
+    checkpoint.hear(FactsRead)
+    port = one.worker.hear_served()["own_port"]
     socket.create_connection(("127.0.0.1", port)).close()
     before = descriptors(checkpoint.pid)
     assert sum(name.startswith("socket:") for name in before) == 1
     for _ in range(10):
         worker = one.resume(checkpoint)
-        worker.hear("serving")
-        worker.link.send("stop")
+        worker.hear_served()
+        worker.link.send(Stop())
         assert worker.has_ended()
     wait_for(lambda: descriptors(checkpoint.pid) == before, "all is closed", PATIENCE)
-    one.worker.link.send("stop")
+    one.worker.link.send(Stop())
     assert one.ask("status", one.worker.pid) == 0
     with pytest.raises(ConnectionRefusedError):  # nobody listens
         socket.create_connection(("127.0.0.1", port))
@@ -484,14 +501,14 @@ def test_who_goes_on_is_as_it_was(stage: Theatre, a: Path) -> None:
         """
     )
     checkpoint, _ = one.hear_checkpoint()
-    message = one.worker.hear("serving")
+    message = one.worker.hear_served()
     assert message["after"] == message["before"]
     assert message["before"]["handlers"] == ["on_term", "default_int_handler", str(signal.SIG_IGN)]
     assert message["before"]["mask"] == [signal.SIGUSR2]
-    checkpoint.hear("log")
+    checkpoint.hear(FactsRead)
     os.kill(checkpoint.pid, signal.SIGUSR2)
     for _ in range(2):
-        message = one.resume(checkpoint).hear("serving")
+        message = one.resume(checkpoint).hear_served()
         assert message["after"] == message["before"]
 
 
@@ -507,8 +524,8 @@ def test_what_was_printed_before_is_printed_once(stage: Theatre, a: Path, tmp_pa
     )
     checkpoint, _ = one.hear_checkpoint()
     for worker in (one.worker, one.resume(checkpoint), one.resume(checkpoint)):
-        worker.hear("serving")
-        worker.link.send("stop")
+        worker.hear_served()
+        worker.link.send(Stop())
         assert worker.has_ended()
         one.ask("status", worker.pid)
     assert (tmp_path / "output").read_text().split() == ["before", "after", "after", "after"]
@@ -521,8 +538,8 @@ def test_random_numbers_differ(stage: Theatre, a: Path, tmp_path: Path) -> None:
     one = stage("import random, numpy\nimport a\nserve(number=random.random(), seeds=numpy.random.seeds)")
     one.hear_checkpoint()
     checkpoint, message = one.hear_checkpoint()
-    assert message["at"] == "a"
-    said = [one.worker.hear("serving"), *(one.resume(checkpoint).hear("serving") for _ in range(2))]
+    assert message.at == "a"
+    said = [one.worker.hear_served(), *(one.resume(checkpoint).hear_served() for _ in range(2))]
     assert len({one["number"] for one in said}) == 3
     assert [one["seeds"] for one in said] == [[], [5], [5]]
 
@@ -544,7 +561,7 @@ def test_forks_of_the_project_are_told_from_ours(stage: Theatre, a: Path, tmp_pa
     )
     checkpoint, _ = one.hear_checkpoint()
     for worker in (one.worker, one.resume(checkpoint)):
-        message = worker.hear("serving")
+        message = worker.hear_served()
         assert set(message["forks"]) == {True}
         assert message["forking"] is False
 
@@ -559,7 +576,7 @@ def test_a_process_on_the_side_dies_with_the_worker(stage: Theatre, a: Path) -> 
         """
     )
     one.hear_checkpoint()
-    pid = one.worker.hear("serving")["pid"]
+    pid = one.worker.hear_served()["pid"]
     assert is_alive(pid)
     os.kill(one.worker.pid, signal.SIGKILL)
     wait_for(lambda: not is_alive(pid), "it has died", PATIENCE)
@@ -585,13 +602,13 @@ def test_a_seal_stops_it(stage: Theatre, a: Path, tmp_path: Path, code: str, rea
     edited = [str(tmp_path / name) for name in ("c.py", "d.py")]
     one.hear_checkpoint()
     checkpoint, message = one.hear_checkpoint()
-    assert message["at"] == "b"
+    assert message.at == "b"
     for worker in (one.worker, one.resume(checkpoint, edited)):
-        assert worker.hear("sealed") == {"at": "c", "reason": reason}
-        assert worker.hear("serving") == {"active": False}
+        assert worker.hear(CheckpointsEnded) == CheckpointsEnded("c", reason)
+        assert worker.hear_served() == {"active": False}
     write(tmp_path / "b.py", "")  # what sealed is gone
     worker = one.resume(checkpoint, edited)
-    assert one.hear_checkpoint(worker)[1]["at"] == "c"
+    assert one.hear_checkpoint(worker)[1].at == "c"
 
 
 SPAWNED = "from multiprocessing import resource_tracker; resource_tracker.ensure_running()"  # without an audit event
@@ -607,7 +624,7 @@ def test_we_are_not_the_culprit(stage: Theatre, a: Path, tmp_path: Path, code: s
     write(tmp_path / "b.py", "")
     one = stage("import a, b\nserve()", edited=["b.py"])
     one.hear_checkpoint()
-    assert one.worker.hear("sealed") == {"at": "b", "reason": reason}
+    assert one.worker.hear(CheckpointsEnded) == CheckpointsEnded("b", reason)
 
 
 def test_other_threads_make_none(stage: Theatre, a: Path, tmp_path: Path) -> None:
@@ -625,26 +642,26 @@ def test_other_threads_make_none(stage: Theatre, a: Path, tmp_path: Path) -> Non
         edited=["b.py", "c.py"],
     )
     write(tmp_path / "c.py", "")
-    assert one.hear_checkpoint()[1]["at"] == "a"
-    assert one.hear_checkpoint()[1]["at"] == "c"
-    assert one.worker.hear("serving") == {"loaded": True}
+    assert one.hear_checkpoint()[1].at == "a"
+    assert one.hear_checkpoint()[1].at == "c"
+    assert one.worker.hear_served() == {"loaded": True}
 
 
 def test_none_where_nobody_wants_any(stage: Theatre, a: Path, tmp_path: Path) -> None:
     one = stage("checkpoints.end()\nmade = checkpoints.make('here')\nimport a\nserve(made=made)")
-    assert one.worker.hear("serving") == {"made": False}
+    assert one.worker.hear_served() == {"made": False}
     without = stage(
         """
-        none = Checkpoints(role, reads, None, lambda file: True)
+        none = Checkpoints(lender, reads, None, lambda file: True)
         serve(active=none.active, before=none.before("a", here + "/a.py"), made=none.make("here"))
         """
     )
-    assert without.worker.hear("serving") == {"active": False, "before": False, "made": False}
+    assert without.worker.hear_served() == {"active": False, "before": False, "made": False}
 
 
 def test_none_before_what_is_not_the_projects(stage: Theatre, a: Path) -> None:
     one = stage("import colorsys, wave\nserve()")
-    one.worker.hear("serving")
+    one.worker.hear_served()
 
 
 NO_FORK = """
@@ -676,8 +693,8 @@ def test_a_fork_that_fails_at_first(stage: Theatre, a: Path, tmp_path: Path, fai
     one = stage(NO_FORK, edited=["b.py"])
     checkpoint, _ = one.hear_checkpoint()
     assert checkpoint.has_ended()
-    assert one.worker.hear("sealed") == {"at": "b", "reason": reason}
-    message = one.worker.hear("serving")
+    assert one.worker.hear(CheckpointsEnded) == CheckpointsEnded("b", reason)
+    message = one.worker.hear_served()
     assert message["pid"] == one.worker.pid
     assert message["active"] is False
     assert one.ask("children") == [one.worker.pid]
@@ -689,22 +706,22 @@ def test_a_fork_that_fails_later(stage: Theatre, a: Path, tmp_path: Path, failin
     write(tmp_path / "b.py", "")
     one = stage(NO_FORK)
     checkpoint, _ = one.hear_checkpoint()
-    checkpoint.hear("log")
-    one.worker.hear("serving")
+    checkpoint.hear(FactsRead)
+    one.worker.hear_served()
     before = one.ask("children")
     (tmp_path / failing).touch()
     assert one.resume(checkpoint, hello=False).has_ended()
     assert one.ask("children") == before
     (tmp_path / failing).unlink()
-    one.resume(checkpoint).hear("serving")
+    one.resume(checkpoint).hear_served()
 
 
 def test_forks_that_fail_leave_nothing_open(stage: Theatre, a: Path, tmp_path: Path) -> None:
     write(tmp_path / "b.py", "")
     one = stage(NO_FORK)
     checkpoint, _ = one.hear_checkpoint()
-    checkpoint.hear("log")
-    one.worker.hear("serving")
+    checkpoint.hear(FactsRead)
+    one.worker.hear_served()
     before = descriptors(checkpoint.pid)
     (tmp_path / "no-fork").touch()
     for _ in range(3):
@@ -718,7 +735,7 @@ def test_where_children_are_ignored(stage: Theatre, a: Path) -> None:
     spawned = one.worker.pid
     checkpoint, _ = one.hear_checkpoint()
     assert one.worker.pid != spawned
-    assert one.worker.hear("serving") == {"pid": one.worker.pid}
-    checkpoint.hear("log")
+    assert one.worker.hear_served() == {"pid": one.worker.pid}
+    checkpoint.hear(FactsRead)
     worker = one.resume(checkpoint)
-    assert worker.hear("serving") == {"pid": worker.pid}
+    assert worker.hear_served() == {"pid": worker.pid}

@@ -27,7 +27,7 @@ def inotify(tmp_path: Path) -> Iterator[Inotify]:
 
 def look_at(notice: Notice) -> Look:
     """As another process has it: with descriptors of its own."""
-    return Look([os.dup(one) for one in notice.descriptors])
+    return Look(*(one if one is None else os.dup(one) for one in notice.descriptors))
 
 
 def test_undecided_until_said_otherwise(inotify: Inotify) -> None:
@@ -75,7 +75,7 @@ def test_in_a_forked_process(inotify: Inotify) -> None:
 
 def test_without_inotify_the_page_tells() -> None:
     notice = Notice(None)
-    assert len(notice.descriptors) == 1
+    assert notice.descriptors[1] is None
     look = look_at(notice)
     assert not look.is_fresh()
     notice.undecided = False
@@ -87,9 +87,9 @@ def test_without_inotify_the_page_tells() -> None:
 def test_where_memory_cannot_be_shared_all_is_fresh(inotify: Inotify, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
     notice = Notice(inotify)
-    assert notice.descriptors == []
+    assert notice.descriptors == (None, None)
     notice.undecided = True
-    assert Look(notice.descriptors).is_fresh()
+    assert Look(*notice.descriptors).is_fresh()
     notice.close()
 
 

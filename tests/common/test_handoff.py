@@ -13,6 +13,8 @@ import pytest
 from devrunserver.common import handoff
 from devrunserver.common.handoff import Handed, from_message, send
 from devrunserver.common.link import MAX_DESCRIPTORS, Link, LinkClosed, pair
+from devrunserver.common.messages import Connections
+from devrunserver.common.role import Role
 
 PATIENCE = 10.0  # seconds
 
@@ -41,14 +43,15 @@ def test_all_arrive(count: int, received: bytes) -> None:
 
 def hand_over(handed: list[Handed]) -> list[Handed]:
     """What arrives at the other end of a link."""
-    ours, sock = pair()
-    theirs = Link(sock)
+    ours, sock = pair(Role.WORKER)
+    theirs = Link(sock, Role.WORKER, Role.SUPERVISOR)
     arrived: list[Handed] = []
 
     def receive() -> None:
         with suppress(LinkClosed):
             while True:
                 for message in theirs.receive():
+                    assert isinstance(message, Connections)
                     arrived.extend(from_message(message))
 
     thread = threading.Thread(target=receive)
@@ -76,7 +79,7 @@ def test_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_to_nobody() -> None:
-    ours, sock = pair()
+    ours, sock = pair(Role.WORKER)
     sock.close()
     handed, clients = connections(2, b"")
     with pytest.raises(LinkClosed):
@@ -91,8 +94,8 @@ def test_to_nobody() -> None:
 def test_what_nobody_takes_is_closed() -> None:
     """A message that came with descriptors, on a link that is closed before its end has come."""
     before = len(os.listdir("/proc/self/fd"))
-    ours, sock = pair()
-    theirs = Link(sock)
+    ours, sock = pair(Role.WORKER)
+    theirs = Link(sock, Role.WORKER, Role.SUPERVISOR)
     with socket.socket() as travels:
         socket.send_fds(ours._socket, [b'{"kind": "conn'], [travels.fileno()])
     assert theirs.receive() == []

@@ -13,15 +13,30 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from devrunserver.common.link import Link, LinkClosed, Message, pair
+from devrunserver.common.link import Link, LinkClosed, pair
+from devrunserver.common.messages import (
+    Changed,
+    Connections,
+    Fresh,
+    Go,
+    Hello,
+    Message,
+    MessageError,
+    PromptLeft,
+    Resume,
+    Stop,
+    Verdict,
+    Watching,
+)
+from devrunserver.common.role import Role
 
 Ends = tuple[Link, Link]
 
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    ours, sock = pair()
-    theirs = Link(sock)
+    ours, sock = pair(Role.WORKER)
+    theirs = Link(sock, Role.WORKER, Role.SUPERVISOR)
     yield ours, theirs
     ours.close()
     theirs.close()
@@ -29,8 +44,9 @@ def ends() -> Iterator[Ends]:
 
 @pytest.fixture
 def raw() -> Iterator[tuple[Link, socket.socket]]:
-    """A link, and the bare socket at its other end."""
-    ours, sock = pair()
+    """A worker's link, and the bare socket at its other end."""
+    sock, theirs = socket.socketpair()
+    ours = Link(theirs, Role.WORKER, Role.SUPERVISOR)
     yield ours, sock
     ours.close()
     sock.close()
@@ -46,41 +62,51 @@ def collect(receiver: Link, count: int) -> list[Message]:
 @pytest.mark.parametrize(
     "message",
     [
-        {"kind": "hello"},
-        {"kind": "changed", "id": 3, "paths": ["/srv/größe.py", "/a\nb", "\udcff"]},
-        {"kind": "verdict", "reload": None, "prompt": False},
-        {"kind": "watching", "globs": [["/srv", "**/*.html"]]},
-        {"kind": ""},
+        Hello(7),
+        Verdict(3, None, False),
+        Watching(["/srv/größe.py", "/a\nb", "\udcff"], [("/srv", "**/*.html")], []),
     ],
 )
-def test_what_is_sent_is_received(ends: Ends, message: Message) -> None:
-    for sender, receiver in (ends, ends[::-1]):
-        sender.send(**message)
-        assert collect(receiver, 1) == [message]
+def test_what_a_worker_sends_is_received(ends: Ends, message: Message) -> None:
+    supervisor, worker = ends
+    worker.send(message)
+    assert collect(supervisor, 1) == [message]
+
+
+def test_what_the_supervisor_sends_is_received(ends: Ends) -> None:
+    supervisor, worker = ends
+    supervisor.send(Changed(3, ["/srv/größe.py"]))
+    assert collect(worker, 1) == [Changed(3, ["/srv/größe.py"])]
+
+
+STOP, FRESH, CHANGED = b'{"kind":"Stop"}\n', b'{"kind":"Fresh"}\n', '{"kind":"Changed","id":1,"paths":["ü"]}\n'.encode()
+HALF = CHANGED.index(b"\xbc")  # in the middle of a letter
 
 
 @pytest.mark.parametrize(
     ("pieces", "messages"),
     [
-        ([b'{"kind":"a"}\n'], [["a"]]),
-        ([b'{"kind":"a"}\n{"kind":"b"}\n'], [["a", "b"]]),
-        ([b'{"ki', b'nd":"a"', b"}", b"\n"], [[], [], [], ["a"]]),
-        ([b'{"kind":"a"}\n{"kind"', b':"b"}\n'], [["a"], ["b"]]),
-        ([b'{"kind":"', "ü".encode()[:1], "ü".encode()[1:] + b'"}\n'], [[], [], ["ü"]]),
+        ([STOP], [[Stop()]]),
+        ([STOP + FRESH], [[Stop(), Fresh()]]),
+        ([STOP[:4], STOP[4:9], STOP[9:-1], b"\n"], [[], [], [], [Stop()]]),
+        ([STOP + FRESH[:7], FRESH[7:]], [[Stop()], [Fresh()]]),
+        ([CHANGED[:HALF], CHANGED[HALF:]], [[], [Changed(1, ["ü"])]]),
     ],
 )
-def test_messages_in_pieces(raw: tuple[Link, socket.socket], pieces: list[bytes], messages: list[list[str]]) -> None:
+def test_messages_in_pieces(
+    raw: tuple[Link, socket.socket], pieces: list[bytes], messages: list[list[Message]]
+) -> None:
     receiver, sock = raw
     for piece, expected in zip(pieces, messages, strict=True):
         sock.sendall(piece)
-        assert [message["kind"] for message in receiver.receive()] == expected
+        assert receiver.receive() == expected
 
 
 def test_last_words_are_heard_and_then_the_end(raw: tuple[Link, socket.socket]) -> None:
     receiver, sock = raw
-    sock.sendall(b'{"kind":"last"}\n{"kind":"cut o')
+    sock.sendall(b'{"kind":"Stop"}\n{"kind":"cut o')
     sock.close()
-    assert receiver.receive() == [{"kind": "last"}]
+    assert receiver.receive() == [Stop()]
     with pytest.raises(LinkClosed):
         receiver.receive()
 
@@ -92,49 +118,49 @@ def test_the_other_end_is_gone(ends: Ends) -> None:
     with pytest.raises(LinkClosed):
         ours.receive()
     with pytest.raises(LinkClosed):
-        ours.send("hello")
+        ours.send(Stop())
 
 
 def test_messages_end_with_the_other_end(ends: Ends) -> None:
     ours, theirs = ends
-    theirs.send("one")
-    theirs.send("two", number=2)
+    theirs.send(PromptLeft())
+    theirs.send(Hello(2))
     theirs.close()
-    assert list(ours.messages()) == [{"kind": "one"}, {"kind": "two", "number": 2}]
+    assert list(ours.messages()) == [PromptLeft(), Hello(2)]
 
 
 def test_large_messages(ends: Ends) -> None:
     ours, theirs = ends
     files = [f"/srv/project/module_{number}.py" for number in range(30_000)]  # about a megabyte
-    sender = threading.Thread(target=ours.send, args=("watching",), kwargs={"files": files})
+    sender = threading.Thread(target=ours.send, args=(Changed(1, files),))
     sender.start()
-    assert collect(theirs, 1) == [{"kind": "watching", "files": files}]
+    assert collect(theirs, 1) == [Changed(1, files)]
     sender.join()
 
 
 def test_threads_do_not_cut_into_each_others_messages(ends: Ends) -> None:
     ours, theirs = ends
-    kinds = ["a" * 70_000, "b" * 70_000, "c" * 10, "d"]
+    paths = ["a" * 70_000, "b" * 70_000, "c" * 10, "d"]
 
-    def send(kind: str) -> None:
+    def send(path: str) -> None:
         for number in range(20):
-            ours.send(kind, number=number)
+            ours.send(Changed(number, [path]))
 
-    threads = [threading.Thread(target=send, args=(kind,)) for kind in kinds]
+    threads = [threading.Thread(target=send, args=(path,)) for path in paths]
     for thread in threads:
         thread.start()
-    messages = collect(theirs, 20 * len(kinds))
+    messages = [one for one in collect(theirs, 20 * len(paths)) if isinstance(one, Changed)]
     for thread in threads:
         thread.join()
-    for kind in kinds:  # each thread's in their order
-        assert [message["number"] for message in messages if message["kind"] == kind] == list(range(20))
+    for path in paths:  # each thread's in their order
+        assert [one.id for one in messages if one.paths == [path]] == list(range(20))
 
 
 def test_who_does_not_read_counts_as_gone(raw: tuple[Link, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
     sender, sock = raw
     sender._socket.settimeout(0.05)
     with pytest.raises(LinkClosed):
-        sender.send("watching", data="x" * 2_000_000)
+        sender.send(Watching([], [], ["x" * 2_000_000]))
     assert sock.recv(9) == json.dumps({"kind": ""}).encode()[:9]
 
 
@@ -142,13 +168,13 @@ def test_nothing_follows_half_a_message(ends: Ends) -> None:
     ours, theirs = ends
     ours._socket.settimeout(0.05)
     with pytest.raises(LinkClosed):
-        ours.send("watching", data="x" * 2_000_000)
+        ours.send(Changed(1, ["x" * 2_000_000]))
     received = []
     with suppress(LinkClosed):
         while select.select([theirs], [], [], 0)[0]:
             received += theirs.receive()
     with pytest.raises(LinkClosed):
-        ours.send("next")
+        ours.send(Stop())
     assert received == []
 
 
@@ -166,13 +192,13 @@ def pipes(stack: ExitStack, count: int) -> tuple[list[socket.socket], list[socke
 
 def test_sockets_travel_with_their_message(ends: Ends) -> None:
     sender, receiver = ends
-    sender.peer = os.getpid()
+    sender.peer_pid = os.getpid()
     with ExitStack() as stack:
         (sent,), (other,) = pipes(stack, 1)
-        sender.send("go", sockets=[sent], reload=True)
+        sender.send(Go(sent, True))
         [message] = collect(receiver, 1)
-        [received] = map(stack.enter_context, message.pop("sockets"))
-        assert message == {"kind": "go", "reload": True}
+        assert isinstance(message, Go) and message.is_reload
+        received = stack.enter_context(message.listener)
         assert received.fileno() != sent.fileno()
         assert not received.get_inheritable()
         sent.sendall(b"still open here, ")
@@ -182,12 +208,12 @@ def test_sockets_travel_with_their_message(ends: Ends) -> None:
 
 def test_a_listening_socket_travels(ends: Ends) -> None:
     sender, receiver = ends
-    sender.peer = os.getpid()
+    sender.peer_pid = os.getpid()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        sender.send("go", sockets=[listener])
+        sender.send(Go(listener, False))
         [message] = collect(receiver, 1)
-        [received] = message["sockets"]
-        with received, socket.create_connection(listener.getsockname()):
+        assert isinstance(message, Go)
+        with message.listener as received, socket.create_connection(listener.getsockname()):
             assert (received.family, received.type) == (listener.family, listener.type)
             received.accept()[0].close()
 
@@ -198,16 +224,16 @@ def test_a_listening_socket_travels(ends: Ends) -> None:
 def test_each_message_brings_its_own_sockets(ends: Ends, counts: list[int]) -> None:
     """However many are read at once."""
     sender, receiver = ends
-    sender.peer = os.getpid()
+    sender.peer_pid = os.getpid()
     with ExitStack() as stack:
         mine, others = pipes(stack, sum(counts))
         rest = list(mine)
         for number, count in enumerate(counts):
-            sender.send("one", sockets=[rest.pop(0) for _ in range(count)], number=number)
-        messages = collect(receiver, len(counts))
-        assert [message["number"] for message in messages] == list(range(len(counts)))
-        assert [len(message.get("sockets", [])) for message in messages] == counts
-        received = [stack.enter_context(one) for message in messages for one in message.get("sockets", [])]
+            sender.send(Connections([rest.pop(0) for _ in range(count)], [str(number)]))
+        messages = [one for one in collect(receiver, len(counts)) if isinstance(one, Connections)]
+        assert [message.received for message in messages] == [[str(number)] for number in range(len(counts))]
+        assert [len(message.sockets) for message in messages] == counts
+        received = [stack.enter_context(one) for message in messages for one in message.sockets]
         for index, (one, other) in enumerate(zip(received, others, strict=True)):
             one.sendall(b"%d" % index)
             assert other.recv(10) == b"%d" % index
@@ -216,52 +242,58 @@ def test_each_message_brings_its_own_sockets(ends: Ends, counts: list[int]) -> N
 def test_a_large_message_brings_its_sockets(ends: Ends) -> None:
     """They come with its first bytes, long before the last."""
     sender, receiver = ends
-    sender.peer = os.getpid()
+    sender.peer_pid = os.getpid()
     with ExitStack() as stack:
         mine, _ = pipes(stack, 3)
         files = [f"/srv/project/module_{number}.py" for number in range(30_000)]
 
         def send() -> None:
-            sender.send("one", sockets=mine[:2], files=files)
-            sender.send("two", sockets=mine[2:])
+            sender.send(Connections(mine[:2], files))
+            sender.send(Connections(mine[2:], []))
 
         thread = threading.Thread(target=send)
         thread.start()
-        messages = collect(receiver, 2)
+        messages = [one for one in collect(receiver, 2) if isinstance(one, Connections)]
         thread.join()
         for message in messages:
-            message["sockets"] = len([stack.enter_context(one) for one in message["sockets"]])
-        assert messages == [{"kind": "one", "sockets": 2, "files": files}, {"kind": "two", "sockets": 1}]
+            for one in message.sockets:
+                stack.enter_context(one)
+        assert [(len(one.sockets), one.received) for one in messages] == [(2, files), (1, [])]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors travel elsewhere")
 @pytest.mark.parametrize("cut", [5, 40])
 def test_sockets_of_a_message_in_pieces(raw: tuple[Link, socket.socket], cut: int) -> None:
     receiver, sock = raw
-    line = b'{"kind": "go", "sockets": 1, "reload": true}\n{"kind": "next"}\n'
+    line = b'{"kind": "Go", "listener": 1, "is_reload": true}\n{"kind": "Stop"}\n'
     with ExitStack() as stack:
         (sent,), _ = pipes(stack, 1)
         socket.send_fds(sock, [line[:cut]], [sent.fileno()])
         assert receiver.receive() == []
         sock.sendall(line[cut:])
         first, second = collect(receiver, 2)
-        [received] = first["sockets"]
-        stack.enter_context(received)
-        assert first["reload"] is True
-        assert second == {"kind": "next"}
+        assert isinstance(first, Go) and first.is_reload
+        stack.enter_context(first.listener)
+        assert second == Stop()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors travel elsewhere")
-def test_links_that_travel_carry_messages(ends: Ends) -> None:
-    """As the end of a new link comes to a checkpoint by the old one."""
-    sender, receiver = ends
-    ours, theirs = pair()
-    sender.send("resume", sockets=[theirs])
+def test_links_that_travel_carry_messages() -> None:
+    """As the end of a new link comes to a checkpoint by the old one; what is not sent is None there."""
+    sender, sock = pair(Role.CHECKPOINT)
+    receiver = Link(sock, Role.CHECKPOINT, Role.SUPERVISOR)
+    ours, theirs = pair(Role.WORKER)
+    with socket.socket() as listener:
+        sender.send(Resume(theirs, listener, None, [], False))
     theirs.close()
     [message] = collect(receiver, 1)
-    travelled = Link(message["sockets"][0])
-    travelled.send("hello", pid=5)
-    assert collect(ours, 1) == [{"kind": "hello", "pid": 5}]
+    assert isinstance(message, Resume) and message.state_link is None
+    message.listener.close()
+    sender.close()
+    receiver.close()
+    travelled = Link(message.link, Role.WORKER, Role.SUPERVISOR)
+    travelled.send(Hello(5))
+    assert collect(ours, 1) == [Hello(5)]
     travelled.close()
     with pytest.raises(LinkClosed):
         ours.receive()
@@ -273,18 +305,18 @@ def test_a_patient_link_waits_for_who_does_not_read(ends: Ends) -> None:
     sender._socket.settimeout(0.01)
     sender.be_patient()
     size = 2_000_000
-    sending = threading.Thread(target=sender.send, args=("log",), kwargs={"data": "x" * size})
+    sending = threading.Thread(target=sender.send, args=(Changed(1, ["x" * size]),))
     sending.start()
     sending.join(0.2)  # longer than it would have waited before
     assert sending.is_alive()
-    assert len(collect(receiver, 1)[0]["data"]) == size
+    assert collect(receiver, 1) == [Changed(1, ["x" * size])]
     sending.join()
 
 
 def test_is_readable(ends: Ends) -> None:
     ours, theirs = ends
     assert not theirs.is_readable()
-    ours.send("hello")
+    ours.send(Stop())
     assert theirs.is_readable()
     collect(theirs, 1)
     assert not theirs.is_readable()
@@ -297,7 +329,7 @@ def test_more_sockets_than_this_process_may_have(ends: Ends, monkeypatch: pytest
     monkeypatch.setattr("devrunserver.common.link.MAX_DESCRIPTORS", 1)
     sender, receiver = ends
     with socket.socket() as one, socket.socket() as other, socket.socket() as third:
-        sender.send("connections", sockets=[one, other, third])
+        sender.send(Connections([one, other, third], []))
     with pytest.raises(LinkClosed):
         receiver.receive()
 
@@ -306,6 +338,31 @@ def test_more_sockets_than_this_process_may_have(ends: Ends, monkeypatch: pytest
 def test_sockets_that_did_not_come(raw: tuple[Link, socket.socket]) -> None:
     """As where this process has as many descriptors as it may."""
     ours, sock = raw
-    sock.sendall(b'{"kind": "connections", "sockets": 1}\n')
+    sock.sendall(b'{"kind": "Connections", "sockets": 1, "received": []}\n')
     with pytest.raises(LinkClosed):
         ours.receive()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b'{"kind": "Greet"}', "nobody knows the message 'Greet'"),
+        (b'{"id": 1}', "nobody knows the message None"),
+        (b'{"kind": "Stop", "now": true}', "Stop has no field 'now'"),
+        (b'{"kind": "Changed", "id": 1}', "Changed has come without its field 'paths'"),
+        (b'{"kind": "Hello", "pid": 1, "settings": []}', "Hello is no message of a supervisor to a worker"),
+        (b'{"kind": "Build"}', "Build is no message of a supervisor to a worker"),
+    ],
+)
+def test_what_is_no_message_is_named(raw: tuple[Link, socket.socket], line: bytes, why: str) -> None:
+    receiver, sock = raw
+    sock.sendall(line + b"\n")
+    with pytest.raises(MessageError, match=why):
+        receiver.receive()
+
+
+def test_what_one_may_not_say_is_not_sent(ends: Ends) -> None:
+    ours, theirs = ends
+    with pytest.raises(MessageError, match="Stop is no message of a worker to a supervisor"):
+        theirs.send(Stop())
+    assert not ours.is_readable()

@@ -16,9 +16,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.common import file_state
-from devrunserver.common.facts import Answered, Fact, Listed, Read, to_json
-from devrunserver.common.link import Link, LinkClosed, Message
-from devrunserver.common.role import Task
+from devrunserver.common.facts import Answered, Fact, Listed, Read
+from devrunserver.common.link import Link, LinkClosed
+from devrunserver.common.messages import FactsRead, Message, Resume
+from devrunserver.common.role import Role
 from devrunserver.supervisor import checkpoint_chain
 from devrunserver.supervisor.checkpoint_chain import Chain, least_useful, own_memory
 
@@ -69,22 +70,26 @@ class Row:
     def add(self, number: int, facts: Iterable[Fact] | None = (), cost: float = 1.0) -> None:
         """A checkpoint comes, and tells its facts at once, or later (None)."""
         ours, theirs = socket.socketpair()
-        self.links[number], self.processes[number] = Link(theirs), FakeProcess(1000 + number)
+        self.links[number], self.processes[number] = (
+            Link(theirs, Role.CHECKPOINT, Role.SUPERVISOR),
+            FakeProcess(1000 + number),
+        )
         self.chain.add(number, f"module{number}", cost, ours, self.processes[number])
         if facts is not None:
             self.tell(number, facts)
 
     def tell(self, number: int, facts: Iterable[Fact]) -> None:
-        self.links[number].send("log", facts=to_json(facts))
+        self.links[number].send(FactsRead(list(facts)))
         self.hear()
 
     def hear(self) -> None:
         for key, _ in self.selector.select(0):
             key.data()
 
-    def resume(self, number: int, sockets: Iterable[socket.socket] = (), edited: Iterable[str] = ()) -> bool:
+    def resume(self, number: int, message: Resume | None = None) -> bool:
         self.chain.cut(number)
-        return self.chain.resume({"sockets": [*sockets], "edited": [*edited], "reload": True})
+        with socket.socket() as one:
+            return self.chain.resume(message or Resume(one, one, None, [], True))
 
     def told(self, number: int) -> list[Message] | None:
         """What a checkpoint has been told since it was asked last; None: it was dropped."""
@@ -194,11 +199,11 @@ def test_resume_hands_over_the_sockets_and_drops_the_later(row: Row) -> None:
         row.add(number)
     ours, theirs = socket.socketpair()
     with ours, theirs, socket.create_server(("127.0.0.1", 0)) as listener:
-        assert row.resume(2, [theirs, listener], edited=["/a.py"])
+        assert row.resume(2, Resume(theirs, listener, None, ["/a.py"], True))
         [message] = row.told(2) or []
-        with message["sockets"][0] as to_supervisor, message["sockets"][1] as its_listener:
-            expected = {"kind": "resume", "task": Task.SERVE, "edited": ["/a.py"], "reload": True}
-            assert message == {**expected, "sockets": message["sockets"]}
+        assert isinstance(message, Resume)
+        with message.link as to_supervisor, message.listener as its_listener:
+            assert (message.state_link, message.edited, message.is_reload) == (None, ["/a.py"], True)
             to_supervisor.sendall(b"hello")
             assert ours.recv(5) == b"hello"
             assert its_listener.getsockname() == listener.getsockname()

@@ -10,6 +10,7 @@ import pytest
 
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
 from devrunserver.common.file_state import UNKNOWN
+from devrunserver.common.messages import Serving
 from devrunserver.supervisor.console import Console, describe, shown
 
 
@@ -22,10 +23,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
-def serving(**data: Any) -> dict[str, Any]:
+def serving(**data: Any) -> Serving:
     """What a worker says once it serves."""
     times = {"prepared": False, "seconds": 0.0421, "slowest": [], "installed_seconds": 0.0}
-    return {"resumed_at": "shop.views", "imported": 3, **times, **data}
+    return Serving(**{"resumed_at": "shop.views", "imported": 3, **times, **data})
 
 
 @pytest.mark.parametrize(
@@ -37,14 +38,14 @@ def serving(**data: Any) -> dict[str, Any]:
         ("", 0.5, serving(resumed_at="the URLconf"), "Something changed: reloaded in 0.50 s (resumed at the URLconf)"),
     ],
 )
-def test_reloaded(project: Path, path: str, seconds: float, message: dict[str, Any], line: str) -> None:
+def test_reloaded(project: Path, path: str, seconds: float, message: Serving, line: str) -> None:
     lines: list[str] = []
     full = os.path.normpath(project / path) if path else ""
     Console(lines.append).reloaded(full, seconds, message)
     assert lines == [line.format(above=project.parent)]
 
 
-SLOWEST = [["shop.models", 1.234], ["shop.views", 0.01], ["shop.urls", 0.009]]
+SLOWEST = [("shop.models", 1.234), ("shop.views", 0.01), ("shop.urls", 0.009)]
 IMPORTED = "  3 modules were imported in 0.04 s"
 
 
@@ -67,10 +68,10 @@ IMPORTED = "  3 modules were imported in 0.04 s"
             "",
             [IMPORTED, "  the slowest, without what they import: shop.models 1.23 s, shop.views 0.01 s"],
         ),
-        (1, True, serving(slowest=[["shop.urls", 0.009]]), "", [IMPORTED]),
+        (1, True, serving(slowest=[("shop.urls", 0.009)]), "", [IMPORTED]),
     ],
 )
-def test_explain(verbosity: int, explains: bool, message: dict[str, Any], reason: str, expected: list[str]) -> None:
+def test_explain(verbosity: int, explains: bool, message: Serving, reason: str, expected: list[str]) -> None:
     lines: list[str] = []
     Console(lines.append, verbosity, explains).explain(message, reason)
     assert lines == expected

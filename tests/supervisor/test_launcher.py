@@ -77,7 +77,7 @@ def test_spawn(
     before, launcher = time.time(), Launcher(ORIG_ARGV)
     popen, ours = launcher.spawn(attempt, edited, report)
     assert spawned == [(argv, environ)]
-    assert (popen.pid, ours.peer) == (4711, 4711)
+    assert (popen.pid, ours.peer_pid) == (4711, 4711)
     assert before <= launcher.began <= time.time()
     with pytest.raises(LinkClosed):
         ours.receive()  # the other end is the process' alone, and this one has none
@@ -125,9 +125,11 @@ def test_the_first_is_started_early_and_once(
 PROGRAM = """
 import os, signal, sys
 from devrunserver.common import link, process
+from devrunserver.common.messages import Hello
+from devrunserver.common.role import Role
 process.die_with_parent(os.getppid())
-to_supervisor = link.Link(process.inherited_socket(process.LINK))
-to_supervisor.send("hello", pid=int(sys.argv[1]) or os.getpid())
+to_supervisor = link.Link(process.inherited_socket(process.LINK), Role.WORKER, Role.SUPERVISOR)
+to_supervisor.send(Hello(int(sys.argv[1]) or os.getpid()))
 signal.pause()
 """
 

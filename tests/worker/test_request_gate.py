@@ -13,6 +13,8 @@ import pytest
 from devrunserver.browser.starting_page import starting_page
 from devrunserver.common.freshness import Notice
 from devrunserver.common.link import Link, pair
+from devrunserver.common.messages import Connections, FreshAsked
+from devrunserver.common.role import Role
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.worker.request_gate import Keeper
 
@@ -22,8 +24,8 @@ PATIENCE = 10.0  # seconds
 @pytest.fixture
 def ends() -> Iterator[tuple[Keeper, Link]]:
     """A keeper, and the supervisor's end of its link."""
-    supervisor, sock = pair()
-    to_supervisor = Link(sock)
+    supervisor, sock = pair(Role.WORKER)
+    to_supervisor = Link(sock, Role.WORKER, Role.SUPERVISOR)
     keeper = Keeper(to_supervisor)
     yield keeper, supervisor
     keeper.close()
@@ -40,7 +42,7 @@ def connected() -> tuple[Connection, socket.socket]:
 def test_fresh_as_soon_as_it_can_look(ends: tuple[Keeper, Link]) -> None:
     keeper, _ = ends
     assert not keeper.is_fresh()
-    keeper.look_with([])  # on a system that shares nothing
+    keeper.look_with(None, None)  # on a system that shares nothing
     assert keeper.is_fresh()
 
 
@@ -49,7 +51,9 @@ def test_a_process_that_the_project_forks_keeps_nothing_open(ends: tuple[Keeper,
     keeper, _ = ends
     before = os.listdir("/proc/self/fd")
     notice = Notice(None)
-    keeper.look_with([os.dup(one) for one in notice.descriptors])
+    page, events = notice.descriptors
+    assert page is not None
+    keeper.look_with(os.dup(page), events)
     assert len(os.listdir("/proc/self/fd")) > len(before)
     keeper.close()
     notice.close()
@@ -59,7 +63,7 @@ def test_a_process_that_the_project_forks_keeps_nothing_open(ends: tuple[Keeper,
 def test_asks(ends: tuple[Keeper, Link]) -> None:
     keeper, supervisor = ends
     keeper.ask()
-    assert supervisor.receive() == [{"kind": "fresh?"}]
+    assert supervisor.receive() == [FreshAsked()]
 
 
 def test_takes_connections(ends: tuple[Keeper, Link]) -> None:
@@ -70,7 +74,8 @@ def test_takes_connections(ends: tuple[Keeper, Link]) -> None:
     keeper.take([connection])
     assert connection.socket.fileno() == -1
     [message] = supervisor.receive()
-    [sock] = message["sockets"]
+    assert isinstance(message, Connections)
+    [sock] = message.sockets
     sock.sendall(b"from the next one")
     assert client.recv(100) == b"from the next one"
     sock.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devrunserver.common import link, process
-from devrunserver.common.link import Message
+from devrunserver.common.messages import Message
 
 PATIENCE = 60.0  # seconds for one step
 

@@ -28,19 +28,34 @@ long as all that it has read is unchanged.
 
 from __future__ import annotations
 
+import functools
 import selectors
 import socket
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from devrunserver.common import facts, import_plan, link, process
 from devrunserver.common.facts import Fact
-from devrunserver.common.link import Message
 from devrunserver.common.memory import is_memory_low
-from devrunserver.common.role import Task
+from devrunserver.common.messages import (
+    Attributes,
+    AttributesAsked,
+    Build,
+    BuildFailed,
+    DryRun,
+    FactsRead,
+    Hello,
+    Message,
+    Outlines,
+    OutlinesAsked,
+    Plan,
+    Resume,
+    StateReport,
+)
+from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain, Present
 from devrunserver.supervisor.preparation.jobs import Job, Run, Steps
 
@@ -98,7 +113,7 @@ class Preparation:
         self._verifying: Job | None = None
         self._prepared: Prepared | None = None
         self._foreseen: tuple[Prepared | None, Fact | None] = None, None  # what it relies on that holds no more
-        self._plan: Message = {}
+        self._plan: Plan | None = None
         self._planned_for: list[str] = []  # the files that were being edited then
         self._attempts = 0
         self._given_up = False
@@ -117,15 +132,15 @@ class Preparation:
         """Of processes that somebody waits for."""
         return {run.process.pid for run in self._runs if run.process is not None}
 
-    def witness(self) -> list[socket.socket]:
+    def witness(self) -> socket.socket | None:
         """One end of the link to a process that is to testify for the next worker, if any is."""
         self._end_verifying()
         self._serves_prepared = False  # until it is resumed from there
         if not self._enabled:
-            return []
-        ours, theirs = link.pair()
+            return None
+        ours, theirs = link.pair(Role.STATE_REPORTER)
         self._witness = self._listen(ours, "verify")
-        return [theirs]
+        return theirs
 
     def served(self, edited: Sequence[str], is_reload: bool, broken: bool = False) -> None:
         """A worker serves; after a while in which nothing happens there may be something to do.
@@ -155,7 +170,7 @@ class Preparation:
         broken = facts.first_broken(prepared.facts, Present()) if prepared is not None else None
         self._foreseen = prepared, broken
 
-    def resume(self, message: Message) -> bool:
+    def resume(self, message: Resume) -> bool:
         """Has the prepared checkpoint go on as the worker, if it may. Whether it does."""
         if self._chain.at(PLACE) is None:
             self.forget()
@@ -175,7 +190,7 @@ class Preparation:
             self.why_not = self.why_not or "what is prepared was not verified yet"
             return False
         try:
-            prepared.run.link.send("resume", task=Task.SERVE, **message)
+            prepared.run.link.send(message)
         except link.LinkClosed:
             self._drop()
             return False
@@ -206,7 +221,7 @@ class Preparation:
         self.why_not = ""
 
     def _forget_plan(self) -> None:
-        self._plan, self._planned_for = {}, []
+        self._plan, self._planned_for = None, []
         self._attempts, self._given_up = 0, False
 
     # What there is to do
@@ -239,34 +254,37 @@ class Preparation:
         """Makes a prepared checkpoint, not yet verified."""
         base = self._chain.at(PLACE)
         assert base is not None
-        if not self._plan:
+        if self._plan is None:
             self._planned_for = self._edited
-            told = yield self._fork(base.link, "build", Task.REHEARSE, planned=self._edited)
-            if told is None:
+            told = yield self._rehearse(base.link, "build", self._edited)
+            if not isinstance(told, Plan):
                 self.why_not = "a start in the background failed"
                 self._end_verifying()
                 return
-            if told["seal"] or told["saves"] < WORTH:
+            if told.seal or told.saves < WORTH:
                 hardly = "hardly anything is imported that does not depend on the edited files"
-                self.why_not = told["seal"] or hardly
+                self.why_not = told.seal or hardly
                 self._given_up = True
                 self._due = 0.0
                 return
             self._plan = told
-        while self._plan["modules"]:
-            modules, excluded = self._plan["modules"], self._plan["excluded"]
-            builder = self._fork(base.link, "build", Task.BUILD, modules=modules, excluded=excluded)
+        while (plan := self._plan) is not None and (modules := plan.modules):
+            order = functools.partial(Build, modules=modules, excluded=plan.excluded)
+            builder = self._fork(base.link, "build", Role.BUILDER, order)
             answer = yield builder
-            if answer is not None and answer["kind"] == "log":
-                self._prepared = Prepared(builder, facts.from_json(answer["facts"]), modules)
+            if isinstance(answer, FactsRead):
+                builder.link.peer = Role.CHECKPOINT
+                self._prepared = Prepared(builder, answer.facts, modules)
                 self._runs[builder] = ""
                 self._due = 0.0
                 return
             self._end(builder)
             why = "the process that prepares it has ended"
-            if answer is not None:
-                why = f"{answer['module'] or 'some module'} cannot be imported ahead: {answer['reason']}"
-            if answer is None or not answer["module"] or not self._leave_out([answer["module"]], why):
+            culprit = ""
+            if isinstance(answer, BuildFailed):
+                culprit = answer.module
+                why = f"{culprit or 'some module'} cannot be imported ahead: {answer.reason}"
+            if not culprit or not self._leave_out([culprit], why):
                 self.why_not = why
                 self._given_up = True
                 break
@@ -276,10 +294,12 @@ class Preparation:
         """Takes modules out of the plan, with what imports them; whether it is worth another attempt."""
         self.why_not = why
         self._attempts += 1
-        before = self._plan["modules"]
-        modules = import_plan.without(before, culprits, self._plan["edges"])
-        self._plan["excluded"] = sorted({*self._plan["excluded"], *(set(before) - set(modules))})
-        self._plan["modules"] = modules
+        if self._plan is None:  # it was forgotten while we compared
+            return False
+        before = self._plan.modules
+        modules = import_plan.without(before, culprits, self._plan.edges)
+        excluded = sorted({*self._plan.excluded, *(set(before) - set(modules))})
+        self._plan = replace(self._plan, modules=modules, excluded=excluded)
         self._given_up = self._attempts >= ATTEMPTS or not modules or len(modules) == len(before)
         return not self._given_up
 
@@ -319,19 +339,19 @@ class Preparation:
 
     def _state(
         self, run: Run, is_witness: bool, checkpoint: link.Link
-    ) -> Generator[Run, Any, tuple[Run, Message | None]]:
+    ) -> Generator[Run, Any, tuple[Run, StateReport | None]]:
         """What a process says of its state, or where it is a witness that is gone, one that rehearses instead."""
         state = yield run
         if state is None and is_witness:
             run = self._rehearse(checkpoint)
             state = yield run
-        return run, state
+        return run, state if isinstance(state, StateReport) else None
 
-    def _find_volatile(self, exact: Run, one: Message, checkpoint: link.Link) -> Steps:
+    def _find_volatile(self, exact: Run, one: StateReport, checkpoint: link.Link) -> Steps:
         """Compares an exact start with another one, which ought to be its equal."""
         twin = self._rehearse(checkpoint)
         same = yield twin
-        if same is None:
+        if not isinstance(same, StateReport):
             return
         volatile = (yield from self._differences(exact, one, twin, same)) - self.volatile
         self.volatile |= volatile
@@ -348,17 +368,17 @@ class Preparation:
             self._on_difference("a fresh start does not fail")
 
     def _differences(
-        self, one: Run, first: Message, other: Run, second: Message
+        self, one: Run, first: StateReport, other: Run, second: StateReport
     ) -> Generator[Run, Any, set[Attribute]]:
         """The attributes in which two states differ."""
-        ours, theirs = first["digests"], second["digests"]
+        ours, theirs = first.digests, second.digests
         modules = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
         if not modules:
             return set()
         told: list[dict[str, dict[str, int]]] = []
         for run in (one, other):
-            answer = yield self._ask(run, "attributes", modules)
-            told.append(answer["digests"] if answer else {})
+            answer = yield self._ask(run, AttributesAsked(modules))
+            told.append(answer.digests if isinstance(answer, Attributes) else {})
         return {
             (name, attribute)
             for name in modules
@@ -370,9 +390,10 @@ class Preparation:
         """Which modules of the plan have left their traces in another order."""
         told: list[dict[Attribute, Any]] = []
         for run in (exact, again):
-            answer = yield self._ask(run, "outlines", sorted(differences))
-            told.append({(one, name): outline for one, name, outline in answer["outlines"]} if answer else {})
-        planned = set(self._plan.get("modules", ()))
+            answer = yield self._ask(run, OutlinesAsked(sorted(differences)))
+            outlines = answer.outlines if isinstance(answer, Outlines) else []
+            told.append({(one, name): outline for one, name, outline in outlines})
+        planned = set(self._plan.modules if self._plan is not None else ())
         found: set[str] = set()
         for attribute in differences:
             found |= out_of_order(told[0].get(attribute, []), told[1].get(attribute, []), planned)
@@ -380,14 +401,16 @@ class Preparation:
 
     # Processes
 
-    def _rehearse(self, checkpoint: link.Link) -> Run:
-        return self._fork(checkpoint, "verify", Task.REHEARSE, planned=[])
+    def _rehearse(self, checkpoint: link.Link, purpose: str = "verify", edited: Sequence[str] = ()) -> Run:
+        return self._fork(checkpoint, purpose, Role.DRY_RUN, lambda theirs: DryRun(theirs, list(edited)))
 
-    def _fork(self, checkpoint: link.Link, purpose: str, task: Task, **data: Any) -> Run:
-        ours, theirs = link.pair()
+    def _fork(
+        self, checkpoint: link.Link, purpose: str, role: Role, order: Callable[[socket.socket], DryRun | Build]
+    ) -> Run:
+        ours, theirs = link.pair(role)
         run = self._listen(ours, purpose)
         with theirs, suppress(link.LinkClosed):  # then the new one is closed too
-            checkpoint.send("resume", task=task, sockets=[theirs], edited=[], reload=True, **data)
+            checkpoint.send(order(theirs))
         return run
 
     def _listen(self, ours: link.Link, purpose: str) -> Run:
@@ -397,9 +420,9 @@ class Preparation:
         return run
 
     @staticmethod
-    def _ask(run: Run, kind: str, of: Iterable[Any]) -> Run:
+    def _ask(run: Run, question: Message) -> Run:
         with suppress(link.LinkClosed):
-            run.link.send(kind, of=list(of))
+            run.link.send(question)
         return run
 
     def _hear(self, run: Run) -> None:
@@ -413,8 +436,8 @@ class Preparation:
             self._tell_jobs(run, None)
             return
         for message in messages:
-            if message["kind"] == "hello":
-                run.process = process.Adopted(message["pid"])
+            if isinstance(message, Hello):
+                run.process = process.Adopted(message.pid)
             elif not self._tell_jobs(run, message):
                 run.said = message
 

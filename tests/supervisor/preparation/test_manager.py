@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,26 @@ from typing import Any
 
 import pytest
 
+from devrunserver.checkpoints.checkpoint import close_carried
 from devrunserver.common import file_state
-from devrunserver.common.facts import Read, to_json
-from devrunserver.common.link import Link, LinkClosed, Message, pair
-from devrunserver.common.role import Task
+from devrunserver.common.facts import Read
+from devrunserver.common.link import Link, LinkClosed, pair
+from devrunserver.common.messages import (
+    Attributes,
+    AttributesAsked,
+    Build,
+    BuildFailed,
+    DryRun,
+    FactsRead,
+    Hello,
+    Message,
+    Outlines,
+    OutlinesAsked,
+    Plan,
+    Resume,
+    StateReport,
+)
+from devrunserver.common.role import Role
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import ATTEMPTS, Preparation, explain, out_of_order
 
@@ -26,8 +43,8 @@ class FakeChain:
     """One checkpoint before the URLconf, of which the test holds the other end."""
 
     def __init__(self) -> None:
-        ours, theirs = pair()
-        self.link, self.checkpoint = ours, Link(theirs)
+        ours, theirs = pair(Role.CHECKPOINT)
+        self.link, self.checkpoint = ours, Link(theirs, Role.CHECKPOINT, Role.SUPERVISOR)
         self.is_there = True
 
     def at(self, place: str) -> FakeChain | None:
@@ -37,10 +54,11 @@ class FakeChain:
 class Played:
     """The process that was forked last, as the test plays it."""
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: DryRun | Build) -> None:
         self.message = message
-        self.link = Link(message.pop("sockets")[0])
-        self.link.send("hello", pid=NOBODY)
+        role = Role.DRY_RUN if isinstance(message, DryRun) else Role.BUILDER
+        self.link = Link(message.link, role, Role.SUPERVISOR)
+        self.link.send(Hello(NOBODY))
 
     def hear(self) -> Message | None:
         """The next message; None: the other end is gone."""
@@ -76,41 +94,43 @@ class Stage:
     def forked(self, checkpoint: Link | None = None) -> Played:
         """The process that was forked next."""
         [message] = (checkpoint or self.chain.checkpoint).receive()
+        assert isinstance(message, DryRun | Build)
         self._played.append(Played(message))
         self.turn()
         return self._played[-1]
 
-    def say(self, played: Played, kind: str, **data: Any) -> None:
-        played.link.send(kind, **data)
+    def say(self, played: Played, message: Message) -> None:
+        played.link.send(message)
         self.turn()
 
     def plan(self, modules: list[str], **data: Any) -> None:
         """Plays the first rehearsal."""
         rehearsal = self.forked()
-        assert rehearsal.message["task"] == Task.REHEARSE
-        assert rehearsal.message["planned"] == ["/a.py"]
+        assert isinstance(rehearsal.message, DryRun)
+        assert rehearsal.message.edited == ["/a.py"]
         edges: dict[str, list[str]] = {name: [] for name in modules}
         told = {"seal": "", "modules": modules, "excluded": ["a"], "saves": 1.0, "edges": edges}
-        self.say(rehearsal, "plan", **{**told, **data})
+        self.say(rehearsal, Plan(**{**told, **data}))
 
     def build(self, *facts: Read) -> Played:
         """Plays the builder, until it pauses."""
         builder = self.forked()
-        assert builder.message["task"] == Task.BUILD
-        self.say(builder, "log", facts=to_json(facts))
+        assert isinstance(builder.message, Build)
+        self.say(builder, FactsRead(list(facts)))
+        builder.link.role = Role.CHECKPOINT
         return builder
 
     def verify(self, builder: Played, exact: dict[str, int], again: dict[str, int]) -> tuple[Played, Played]:
         """Plays both rehearsals."""
         one, other = self.forked(), self.forked(builder.link)
-        self.say(other, "state", digests=again)
-        self.say(one, "state", digests=exact)
+        self.say(other, StateReport(again))
+        self.say(one, StateReport(exact))
         return one, other
 
     def attributes(self, played: Played, **digests: dict[str, int]) -> None:
         asked = played.hear()
-        assert asked is not None and asked == {"kind": "attributes", "of": list(digests)}
-        self.say(played, "attributes", digests=digests)
+        assert asked == AttributesAsked(list(digests))
+        self.say(played, Attributes(digests))
 
     def prepare(self, *facts: Read) -> Played:
         """Up to a checkpoint that is verified."""
@@ -121,10 +141,10 @@ class Stage:
         return builder
 
     def resume(self) -> bool:
-        ours, theirs = pair()
+        ours, theirs = pair(Role.WORKER)
         with theirs:
             ours.close()
-            return self.preparation.resume({"sockets": [theirs], "edited": [], "reload": True})
+            return self.preparation.resume(Resume(theirs, theirs, None, [], True))
 
     def close(self) -> None:
         self.preparation.forget()
@@ -143,14 +163,18 @@ def stage() -> Iterator[Stage]:
     stage.close()
 
 
+def take_resume(builder: Played) -> None:
+    [message] = builder.link.receive()
+    assert isinstance(message, Resume)
+    close_carried(message)
+
+
 def test_equal_states_are_verified(stage: Stage) -> None:
     assert not stage.resume()
     builder = stage.prepare()
     assert stage.told == ["Prepared the next reload: 2 modules are imported ahead."]
     assert stage.resume()
-    [message] = builder.link.receive()
-    message.pop("sockets")[0].close()
-    assert message == {"kind": "resume", "task": Task.SERVE, "edited": [], "reload": True}
+    take_resume(builder)
 
 
 def test_what_is_foreseen_is_not_looked_at_again(stage: Stage, tmp_path: Path) -> None:
@@ -161,7 +185,7 @@ def test_what_is_foreseen_is_not_looked_at_again(stage: Stage, tmp_path: Path) -
     stage.preparation.foresee()
     file.unlink()
     assert stage.resume()
-    builder.link.receive()[0]["sockets"][0].close()
+    take_resume(builder)
     assert not stage.resume()
     assert "was not expected to change" in stage.preparation.why_not
 
@@ -186,7 +210,7 @@ def test_not_worth_it(stage: Stage, data: dict[str, Any]) -> None:
     assert not stage.chain.checkpoint.is_readable()  # given up, until something else changes
     stage.preparation.changed("/other.py")
     stage.serve()
-    assert stage.forked().message["task"] == Task.REHEARSE
+    assert isinstance(stage.forked().message, DryRun)
 
 
 def test_an_edit_of_the_file_itself_disturbs_only_the_verification(stage: Stage) -> None:
@@ -228,12 +252,11 @@ def test_what_cannot_be_imported_ahead_is_left_out(stage: Stage) -> None:
     stage.serve()
     stage.plan(["b", "c", "d"], edges={"b": [], "c": ["b"], "d": []})
     builder = stage.forked()
-    assert builder.message["modules"] == ["b", "c", "d"]
-    stage.say(builder, "unfit", module="b", reason="it imports a")
+    assert builder.message == Build(builder.message.link, ["b", "c", "d"], ["a"])
+    stage.say(builder, BuildFailed("b", "it imports a"))
     assert builder.hear() is None
     builder = stage.forked()
-    assert builder.message["modules"] == ["d"]
-    assert builder.message["excluded"] == ["a", "b", "c"]
+    assert builder.message == Build(builder.message.link, ["d"], ["a", "b", "c"])
 
 
 def test_it_is_given_up_in_the_end(stage: Stage) -> None:
@@ -241,7 +264,7 @@ def test_it_is_given_up_in_the_end(stage: Stage) -> None:
     stage.serve()
     stage.plan(names)
     for name in names[:ATTEMPTS]:
-        stage.say(stage.forked(), "unfit", module=name, reason="no")
+        stage.say(stage.forked(), BuildFailed(name, "no"))
     assert not stage.chain.checkpoint.is_readable()
     assert stage.preparation.why_not == f"{names[ATTEMPTS - 1]} cannot be imported ahead: no"
 
@@ -251,7 +274,7 @@ def differ(stage: Stage, builder: Played, twin: dict[str, int]) -> tuple[Played,
     one, other = stage.verify(builder, EXACT, OTHER)
     stage.attributes(one, b={"x": 1, "y": 1})
     stage.attributes(other, b={"x": 2, "y": 1})
-    stage.say(stage.forked(), "state", digests=twin)
+    stage.say(stage.forked(), StateReport(twin))
     return one, other
 
 
@@ -263,7 +286,7 @@ def test_what_differs_between_exact_starts_too_does_not_count(stage: Stage) -> N
     stage.attributes(one, b={"x": 1, "y": 1})
     stage.attributes(other, b={"x": 2, "y": 1})
     twin = stage.forked()
-    stage.say(twin, "state", digests=OTHER)
+    stage.say(twin, StateReport(OTHER))
     stage.attributes(one, b={"x": 1, "y": 1})
     stage.attributes(twin, b={"x": 3, "y": 1})
     assert stage.preparation.volatile == {("b", "x")}
@@ -278,23 +301,24 @@ def test_the_culprits_are_left_out(stage: Stage) -> None:
     one, other = differ(stage, builder, EXACT)
     for played, outline in ((one, [["c", "f"], ["a", "f"]]), (other, [["a", "f"], ["c", "f"]])):
         asked = played.hear()
-        assert asked == {"kind": "outlines", "of": [["b", "x"]]}
-        stage.say(played, "outlines", outlines=[["b", "x", outline]])
+        assert asked == OutlinesAsked([("b", "x")])
+        stage.say(played, Outlines([("b", "x", outline)]))
     assert stage.told == ["Not prepared: the order of imports shows in b.x, because of c."]
     assert builder.hear() is None
-    assert stage.forked().message["modules"] == ["b", "d"]
+    builder = stage.forked()
+    assert builder.message == Build(builder.message.link, ["b", "d"], ["a", "c"])
 
 
 def serve_what_differs(stage: Stage) -> None:
     """Serves from a verified checkpoint, in a state that turns out to be another than an exact start's."""
     builder = stage.prepare()
     assert stage.resume()
-    builder.link.receive()[0]["sockets"][0].close()
+    take_resume(builder)
     stage.serve()
     one, other = differ(stage, builder, EXACT)
     for played in (one, other):
         assert played.hear()
-        stage.say(played, "outlines", outlines=[])
+        stage.say(played, Outlines([]))
 
 
 def test_a_worker_that_differs_is_replaced(stage: Stage) -> None:
@@ -308,7 +332,7 @@ def test_a_worker_that_fails(stage: Stage, exact_fails: bool) -> None:
     """It is right if an exact start fails too."""
     builder = stage.prepare()
     assert stage.resume()
-    builder.link.receive()[0]["sockets"][0].close()
+    take_resume(builder)
     stage.serve(broken=True)
     rehearsal = stage.forked()
     if exact_fails:
@@ -316,8 +340,14 @@ def test_a_worker_that_fails(stage: Stage, exact_fails: bool) -> None:
         stage.turn()
         assert stage.differences == []
     else:
-        stage.say(rehearsal, "state", digests=EXACT)
+        stage.say(rehearsal, StateReport(EXACT))
         assert stage.differences == ["a fresh start does not fail"]
+
+
+def witness_socket(stage: Stage) -> socket.socket:
+    theirs = stage.preparation.witness()
+    assert theirs is not None
+    return theirs
 
 
 def test_the_witness_speaks_for_an_exact_worker(stage: Stage) -> None:
@@ -326,13 +356,13 @@ def test_the_witness_speaks_for_an_exact_worker(stage: Stage) -> None:
     builder = stage.build()
     one, other = stage.forked(), stage.forked(builder.link)
     stage.preparation.changed("/a.py")
-    [theirs] = stage.preparation.witness()
+    theirs = witness_socket(stage)
     assert (one.hear(), other.hear()) == (None, None)
-    witness = Link(theirs)
-    witness.send("state", digests=EXACT)  # before it is asked
+    witness = Link(theirs, Role.STATE_REPORTER, Role.SUPERVISOR)
+    witness.send(StateReport(EXACT))  # before it is asked
     stage.turn()
     stage.serve()
-    stage.say(stage.forked(builder.link), "state", digests=SAME)
+    stage.say(stage.forked(builder.link), StateReport(SAME))
     assert stage.resume()
     assert not stage.chain.checkpoint.is_readable()
     witness.close()
@@ -341,12 +371,12 @@ def test_the_witness_speaks_for_an_exact_worker(stage: Stage) -> None:
 def test_the_witness_of_a_worker_that_replaces_one_speaks_for_an_exact_one(stage: Stage) -> None:
     """It was resumed without asking what is prepared."""
     serve_what_differs(stage)
-    [theirs] = stage.preparation.witness()
-    witness = Link(theirs)
+    theirs = witness_socket(stage)
+    witness = Link(theirs, Role.STATE_REPORTER, Role.SUPERVISOR)
     stage.serve()
     builder = stage.build()
-    stage.say(stage.forked(builder.link), "state", digests=OTHER)
-    witness.send("state", digests=EXACT)
+    stage.say(stage.forked(builder.link), StateReport(OTHER))
+    witness.send(StateReport(EXACT))
     stage.turn()
     assert not stage.resume()
     witness.close()
@@ -358,13 +388,14 @@ def test_a_witness_that_is_gone_is_replaced_by_a_rehearsal(stage: Stage) -> None
     builder = stage.build()
     stage.preparation.changed("/a.py")
     for message in [*stage.chain.checkpoint.receive(), *builder.link.receive()]:
-        message["sockets"][0].close()  # who was to rehearse has ended
-    [theirs] = stage.preparation.witness()
+        assert isinstance(message, DryRun)
+        message.link.close()  # who was to rehearse has ended
+    theirs = witness_socket(stage)
     theirs.close()
     stage.turn()
     stage.serve()
-    stage.say(stage.forked(builder.link), "state", digests=SAME)
-    stage.say(stage.forked(), "state", digests=EXACT)
+    stage.say(stage.forked(builder.link), StateReport(SAME))
+    stage.say(stage.forked(), StateReport(EXACT))
     assert stage.resume()
 
 
@@ -375,7 +406,7 @@ def test_a_rehearsal_that_dies_before_it_is_waited_for(stage: Stage) -> None:
     one, other = stage.forked(), stage.forked(builder.link)
     other.link.close()
     stage.turn()
-    stage.say(one, "state", digests=EXACT)
+    stage.say(one, StateReport(EXACT))
     assert stage.preparation.why_not == "a start in the background failed"
     assert stage.preparation.due is None
 
@@ -408,7 +439,7 @@ def test_it_can_be_switched_off(stage: Stage) -> None:
     off = Preparation(stage.selector, chain, stage.differences.append, stage.told.append, enabled=False)
     off.served(["/a.py"], True)
     assert off.due is None
-    assert off.witness() == []
+    assert off.witness() is None
 
 
 def test_the_first_start_is_left_alone_for_longer(stage: Stage) -> None:

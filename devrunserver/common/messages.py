@@ -1,0 +1,419 @@
+"""Every message between the supervisor and its processes: what it says, who sends it and who receives it.
+
+Theory of operation
+-------------------
+A message is a frozen dataclass. ``ROUTES`` is the one table of who may send it to whom; both ends of a link look there
+before a message is sent and when it has come, so that a message which is not expected is an error where it is made,
+and one of another version of this package is an error that names what is unknown.
+
+On a link a message is a JSON object with the name of its class as ``kind``. Two sorts of fields are not simply JSON:
+those that *carry* sockets or other descriptors, which travel beside the bytes (``link.py``), and those that are
+restored to what they were, as JSON knows neither tuples nor facts.
+"""
+
+from __future__ import annotations
+
+import functools
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, NamedTuple, TypeVar, dataclass_transform
+
+from devrunserver.common import facts
+from devrunserver.common.facts import Fact
+from devrunserver.common.role import Role
+
+
+class MessageError(Exception):
+    """A message that nobody knows, or that this process may not send, or not to this one."""
+
+
+Kind = TypeVar("Kind")
+
+
+class Carries(Enum):
+    """What a field carries that is more than bytes."""
+
+    SOCKET = "a socket, or none"
+    SOCKETS = "sockets"
+    FILE = "the descriptor of a file, or none"
+
+
+class Json(NamedTuple):
+    """How a field becomes JSON, and is restored."""
+
+    dump: Callable[[Any], Any]
+    load: Callable[[Any], Any]
+
+
+def _pairs(data: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(one) for one in data]
+
+
+SOCKET = {"carries": Carries.SOCKET}
+SOCKETS = {"carries": Carries.SOCKETS}
+FILE = {"carries": Carries.FILE}
+PAIRS = {"json": Json(list, _pairs)}
+FACTS = {"json": Json(facts.to_json, facts.from_json)}
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def message(kind: type[Kind]) -> type[Kind]:
+    """A frozen dataclass, without the methods that all have from ``Message``: making them anew costs each start."""
+    return dataclass(frozen=True, eq=False, repr=False)(kind)
+
+
+class Message:
+    """What one process says to another."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+# From a worker
+
+
+@message
+class Hello(Message):
+    """I am here, in this process; a worker says it again wherever it has left a checkpoint behind."""
+
+    pid: int
+    settings: list[str] = field(default_factory=list)  # names of files in the settings
+
+
+@message
+class CheckpointMade(Message):
+    """The process that I was becomes a checkpoint, with this link; I go on in another one, which says hello next."""
+
+    number: int  # in the order of this start
+    at: str  # what comes next
+    elapsed: float  # seconds of work since the last checkpoint
+    link: socket.socket = field(metadata=SOCKET)
+
+
+@message
+class CheckpointsEnded(Message):
+    """No more checkpoints can be made from here on."""
+
+    at: str
+    reason: str
+
+
+@message
+class Listening(Message):
+    """From now on I hear what is said to me."""
+
+
+@message
+class Watching(Message):
+    """What is to be watched: where modules were loaded from, and what receivers of Django's signals want."""
+
+    directories: list[str]
+    globs: list[tuple[str, str]] = field(metadata=PAIRS)  # directories, and patterns below each
+    files: list[str]
+
+
+@message
+class Serving(Message):
+    """I am about to answer requests; what the start consisted of."""
+
+    resumed_at: str  # the module; empty where it was a fresh start
+    prepared: bool
+    imported: int  # modules
+    seconds: float
+    installed_seconds: float  # of these, in installed packages
+    slowest: list[tuple[str, float]] = field(metadata=PAIRS)  # modules and seconds
+
+
+@message
+class Broken(Message):
+    """I answer with the error that keeps the project from starting."""
+
+
+@message
+class Verdict(Message):
+    """The answer to ``Changed``."""
+
+    id: int  # of the question
+    stale: str | None  # the first path that makes me one who has to be replaced
+    at_prompt: bool  # a debugger waits for the user, so the reload has to wait
+
+
+@message
+class PromptLeft(Message):
+    """The debugger's prompt, for which a reload waits, has been left."""
+
+
+@message
+class FreshAsked(Message):
+    """A request waits until it is known whether I am fresh."""
+
+
+# From a checkpoint and from what works in the background
+
+
+@message
+class FactsRead(Message):
+    """I am a checkpoint now, and this is what I rely on since the one before."""
+
+    facts: list[Fact] = field(metadata=FACTS)
+
+
+@message
+class BuildFailed(Message):
+    """What was to be imported ahead cannot be."""
+
+    module: str  # empty where it is no module's fault
+    reason: str
+
+
+@message
+class Plan(Message):
+    """What could be imported ahead of its turn."""
+
+    seal: str  # why no checkpoint could be made in the end; empty where one could
+    modules: list[str]
+    excluded: list[str]  # what must not be imported
+    saves: float  # seconds
+    edges: dict[str, list[str]]  # of each module, which of the others it imports
+
+
+@message
+class StateReport(Message):
+    """The state of this process, as a digest of each module's namespace."""
+
+    digests: dict[str, int]
+
+
+@message
+class Attributes(Message):
+    """The answer to ``AttributesAsked``: digests by module and name."""
+
+    digests: dict[str, dict[str, int]]
+
+
+@message
+class Outlines(Message):
+    """The answer to ``OutlinesAsked``: of each attribute its module, its name, and where what is in it comes from."""
+
+    outlines: list[tuple[str, str, Sequence[Sequence[str]]]] = field(metadata=PAIRS)
+
+
+# From the supervisor
+
+
+@message
+class Go(Message):
+    """Serve on this listening socket."""
+
+    listener: socket.socket = field(metadata=SOCKET)
+    is_reload: bool  # a worker has served before
+
+
+@message
+class FreshnessShared(Message):
+    """What is needed to look whether you are fresh (``freshness.py``); nothing where it cannot be seen."""
+
+    page: int | None = field(metadata=FILE)
+    events: int | None = field(metadata=FILE)
+
+
+@message
+class Fresh(Message):
+    """The answer to ``FreshAsked``: you are."""
+
+
+@message
+class Changed(Message):
+    """These paths have changed: do they concern you?"""
+
+    id: int
+    paths: list[str]
+
+
+@message
+class Stop(Message):
+    """Leave, in order."""
+
+
+@message
+class Resume(Message):
+    """Fork, and go on as the worker."""
+
+    link: socket.socket = field(metadata=SOCKET)
+    listener: socket.socket = field(metadata=SOCKET)
+    state_link: socket.socket | None = field(metadata=SOCKET)  # where to report the state before serving, if anywhere
+    edited: list[str]  # the files that are being edited
+    is_reload: bool
+
+
+@message
+class DryRun(Message):
+    """Fork, and go on until you could serve; then send a plan, or your state."""
+
+    link: socket.socket = field(metadata=SOCKET)
+    edited: list[str]  # what the plan is for; the state is wanted where there is none
+
+
+@message
+class Build(Message):
+    """Fork, import these modules ahead of their turn, and pause as a checkpoint."""
+
+    link: socket.socket = field(metadata=SOCKET)
+    modules: list[str]
+    excluded: list[str]  # what must not be imported meanwhile
+
+
+@message
+class AttributesAsked(Message):
+    """Digests of what is in the namespaces of these modules, please."""
+
+    modules: list[str]
+
+
+@message
+class OutlinesAsked(Message):
+    """Outlines of these attributes, each by its module and name, please."""
+
+    attributes: list[tuple[str, str]] = field(metadata=PAIRS)
+
+
+# In both directions
+
+
+@message
+class Connections(Message):
+    """Connections to go on with; of each, what was received of a request that nobody has begun to answer."""
+
+    sockets: list[socket.socket] = field(metadata=SOCKETS)
+    received: list[str]  # in base64
+
+
+class Route(NamedTuple):
+    """Who may send a message, and who may receive it."""
+
+    senders: frozenset[Role]
+    receivers: frozenset[Role]
+
+
+def _route(*senders: Role, to: Sequence[Role] = (Role.SUPERVISOR,)) -> Route:
+    return Route(frozenset(senders), frozenset(to))
+
+
+_TELLERS = (Role.DRY_RUN, Role.STATE_REPORTER)
+
+ROUTES: dict[type[Message], Route] = {
+    Hello: _route(Role.WORKER, Role.BUILDER, Role.DRY_RUN),
+    CheckpointMade: _route(Role.WORKER),
+    CheckpointsEnded: _route(Role.WORKER),
+    Listening: _route(Role.WORKER),
+    Watching: _route(Role.WORKER),
+    Serving: _route(Role.WORKER),
+    Broken: _route(Role.WORKER),
+    Verdict: _route(Role.WORKER),
+    PromptLeft: _route(Role.WORKER),
+    FreshAsked: _route(Role.WORKER),
+    FactsRead: _route(Role.CHECKPOINT, Role.BUILDER),
+    BuildFailed: _route(Role.BUILDER),
+    Plan: _route(Role.DRY_RUN),
+    StateReport: _route(*_TELLERS),
+    Attributes: _route(*_TELLERS),
+    Outlines: _route(*_TELLERS),
+    Go: _route(Role.SUPERVISOR, to=[Role.WORKER]),
+    FreshnessShared: _route(Role.SUPERVISOR, to=[Role.WORKER]),
+    Fresh: _route(Role.SUPERVISOR, to=[Role.WORKER]),
+    Changed: _route(Role.SUPERVISOR, to=[Role.WORKER]),
+    Stop: _route(Role.SUPERVISOR, to=[Role.WORKER]),
+    Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
+    DryRun: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
+    Build: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
+    AttributesAsked: _route(Role.SUPERVISOR, to=_TELLERS),
+    OutlinesAsked: _route(Role.SUPERVISOR, to=_TELLERS),
+    Connections: _route(Role.WORKER, Role.SUPERVISOR, to=[Role.WORKER, Role.SUPERVISOR]),
+}
+
+
+def check_route(kind: type[Message], sender: Role, receiver: Role) -> None:
+    """Looks whether this is what one may say to the other.
+
+    Raises:
+        MessageError: it is not.
+    """
+    route = ROUTES.get(kind)
+    if route is None:
+        raise MessageError(f"{kind.__name__} is no message")
+    if sender not in route.senders or receiver not in route.receivers or sender is receiver:
+        raise MessageError(f"{kind.__name__} is no message of a {sender} to a {receiver}")
+
+
+def carried(kind: type[Message]) -> Mapping[str, Carries]:
+    """The fields that carry sockets or descriptors, in their order."""
+    return _shapes()[kind].carried
+
+
+def dump(one: Message) -> dict[str, Any]:
+    """A message as JSON can say it, without what it carries."""
+    shape = _shapes()[type(one)]
+    data: dict[str, Any] = {"kind": type(one).__name__}
+    for name in shape.names:
+        if name not in shape.carried:
+            value = getattr(one, name)
+            data[name] = shape.json[name].dump(value) if name in shape.json else value
+    return data
+
+
+def kind_of(data: Mapping[str, Any]) -> type[Message]:
+    """The class of a message that has come.
+
+    Raises:
+        MessageError: nobody knows it.
+    """
+    name = data.get("kind")
+    found = next((kind for kind in ROUTES if kind.__name__ == name), None)
+    if found is None:
+        raise MessageError(f"nobody knows the message {name!r}")
+    return found
+
+
+def load(data: Mapping[str, Any], brought: Mapping[str, Any]) -> Message:
+    """The message that has come, with what it has brought.
+
+    Raises:
+        MessageError: nobody knows it, or it has other fields.
+    """
+    kind = kind_of(data)
+    shape = _shapes()[kind]
+    values = {**data, **brought}
+    del values["kind"]
+    if unknown := sorted(values.keys() - set(shape.names)):
+        raise MessageError(f"{kind.__name__} has no field {unknown[0]!r}")
+    if missing := sorted(set(shape.names) - values.keys()):
+        raise MessageError(f"{kind.__name__} has come without its field {missing[0]!r}")
+    return kind(
+        **{name: shape.json[name].load(value) if name in shape.json else value for name, value in values.items()}
+    )
+
+
+class _Shape(NamedTuple):
+    names: tuple[str, ...]
+    carried: dict[str, Carries]
+    json: dict[str, Json]
+
+
+@functools.cache
+def _shapes() -> dict[type[Message], _Shape]:
+    """The fields of each kind of message."""
+    return {kind: _shape(kind) for kind in ROUTES}
+
+
+def _shape(kind: type[Message]) -> _Shape:
+    own = fields(kind)  # type: ignore[arg-type]  # each is a dataclass
+    return _Shape(
+        tuple(one.name for one in own),
+        {one.name: one.metadata["carries"] for one in own if "carries" in one.metadata},
+        {one.name: one.metadata["json"] for one in own if "json" in one.metadata},
+    )
