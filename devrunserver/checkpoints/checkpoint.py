@@ -38,12 +38,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+from devrunserver.checkpoints import connections
+from devrunserver.checkpoints.building import Building
 from devrunserver.checkpoints.fork_safety import Seal
 from devrunserver.checkpoints.policy import Placement
 from devrunserver.checkpoints.read_recorder import Reads
 from devrunserver.common import link, process
 from devrunserver.common.facts import Fact
-from devrunserver.common.messages import Build, BuildFailed, CheckpointMade, DryRun, FactsRead, Hello, Message, Resume
+from devrunserver.common.messages import Build, CheckpointMade, DryRun, FactsRead, Hello, Message, Resume
 from devrunserver.common.role import Role
 
 NICENESS = 15  # of what runs while the worker already serves
@@ -93,15 +95,13 @@ class Checkpoints:
         self._is_project = is_project
         self._supervisor = os.getppid()
         self._number = 0
-        self.is_building = False
-        self._excluded: set[str] = set()  # modules that must not be imported while this process builds
-        self._building = ""  # what it imports then
-        self._supervising: link.Link | None = None  # whom it tells
+        self._refused: tuple[str, str] | None = None  # the first place without a checkpoint since the last, and why
+        self.building: Building | None = None  # while this process imports ahead
 
     def before(self, fullname: str, file: str) -> bool:
         """A module is about to be loaded. Makes a checkpoint where it is due; returns True in one that was resumed."""
-        if fullname in self._excluded:
-            self._give_up_building(f"it imports {fullname}")
+        if self.building is not None:
+            self.building.before(fullname)
         return (
             self.active
             and self._is_project(file)
@@ -119,9 +119,12 @@ class Checkpoints:
             return False
         began = time.monotonic()
         if self.seal.is_closed():
-            self.end()
-            self._lender.sealed(at, self.seal.reason)
+            self._refused = self._refused or (at, self.seal.reason)
+            if self.seal.is_lasting:
+                self.finish()
+            self._placement.postponed(began)
             return False
+        self._refused = None
         self._number += 1
         with _signals_held(), self.seal.looking_away():
             goes_on, resumption = self._fork(at, self._placement.elapsed(began))
@@ -136,6 +139,14 @@ class Checkpoints:
     def end(self) -> None:
         """No more checkpoints are made."""
         self.active = False
+        connections.unfollow()
+
+    def finish(self) -> None:
+        """The start is over, or checkpoints are: tells from where on none could be made, if so, and why."""
+        self.end()
+        if self._refused is not None and not self.prepared:
+            self._lender.sealed(*self._refused)
+        self._refused = None
 
     def _fork(self, at: str, elapsed: float) -> tuple[bool, Resume | DryRun | None]:
         """Leaves a checkpoint behind. Returns in each process that goes on; with a message in those resumed later."""
@@ -184,34 +195,22 @@ class Checkpoints:
 
     def _build(self, message: Build) -> tuple[link.Link, list[Fact]]:
         """Imports modules ahead of their turn. Returns what a checkpoint needs."""
-        to_supervisor = self._supervising = link.Link(message.link, Role.BUILDER, Role.SUPERVISOR)
+        to_supervisor = link.Link(message.link, Role.BUILDER, Role.SUPERVISOR)
         to_supervisor.be_patient()
         to_supervisor.send(Hello(os.getpid()))
-        self.prepared = self.is_building = True
-        self._excluded = set(message.excluded)
+        self.prepared = True
+        self.building = Building(to_supervisor, message.excluded, self.seal)
         with silenced():
-            for self._building in message.modules:
-                try:
-                    importlib.import_module(self._building)
-                except BaseException as error:  # whatever it is, it must not get out of here
-                    self._give_up_building(repr(error))
-        self._building, self.is_building = "", False
-        if self.seal.is_closed():
-            self._give_up_building(self.seal.reason)
-        self._excluded.clear()
+            self.building.import_all(message.modules)
+        self.building = None
         gc.freeze()
-        self._supervising, to_supervisor.role = None, Role.CHECKPOINT
+        to_supervisor.role = Role.CHECKPOINT
         return to_supervisor, self._reads.take()
-
-    def _give_up_building(self, reason: str) -> None:
-        if self._supervising is not None:
-            with suppress(link.LinkClosed):
-                self._supervising.send(BuildFailed(self._building, reason))
-        os._exit(1)
 
     def _sockets(self) -> set[int]:
         """The descriptors of our own sockets."""
-        return self._lender.sockets() | ({self._supervising.fileno()} if self._supervising is not None else set())
+        building = {self.building.to_supervisor.fileno()} if self.building is not None else set()
+        return self._lender.sockets() | building
 
     # Forks
 

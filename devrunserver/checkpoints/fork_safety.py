@@ -1,19 +1,24 @@
-"""What forbids further checkpoints: state that a forked process would not share, or share wrongly.
+"""What forbids a checkpoint: state that a forked process would not share, or share wrongly.
 
 Theory of operation
 -------------------
 A checkpoint is the process at one moment, resumed later. That is the same as a fresh start only as long as all that
-the process has done so far is in its memory. It is not once
+the process has done so far is in its memory. Some of what forbids it is asked anew each time, as it passes:
 
 - another thread runs: it would not exist in the fork, and a lock that it holds would be held for ever;
 - a connection or a listening socket is open: both processes would use it;
-- something was read from a server or a database: a fresh start might get another answer;
-- a temporary file was made: the first worker that ends may remove it;
-- a process was started that still runs, or a timer;
-- a debugger, tracer or profiler is attached.
+- a temporary file or directory exists: the first worker that ends may remove it;
+- a process that was started still runs, or a timer;
+- a debugger, tracer or profiler is attached;
+- memory is low.
+
+A thread that has ended, a socket that is closed, a temporary file that is gone leave nothing behind, so checkpoints go
+on after them. What was *learnt* stays in what the project has made of it, and is for ever, in every process that is
+forked from this one: something may have been read from a server that answered, or from a database, where a fresh
+start might get another answer. A connection that was refused counts as never made (``connections.py``).
 
 Looking costs some system calls, so it is done where a checkpoint is wanted. Audit events add what leaves no trace,
-and tell which module it was. A seal is for ever: it goes into every process that is forked from this one.
+and tell which module it was.
 """
 
 from __future__ import annotations
@@ -29,18 +34,16 @@ from types import FrameType
 from typing import Any
 
 from devrunserver.checkpoints import audit
+from devrunserver.checkpoints.connections import Connections, beyond_ours
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.module_files import PACKAGES, is_standard
 
 DEBUGGERS = ("pydevd", "debugpy", "_pydevd_bundle")
 
-# Audit events: what forbids checkpoints at once, and what only explains what is seen later.
-SEALING = {
-    "socket.connect": "it connected to a server",
-    "sqlite3.connect": "it opened a database",
-    "tempfile.mkstemp": "it made a temporary file",
-    "tempfile.mkdtemp": "it made a temporary directory",
-}
+# Audit events: what forbids checkpoints from then on, what does for as long as it is there, and what only explains.
+DATABASE = "sqlite3.connect"
+CONNECTION = "socket.connect"
+TEMPORARY = {"tempfile.mkstemp": "file", "tempfile.mkdtemp": "directory"}
 IN_MEMORY = ":memory:"  # a database that is the process' own
 EXPLAINING = {
     "_thread.start_new_thread": "thread",
@@ -60,30 +63,45 @@ class Seal:
     """
 
     def __init__(self, ours: Callable[[], set[int]], trial: Callable[[], None]) -> None:
-        self.reason = ""
+        self.reason = ""  # what forbade it when somebody looked last; empty: nothing did
+        self.is_suspicious = False  # something has happened since then that may forbid it
+        self.connections = Connections()
+        self._lasting = ""  # what forbids it for ever
         self._ours = ours
         self._trial = trial
         self._inherited = _sockets()
         self._ignoring = False
-        self._culprits: dict[str, str] = {}
+        self._culprits: dict[str, str] = {}  # by kind, who did it last
+        self._temporary: dict[str, str] = {}  # by path, what forbids it while that exists
 
     @property
     def handlers(self) -> dict[str, audit.Handler]:
         """Of audit events."""
-        sealing = {event: self._sealing(reason) for event, reason in SEALING.items()}
-        return sealing | {event: self._explaining(kind) for event, kind in EXPLAINING.items()}
+        explaining = {event: self._explaining(kind) for event, kind in EXPLAINING.items()}
+        temporary = {event: self._making(kind) for event, kind in TEMPORARY.items()}
+        return explaining | temporary | {DATABASE: self._on_database, CONNECTION: self._on_connection}
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether checkpoints are forbidden for ever."""
+        return bool(self._lasting)
 
     def close(self, reason: str) -> None:
         """From now on there are no checkpoints; the first reason counts."""
-        self.reason = self.reason or reason
+        self._lasting = self._lasting or reason
+        self.reason = self._lasting
+        self.is_suspicious = True
 
     def is_closed(self) -> bool:
-        """Looks whether something forbids checkpoints."""
+        """Looks whether something forbids checkpoints now."""
+        self.is_suspicious = False
+        looks = (
+            self._connected,
+            *(self._debugger, self._threads, self._sockets, self._temporaries),
+            *(self._children, self._timers, self._memory),
+        )
         with self.looking_away():
-            for look in (self._debugger, self._threads, self._sockets, self._children, self._timers, self._memory):
-                if self.reason:
-                    break
-                self.reason = look()
+            self.reason = self._lasting or next(filter(None, (look() for look in looks)), "")
         return bool(self.reason)
 
     @contextmanager
@@ -111,6 +129,15 @@ class Seal:
         streams = filter(_is_stream, _sockets() - self._inherited - self._ours())
         return f"a socket is open{self._by('socket')}" if any(streams) else ""
 
+    def _connected(self) -> str:
+        if by := self.connections.made_by:
+            self.close(f"it connected to a server ({by})")
+        return self._lasting
+
+    def _temporaries(self) -> str:
+        self._temporary = {path: reason for path, reason in self._temporary.items() if os.path.lexists(path)}
+        return next(iter(self._temporary.values()), "")
+
     def _children(self) -> str:
         with suppress(ChildProcessError):
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -126,10 +153,23 @@ class Seal:
     def _by(self, kind: str) -> str:
         return f" ({self._culprits[kind]})" if kind in self._culprits else ""
 
-    def _sealing(self, reason: str) -> audit.Handler:
+    # What audit events tell
+
+    def _on_database(self, args: tuple[Any, ...]) -> None:
+        if not self._ignoring and args[0] != IN_MEMORY:
+            self.close(f"it opened a database ({describe(audit.culprit())})")
+
+    def _on_connection(self, args: tuple[Any, ...]) -> None:
+        if not self._ignoring and not _is_datagram(args[0]):
+            self.connections.on_attempt(args[0], describe(beyond_ours(audit.culprit())))
+            self.is_suspicious = True
+
+    def _making(self, kind: str) -> audit.Handler:
         def handler(args: tuple[Any, ...]) -> None:
-            if not self.reason and not self._ignoring and not _is_datagram(args[0]) and args[0] != IN_MEMORY:
-                self.close(f"{reason} ({describe(audit.culprit())})")
+            if not self._ignoring:
+                by = describe(audit.culprit())
+                self._temporary[os.path.abspath(os.fsdecode(args[0]))] = f"a temporary {kind} exists ({by})"
+                self.is_suspicious = True
 
         return handler
 
@@ -137,6 +177,7 @@ class Seal:
         def handler(args: tuple[Any, ...]) -> None:
             if not self._ignoring:
                 self._culprits[kind] = describe(audit.culprit())
+                self.is_suspicious = True
 
         return handler
 

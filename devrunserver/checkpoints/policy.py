@@ -20,19 +20,26 @@ class Placement:
         self.edited = set(edited)
         self._limit = limit
         self._last = now
+        self._postponed: float | None = None  # when one was wanted and could not be made
         self._cost = 0.0
         self._count = 0
 
     def is_due(self, file: str, now: float) -> bool:
         """Whether to make a checkpoint before this file of the project is loaded."""
         interval = max(INTERVAL, self._cost / FORK_SHARE) * 2 ** (2 * self._count // self._limit)
-        return not self._count or file in self.edited or now - self._last >= interval
+        if self._postponed is None:
+            return not self._count or file in self.edited or now - self._last >= interval
+        return file in self.edited or now - max(self._last, self._postponed) >= interval
 
     def made(self, now: float, cost: float) -> None:
         """A checkpoint was made; ``cost`` seconds were spent on it."""
         self._count += 1
         self._cost = cost
         self._last = now
+
+    def postponed(self, now: float) -> None:
+        """None could be made here; the next place is looked at after a while."""
+        self._postponed = now
 
     def elapsed(self, now: float) -> float:
         """Seconds of work since the last checkpoint."""

@@ -9,6 +9,7 @@ from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
 from devrunserver.common.messages import Serving
 
 WORTH_A_HINT = 0.2  # seconds
+REMEDY = "A reload repeats what is imported from there on; where that happens on first use instead, it need not."
 VERBOSE = 2  # from which --verbosity on reasons are told
 
 
@@ -66,7 +67,7 @@ class Console:
     def sealed(self, at: str, reason: str) -> None:
         """No checkpoint can be made from somewhere on; said once."""
         if reason not in self._sealed:
-            line = f"No checkpoints from {at} on: {reason}. What is imported from there on reloads from further back."
+            line = f"No checkpoints from {at} on: {reason}. {REMEDY}"
             self._sealed[reason] = line
             self.say(line)
 

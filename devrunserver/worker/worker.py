@@ -146,6 +146,7 @@ class Worker:
         audit.listen(self._handlers)
         if self._checkpoints.active:
             self._handlers |= self._reads.handlers | self._checkpoints.seal.handlers
+            self._checkpoints.seal.connections.follow()
             connection_created.connect(self._on_connection, dispatch_uid="devrunserver")
             self._checkpoints.make("the first app")
         if not self._checkpoints.active:
@@ -293,7 +294,7 @@ class Worker:
 
     def _end_rehearsal(self) -> None:
         """A rehearsal or builder that comes here has failed: what follows is for those who serve."""
-        if self._rehearsal is not None or self._checkpoints.is_building:
+        if self._rehearsal is not None or self._checkpoints.building is not None:
             os._exit(1)
 
     def _start_showing(self, server: Any) -> None:
@@ -319,7 +320,7 @@ class Worker:
             self._keeper = server.keeper = Keeper(self._link)
 
     def _end_start(self) -> None:
-        self._checkpoints.end()
+        self._checkpoints.finish()
         self._handlers.clear()
         connection_created.disconnect(dispatch_uid="devrunserver")
         if signal.getsignal(signal.SIGINT) is _interrupt_start:
@@ -348,7 +349,7 @@ class Worker:
                 os._exit(1)
 
     def sealed(self, at: str, reason: str) -> None:
-        """There are no more checkpoints, so threads do no harm."""
+        """There are no checkpoints from here on, so threads do no harm."""
         self.say(CheckpointsEnded(at, reason))
         self._hear()
 

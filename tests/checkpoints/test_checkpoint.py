@@ -589,8 +589,10 @@ def test_a_process_on_the_side_dies_with_the_worker(stage: Theatre, a: Path) -> 
     ("code", "reason"),
     [
         ("sqlite3.connect('db.sqlite3').close()", "it opened a database (b)"),
-        ("s = socket.create_server(('127.0.0.1', 0))", "a socket is open (b)"),
-        ("sys.setprofile(lambda *args: None)", "a debugger, tracer or profiler is attached"),
+        (
+            "s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname()); s.close()",
+            "it connected to a server (b)",
+        ),
     ],
 )
 def test_a_seal_stops_it(stage: Theatre, a: Path, tmp_path: Path, code: str, reason: str) -> None:
@@ -611,6 +613,22 @@ def test_a_seal_stops_it(stage: Theatre, a: Path, tmp_path: Path, code: str, rea
     assert one.hear_checkpoint(worker)[1].at == "c"
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_is_there_now_stops_it_for_as_long_as_it_is_there(
+    stage: Theatre, a: Path, tmp_path: Path, gone: bool
+) -> None:
+    write(tmp_path / "b.py", "import socket\nsock = socket.create_server(('127.0.0.1', 0))")
+    write(tmp_path / "c.py", "import b\nb.sock.close()" if gone else "")
+    write(tmp_path / "d.py", "")
+    one = stage(
+        "import a, b, c, d\ncheckpoints.finish()\nserve(active=checkpoints.active)", edited=["b.py", "c.py", "d.py"]
+    )
+    assert [one.hear_checkpoint()[1].at for _ in range(3 if gone else 2)] == ["a", "b", *["d"] * gone]
+    if not gone:
+        assert one.worker.hear(CheckpointsEnded) == CheckpointsEnded("c", "a socket is open (b)")
+    assert one.worker.hear_served() == {"active": False}
+
+
 SPAWNED = "from multiprocessing import resource_tracker; resource_tracker.ensure_running()"  # without an audit event
 OPENED = "import ctypes; ctypes.CDLL(None).socket(socket.AF_INET, socket.SOCK_STREAM, 0)"
 
@@ -622,7 +640,7 @@ def test_we_are_not_the_culprit(stage: Theatre, a: Path, tmp_path: Path, code: s
     """Where nothing tells which module did it, none is named."""
     write(a, f"import socket\n{code}")
     write(tmp_path / "b.py", "")
-    one = stage("import a, b\nserve()", edited=["b.py"])
+    one = stage("import a, b\ncheckpoints.finish()\nserve()", edited=["b.py"])
     one.hear_checkpoint()
     assert one.worker.hear(CheckpointsEnded) == CheckpointsEnded("b", reason)
 

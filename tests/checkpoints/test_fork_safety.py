@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from devrunserver.checkpoints.connections import unfollow
 from devrunserver.checkpoints.fork_safety import Seal, describe
 from devrunserver.common import memory
 
@@ -37,6 +39,7 @@ socket.create_server(("127.0.0.1", 0)).detach()  # was there before us
 ours = socket.create_server(("127.0.0.1", 0))
 seal = Seal(lambda: {{ours.fileno()}}, trial)
 audit.listen(seal.handlers)
+seal.connections.follow()
 """
 ASKED = """
 print(json.dumps([seal.is_closed(), seal.reason]))
@@ -67,6 +70,7 @@ BY = "(culprit)"
 STARTED_BY = {name: BY if sys.version_info >= (3, 12) else f"({name})" for name in ("waiter", "timer")}
 SLEEPER = "subprocess.Popen([sys.executable, '-c', 'open(0).read()'], stdin=subprocess.PIPE)"  # ends with its parent
 UDP = "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)"
+REFUSED = f"s = {UDP}; s.bind(('127.0.0.1', 0)); socket.socket().{{}}(s.getsockname())"
 RULES = {
     "nothing": ("pass", ""),
     "thread": (
@@ -89,8 +93,15 @@ RULES = {
         "s = socket.create_connection(ours.getsockname()); s.close()",
         f"it connected to a server {BY}",
     ),
-    "refused connection": (
-        f"s = {UDP}; s.bind(('127.0.0.1', 0)); socket.socket().connect_ex(s.getsockname())",
+    "refused connection": (REFUSED.format("connect_ex"), ""),
+    "refused connection that raises": (f"try: {REFUSED.format('connect')}\nexcept OSError: pass", ""),
+    "connection that is being made": (
+        f"s = {UDP}; s.bind(('127.0.0.1', 0)); t = socket.socket(); t.setblocking(False)\n"
+        "try: t.connect(ours.getsockname())\nexcept BlockingIOError: pass\nt.close()",
+        f"it connected to a server {BY}",
+    ),
+    "refused connection of a class of its own": (
+        f"import _socket; s = {UDP}; s.bind(('127.0.0.1', 0)); _socket.socket().connect_ex(s.getsockname())",
         f"it connected to a server {BY}",
     ),
     "running child": (f"child = {SLEEPER}", f"a process that was started runs {BY}"),
@@ -101,8 +112,14 @@ RULES = {
     "child that has ended": ("subprocess.run([sys.executable, '-c', ''])", ""),
     "database": ("sqlite3.connect('db.sqlite3').close()", f"it opened a database {BY}"),
     "database in memory": ("d = sqlite3.connect(':memory:')", ""),
-    "temporary file": ("tempfile.NamedTemporaryFile().close()", f"it made a temporary file {BY}"),
-    "temporary directory": ("tempfile.TemporaryDirectory().cleanup()", f"it made a temporary directory {BY}"),
+    "temporary file": ("f = tempfile.NamedTemporaryFile()", f"a temporary file exists {BY}"),
+    "temporary file that is left": (
+        "f, name = tempfile.mkstemp(dir='.'); os.close(f)",
+        f"a temporary file exists {BY}",
+    ),
+    "temporary file that is gone": ("tempfile.NamedTemporaryFile().close()", ""),
+    "temporary directory": ("d = tempfile.TemporaryDirectory()", f"a temporary directory exists {BY}"),
+    "temporary directory that is gone": ("tempfile.TemporaryDirectory().cleanup()", ""),
     "alarm": ("signal.alarm(99)", "a timer runs"),
     "interval timer": ("signal.setitimer(signal.ITIMER_REAL, 99, 99)", "a timer runs"),
     "timer that was stopped": ("signal.alarm(99); signal.alarm(0)", ""),
@@ -163,7 +180,7 @@ def test_native_thread_that_ends_before_a_fork(tmp_path: Path) -> None:
 
 def test_low_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Seal(set, lambda: None)
-    for look in ("_debugger", "_threads", "_sockets", "_children", "_timers"):
+    for look in ("_debugger", "_threads", "_sockets", "_children", "_timers", "_temporaries"):
         monkeypatch.setattr(one, look, str)  # of the process that runs the tests
     monkeypatch.setattr(memory, "memory", lambda: (101, 1000))
     assert not one.is_closed()
@@ -171,7 +188,37 @@ def test_low_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.is_closed()
     assert one.reason == "memory is low"
     monkeypatch.setattr(memory, "memory", lambda: (900, 1000))
-    assert one.is_closed()  # a seal is for ever
+    assert not one.is_closed()  # it is asked anew
+
+
+PASSING = {
+    "thread": ("e = threading.Event(); t = threading.Thread(target=e.wait); t.start()", "e.set(); t.join()"),
+    "socket": ("s = socket.create_server(('127.0.0.1', 0))", "s.close()"),
+    "temporary file": ("f = tempfile.NamedTemporaryFile()", "f.close()"),
+    "child": ("c = subprocess.Popen(['cat'], stdin=subprocess.PIPE)", "c.stdin.close(); c.wait()"),
+    "timer": ("signal.alarm(99)", "signal.alarm(0)"),
+    "tracer": ("sys.settrace(lambda *args: None)", "sys.settrace(None)"),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_is_there_forbids_and_what_is_gone_does_not(tmp_path: Path, name: str) -> None:
+    begin, end = PASSING[name]
+    assert sealed(tmp_path, f"{begin}\nassert seal.is_closed() and not seal.is_lasting\n{end}") == ""
+
+
+def test_what_was_learnt_forbids_for_ever(tmp_path: Path) -> None:
+    code = "s = socket.create_connection(ours.getsockname())\nassert seal.is_closed() and seal.is_lasting\ns.close()"
+    assert sealed(tmp_path, code) == f"it connected to a server {BY}"
+
+
+def test_sockets_get_back_what_they_had() -> None:
+    one = Seal(set, lambda: None)
+    one.connections.follow()
+    one.connections.follow()
+    assert "connect" in vars(socket.socket)
+    unfollow()
+    assert not {"connect", "connect_ex"} & set(vars(socket.socket))
 
 
 def test_memory_of_this_machine() -> None:
@@ -192,7 +239,7 @@ def test_the_first_reason_counts() -> None:
     [
         ("s = socket.socket(); d = sqlite3.connect('db.sqlite3')", "it opened a database"),
         ("s = socket.socket(); os.fork() or os._exit(0)", "a socket is open"),
-        ("sqlite3.connect('db.sqlite3'); tempfile.mkdtemp(dir='.')", "it opened a database"),
+        ("tempfile.mkdtemp(dir='.'); sqlite3.connect('db.sqlite3')", "it opened a database"),
     ],
 )
 def test_one_reason_is_told(tmp_path: Path, code: str, reason: str) -> None:

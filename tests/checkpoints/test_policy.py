@@ -52,6 +52,14 @@ def test_is_due(made: list[tuple[float, float]], limit: int, file: str, now: flo
     assert placement(*made, limit=limit).is_due(file, now) is due
 
 
+def test_where_none_can_be_made_the_next_place_is_looked_at_after_a_while() -> None:
+    one = placement()
+    one.postponed(1.0)
+    assert not one.is_due("/a.py", 1.0 + INTERVAL / 2)
+    assert one.is_due("/a.py", 1.0 + INTERVAL)
+    assert one.is_due("/edited.py", 1.0)
+
+
 def test_the_edited_files_may_change() -> None:
     one = placement((0.0, 0.0))
     one.edited = {"/other.py"}

@@ -11,7 +11,7 @@ import pytest
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
 from devrunserver.common.file_state import UNKNOWN
 from devrunserver.common.messages import Serving
-from devrunserver.supervisor.console import Console, describe, shown
+from devrunserver.supervisor.console import REMEDY, Console, describe, shown
 
 
 @pytest.fixture(autouse=True)
@@ -77,10 +77,7 @@ def test_explain(verbosity: int, explains: bool, message: Serving, reason: str, 
     assert lines == expected
 
 
-SEALED = (
-    "No checkpoints from shop.tasks on: a thread runs (shop.worker). "
-    "What is imported from there on reloads from further back."
-)
+SEALED = f"No checkpoints from shop.tasks on: a thread runs (shop.worker). {REMEDY}"
 SEALED_BEFORE = SEALED.replace("shop.tasks", "shop.apps").replace("a thread runs", "it opened a database")
 
 

@@ -1,0 +1,52 @@
+"""Importing modules ahead of their turn, in a process that was forked from a checkpoint and becomes one itself."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from typing import NoReturn
+
+from devrunserver.checkpoints.fork_safety import Seal
+from devrunserver.common import link
+from devrunserver.common.messages import BuildFailed
+
+
+class Building:
+    """What this process builds, while it does.
+
+    Args:
+        to_supervisor: whom to tell what cannot be imported ahead.
+        excluded: modules that must not be imported.
+        seal: whether this process may become a checkpoint.
+    """
+
+    def __init__(self, to_supervisor: link.Link, excluded: Collection[str], seal: Seal) -> None:
+        self.to_supervisor = to_supervisor
+        self._excluded = frozenset(excluded)
+        self._seal = seal
+        self._importing = ""
+
+    def before(self, fullname: str) -> None:
+        """A module is about to be loaded. Does not return if it must not be."""
+        if fullname in self._excluded:
+            self._give_up(f"it imports {fullname}")
+
+    def import_all(self, modules: Iterable[str]) -> None:
+        """Imports these modules. Returns if all is well, and does not otherwise."""
+        for self._importing in modules:
+            try:
+                importlib.import_module(self._importing)
+            except BaseException as error:  # whatever it is, it must not get out of here
+                self._give_up(repr(error))
+            if self._seal.is_suspicious and self._seal.is_closed():
+                self._give_up(self._seal.reason)
+        self._importing = ""
+        if self._seal.is_closed():
+            self._give_up(self._seal.reason)
+
+    def _give_up(self, reason: str) -> NoReturn:
+        with suppress(link.LinkClosed):
+            self.to_supervisor.send(BuildFailed(self._importing, reason))
+        os._exit(1)
