@@ -12,7 +12,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 
-from devrunserver.common import process
+from devrunserver.common import process, stdio
 
 USAGE = "Usage: python -m devrunserver manage.py runserver [options]"
 USAGE_STATUS = 2
@@ -23,6 +23,7 @@ class WorkerEnded(Exception):
 
 
 def main() -> None:
+    stdio.prepare()
     del sys.argv[0]
     report = os.environ.pop(process.REPORT, "")
     if report:

@@ -11,7 +11,7 @@ from django.apps import AppConfig, apps
 from django.core import checks, management
 
 from devrunserver.checks import check_precedence, check_setting, check_watchdog
-from devrunserver.common import process
+from devrunserver.common import process, stdio
 from devrunserver.supervisor import early_start
 
 
@@ -22,6 +22,8 @@ class DevrunserverConfig(AppConfig):
 
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
         super().__init__(app_name, app_module)
+        if sys.argv[1:2] == ["runserver"]:
+            stdio.prepare()
         if process.LINK in os.environ:
             from devrunserver.worker import worker
 

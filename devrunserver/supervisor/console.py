@@ -90,5 +90,7 @@ def shown(path: str) -> str:
     """A path as the user knows it: relative where it is below the current directory."""
     if not path:
         return ""
-    relative = os.path.relpath(path)
-    return path if relative.startswith(os.pardir) else relative
+    here = os.getcwd()
+    relative = os.path.relpath(path, here)
+    is_below = here != os.sep and not relative.startswith(os.pardir)  # from "/" everything is below
+    return relative if is_below else path
