@@ -140,7 +140,7 @@ class Verdict(Message):
 
     id: int  # of the question
     stale: str | None  # the first path that makes me one who has to be replaced
-    at_prompt: bool  # a debugger waits for the user, so the reload has to wait
+    prompt: str | None  # of a debugger that waits for the user, so that the reload has to wait; None: none does
 
 
 @message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
@@ -33,6 +34,13 @@ class Console:
         how = f"resumed at {message.resumed_at}" if message.resumed_at else "started afresh"
         how += ", prepared" * message.prepared
         self.say(f"{shown(path) or 'Something'} changed: reloaded in {seconds:.2f} s ({how})")
+
+    def waits_for_prompt(self, path: str, prompt: str) -> None:
+        """A reload has to wait for a debugger's prompt, which is printed anew: what we say stands behind it."""
+        self.say(f"{shown(path)} changed. The reload waits until you leave the debugger prompt.")
+        if prompt:
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
 
     def remark(self, line: str) -> None:
         """Something that only those want to know who want to know it all."""

@@ -380,7 +380,7 @@ class Supervisor:
             if worker.process is not None:  # it has not become a checkpoint
                 self._bury(status)
         elif late and self._asked:
-            self._decide(self._asked[0], at_prompt=False)
+            self._decide(self._asked[0], prompt=None)
         elif late and self._state in (State.STOPPING, State.ENDING):
             worker.process.kill()
 
@@ -658,14 +658,14 @@ class Supervisor:
 
     def _on_verdict(self, message: Verdict) -> None:
         if message.id == self._question and self._asked:  # or else we have answered the question ourselves
-            self._decide(message.stale, message.at_prompt)
+            self._decide(message.stale, message.prompt)
 
-    def _decide(self, stale: str | None, at_prompt: bool) -> None:
+    def _decide(self, stale: str | None, prompt: str | None) -> None:
         """The open question is answered: the path that makes a reload necessary, if any, and whether it has to wait."""
         self._asked, self._deadline = [], None
-        if stale and at_prompt:
+        if stale and prompt is not None:
             self._prompt = stale
-            self._say(f"{self._prompt} changed. The reload waits until you leave the debugger prompt.")
+            self._console.waits_for_prompt(stale, prompt)
         elif stale:
             self._reload(stale)
 

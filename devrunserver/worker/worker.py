@@ -73,7 +73,7 @@ from devrunserver.common.messages import (
 from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.common.role import Role
 from devrunserver.server.django import server
-from devrunserver.worker import debugger_prompt, warmup
+from devrunserver.worker import debugger_prompt, lasting_threads, warmup
 from devrunserver.worker.autoreload_signals import Sender
 from devrunserver.worker.request_gate import Keeper
 
@@ -85,6 +85,7 @@ WEAK_REFERENCES = {weakref.__file__, _weakrefset.__file__}
 PROMPT_INTERVAL = 0.2  # seconds between two looks whether a debugger prompt has been left, while a reload waits for it
 WARM_UP_DELAY = 0.2  # seconds; who saves and asks at once is not to find us at something else
 ANSWERS_PATIENCE = 0.1  # seconds for a template that is being compiled
+LOG_PATIENCE = 0.02  # seconds for the line of an answer that the client has got already, before the reload is told
 ANSWERS_INTERVAL = 0.002  # seconds between two looks whether answers have ended
 SLOWEST = 5  # modules that are named to the user who asks what takes so long
 
@@ -172,6 +173,7 @@ class Worker:
             self._end_rehearsal()
             process.make_exit_quick()
             if self._leaving.is_set():
+                lasting_threads.tell_later()
                 process.end_without_finalization()
 
     def await_word(self) -> None:
@@ -460,14 +462,16 @@ class Worker:
 
     def _on_changed(self, message: Changed) -> None:
         stale = next((path for path in message.paths if self._is_stale(path)), None)
-        wait = stale is not None and debugger_prompt.is_open()
-        self.say(Verdict(message.id, stale, at_prompt=wait))
-        if wait and not self._prompt_watched:
+        prompt = debugger_prompt.open_prompt() if stale is not None else None
+        if stale is not None and prompt is None:
+            self._let_answers_end(LOG_PATIENCE)
+        self.say(Verdict(message.id, stale, prompt))
+        if prompt is not None and not self._prompt_watched:
             self._prompt_watched = True
             threading.Thread(target=self._watch_prompt, name="devrunserver-prompt", daemon=True).start()
 
     def _watch_prompt(self) -> None:
-        while debugger_prompt.is_open() and not self._leaving.wait(PROMPT_INTERVAL):
+        while debugger_prompt.open_prompt() is not None and not self._leaving.wait(PROMPT_INTERVAL):
             pass
         self._prompt_watched = False
         self.say(PromptLeft())
@@ -483,13 +487,14 @@ class Worker:
             return self._has_seen(path)
         spelled = self._sender.spelled(path)
         if spelled is not None:
-            self._let_answers_end()
+            # what is being answered may have read a template before it changed, and would remember it afterwards
+            self._let_answers_end(ANSWERS_PATIENCE)
             return self._serving and not self._sender.handle(spelled)
         return "." not in os.path.basename(path) and self._has_seen(path)
 
-    def _let_answers_end(self) -> None:
-        """What is being answered may have read a template before it changed, and would remember it afterwards."""
-        deadline = time.monotonic() + ANSWERS_PATIENCE
+    def _let_answers_end(self, patience: float) -> None:
+        """Waits, for so many seconds at most, until nothing is being answered."""
+        deadline = time.monotonic() + patience
         while self._server is not None and self._server.is_answering and time.monotonic() < deadline:
             if self._leaving.wait(ANSWERS_INTERVAL):
                 return

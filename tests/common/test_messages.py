@@ -77,4 +77,4 @@ def test_what_carries_is_declared_so(kind: type[Message]) -> None:
 def test_equality_and_text() -> None:
     assert messages.Stop() == messages.Stop()
     assert messages.Stop() != messages.Fresh()
-    assert repr(messages.Verdict(1, None, False)) == "Verdict(id=1, stale=None, at_prompt=False)"
+    assert repr(messages.Verdict(1, None, None)) == "Verdict(id=1, stale=None, prompt=None)"

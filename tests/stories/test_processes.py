@@ -108,6 +108,7 @@ def test_reload_does_not_wait_for_ever_for_what_hangs_at_exit(project: Path) -> 
         server.wait_for_body("mark-0")
         server.edit("shop/marks.py", "mark-0", "mark-1")
         server.wait_for_body("mark-1")
+        server.wait_for_log("The reload waits for the thread 'poller'")
 
 
 def hang(project: Path) -> None:
@@ -117,7 +118,7 @@ def hang(project: Path) -> None:
         "import os, threading, time\n"
         'MARK = "mark-0"\n'
         'if os.environ.get("RUN_MAIN") == "true":\n'
-        "    threading.Thread(target=time.sleep, args=(60,)).start()\n",
+        "    threading.Thread(target=time.sleep, args=(60,), name='poller').start()\n",
     )
 
 
@@ -323,6 +324,7 @@ def test_save_waits_while_a_debugger_prompt_is_open(project: Path) -> None:
             user.wait_for("(Pdb) ")
             replace(project / "shop/marks.py", 'MARK = "mark-1"\n')
             user.wait_for("The reload waits until you leave the debugger prompt.")
+            user.wait_for("(Pdb) ", 2)  # again below the notice
             user.type("print(6 * 7)\n")
             user.wait_for("42")
             user.type("continue\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,15 @@ def test_describe(project: Path, fact: Fact | None, words: str) -> None:
 def test_shown(project: Path, path: str, expected: str) -> None:
     places = {"project": project, "above": project.parent}
     assert shown(path.format(**places)) == expected.format(**places)
+
+
+def test_from_the_root_paths_keep_their_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    assert shown("/srv/shop/views.py") == "/srv/shop/views.py"
+
+
+@pytest.mark.parametrize("prompt", ["(Pdb) ", ""])
+def test_a_debuggers_prompt_is_printed_again(prompt: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Console(lambda line: print(line, file=sys.stderr)).waits_for_prompt("shop/views.py", prompt)
+    notice = "shop/views.py changed. The reload waits until you leave the debugger prompt.\n"
+    assert capsys.readouterr().err == notice + prompt

@@ -89,16 +89,16 @@ def interact(stdin: io.TextIOBase, stdout: Prompts) -> None:
 
 @pytest.mark.parametrize("wait_at_prompt", [debug, interact])
 def test_a_prompt_is_open_until_it_is_left(wait_at_prompt: Callable[[io.TextIOBase, Prompts], None]) -> None:
-    assert not debugger_prompt.is_open()
+    assert debugger_prompt.open_prompt() is None
     reading, writing = os.pipe()
     stdout = Prompts()
     with open(reading) as stdin, open(writing, "w") as keyboard:
         thread = threading.Thread(target=wait_at_prompt, args=(stdin, stdout))
         thread.start()
         assert stdout.written.wait(PATIENCE)
-        assert debugger_prompt.is_open()
+        assert debugger_prompt.open_prompt() == ("(Pdb) " if wait_at_prompt is debug else "")
         keyboard.write("c\n")
         keyboard.flush()
         thread.join(PATIENCE)
     assert not thread.is_alive()
-    assert not debugger_prompt.is_open()
+    assert debugger_prompt.open_prompt() is None
