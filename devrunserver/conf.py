@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import PurePath
 from typing import Any, get_args
 
@@ -31,6 +31,9 @@ class Conf:
         LOG_DURATION: whether the line of a request says how many milliseconds its answer took.
         LOG_FILES: whether static and media files are logged; those that fail always are.
         LOG_IGNORE: beginnings of paths whose requests are not logged.
+        EDITOR: which editor the links of the error page open: a name, or a template with {path}, {line} and {column};
+            empty: the one that the environment names.
+        EDITOR_PATHS: beginnings of paths, and what they are where the editor runs.
     """
 
     WATCHER: Mode = "auto"
@@ -44,6 +47,8 @@ class Conf:
     LOG_DURATION: bool = False
     LOG_FILES: bool = True
     LOG_IGNORE: tuple[str, ...] = ()
+    EDITOR: str = ""
+    EDITOR_PATHS: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,11 @@ def mistakes(value: object = None) -> Iterator[Mistake]:
         if key not in _KEYS:
             yield Mistake(key, f"{NAME} has no key {key!r}.", f"Its keys are {', '.join(sorted(_KEYS))}.")
         elif cause := _cause(key, one):
-            yield Mistake(key, f"{NAME}[{key!r}] is {one!r}, {cause}.", f"Its default is {getattr(Conf, key)!r}.")
+            yield Mistake(key, f"{NAME}[{key!r}] is {one!r}, {cause}.", f"Its default is {getattr(_DEFAULTS, key)!r}.")
 
 
-_KEYS = {field.name for field in fields(Conf)}
+_KEYS = {one.name for one in fields(Conf)}
+_DEFAULTS = Conf()
 
 
 def _cause(key: str, value: Any) -> str:
@@ -99,6 +105,13 @@ def _cause(key: str, value: Any) -> str:
             isinstance(one, str) and one.startswith("/") for one in value
         )
         return "" if prefixes else 'not a list of paths that begin with "/"'
+    if key == "EDITOR":
+        from devrunserver.browser.errors import editor  # here, as hardly anybody sets it
+
+        return editor.cause(value) if isinstance(value, str) else "not a text"
+    if key == "EDITOR_PATHS":
+        pairs = isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)
+        return "" if pairs else "not a dictionary of paths"
     paths = isinstance(value, list | tuple | set) and all(isinstance(one, str | PurePath) for one in value)
     return "" if paths else "not a list of paths or globs"
 

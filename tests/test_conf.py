@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from devrunserver.browser.errors import editor
 from devrunserver.conf import Conf, load, mistakes
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
         ({"CHECKPOINT_MEMORY": float("inf")}, Conf(CHECKPOINT_MEMORY=float("inf"))),
         ({"LOG_DURATION": True, "LOG_FILES": False}, Conf(LOG_DURATION=True, LOG_FILES=False)),
         ({"LOG_IGNORE": ["/health/", "/metrics"]}, Conf(LOG_IGNORE=("/health/", "/metrics"))),
+        ({"EDITOR": "code --wait"}, Conf(EDITOR="code --wait")),
+        ({"EDITOR": "x-edit://{path}?{line}"}, Conf(EDITOR="x-edit://{path}?{line}")),
+        ({"EDITOR_PATHS": {"/app": "/home/me/app"}}, Conf(EDITOR_PATHS={"/app": "/home/me/app"})),
         (
             {"WATCHER": "events", "POLL_INTERVAL": 3, "WATCH": ["a"], "EXCLUDE": ["b"]},
             Conf(WATCHER="events", POLL_INTERVAL=3, WATCH=("a",), EXCLUDE=("b",)),
@@ -87,6 +91,9 @@ def test_the_defaults() -> None:
             ("LOG_IGNORE", value, 'not a list of paths that begin with "/"')
             for value in ["/a", None, True, ["a"], [""], ["/a", 1], [Path("/a")], {"/a": 1}]
         ),
+        *(("EDITOR", value, "not a text") for value in [None, 1, ["code"]]),
+        *(("EDITOR", value, editor.cause("x")) for value in ["nano", "javascript:alert({path})", "x://{file}"]),
+        *(("EDITOR_PATHS", value, "not a dictionary of paths") for value in [None, "a", ["a"], {"a": 1}, {1: "a"}]),
     ],
 )
 def test_what_is_wrong(key: str, value: Any, cause: str) -> None:
@@ -95,18 +102,15 @@ def test_what_is_wrong(key: str, value: Any, cause: str) -> None:
     [mistake] = mistakes({**right, key: value})
     assert mistake.key == key
     assert mistake.cause == f"DEVRUNSERVER[{key!r}] is {value!r}, {cause}."
-    assert mistake.remedy == f"Its default is {getattr(Conf, key)!r}."
-    assert load({**right, key: value}) == Conf(**{**right, key: getattr(Conf, key)})  # the others are kept
+    assert mistake.remedy == f"Its default is {getattr(Conf(), key)!r}."
+    assert load({**right, key: value}) == Conf(**{**right, key: getattr(Conf(), key)})  # the others are kept
 
 
 @pytest.mark.parametrize("key", ["watcher", "WATCHERS", "", "count", 5, None])
 def test_an_unknown_key(key: Any) -> None:
     [mistake] = mistakes({key: "x", "WATCHER": "polling"})
     assert mistake.cause == f"DEVRUNSERVER has no key {key!r}."
-    assert mistake.remedy == (
-        "Its keys are CHECKPOINTS, CHECKPOINT_MEMORY, EXCLUDE, LOG_DURATION, LOG_FILES, LOG_IGNORE, POLL_INTERVAL, "
-        "PREPARE, WARM_UP, WATCH, WATCHER."
-    )
+    assert mistake.remedy == (f"Its keys are {', '.join(sorted(vars(Conf())))}.")
     assert load({key: "x", "WATCHER": "polling"}) == Conf(WATCHER="polling")
 
 

@@ -23,8 +23,9 @@ ALLOWED: dict[str, set[str]] = {
     "background/": {"checkpoints", "common"},
     "server/": {"common"},
     "browser/": {"common"},
+    "browser/errors/": {"common", "conf", "project"},
     "worker/": {"checkpoints", "background", "server", "browser", "conf", "project", "common"},
-    "conf.py": {"common", "project", "supervisor.watching.watcher"},
+    "conf.py": {"common", "project", "supervisor.watching.watcher", "browser.errors"},
     "project.py": {"conf", "common"},
     "": {
         *("common", "supervisor", "checkpoints", "background", "server", "browser", "worker"),

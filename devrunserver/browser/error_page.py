@@ -1,36 +1,35 @@
-"""The page in place of a project that does not start: Django's own technical error page.
+"""What is served in place of a project that does not start: its error.
 
-Who does not accept HTML gets the same as plain text or as JSON. The details are for those alone who would see them on a
+As a page, or as text, Markdown or JSON, as the client wants. The details are for those alone who would see them on a
 failing view: under DEBUG, and on an allowed host.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import sys
 import traceback
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from types import SimpleNamespace, TracebackType
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import WSGIRequest
-from django.core.management.base import SystemCheckError
+from django.core.management.color import color_style, no_style, supports_color
 from django.http import HttpRequest, HttpResponse
 from django.urls import set_script_prefix
-from django.views.debug import ExceptionReporter
+
+from devrunserver.browser.errors.reading import describe
+from devrunserver.browser.errors.report import Report, is_own
+from devrunserver.browser.errors.text import text_of
 
 STATUS = 500
 RETRY_AFTER = "1"  # seconds
-PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"  # our own frames say nothing about the error
 
 TERSE = "The project does not start. Its error is in the terminal of the development server.\n"
 
 RELOAD_PATH = "/__devrunserver__/until-next-start"  # answered when the worker that shows the error leaves
 SCRIPT = f"""
-<script>fetch("{RELOAD_PATH}", {{cache: "no-store"}}).then(function () {{ location.reload(); }});</script>
+fetch("{RELOAD_PATH}", {{cache: "no-store"}}).then(function () {{ location.reload(); }});
 """
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -61,14 +60,10 @@ class ErrorPage:
         return response
 
     def _explain(self, request: WSGIRequest) -> HttpResponse:
-        if request.accepts("text/html"):
-            page = html(request, self._error)
-            return HttpResponse(page.replace("</body>", SCRIPT + "</body>"))
-        text = describe(self._error)
-        if request.accepts("text/plain"):
-            return HttpResponse(text, content_type="text/plain; charset=utf-8")
-        data = {"error": type(self._error).__name__, "message": str(self._error), "traceback": text}
-        return HttpResponse(json.dumps(data), content_type="application/json")
+        try:
+            return Report(self._error, request, SCRIPT).respond(STATUS)
+        except Exception:  # what is broken may be anything that the page asks
+            return HttpResponse(_python_text(self._error), content_type="text/plain; charset=utf-8")
 
 
 def shows_details(request: HttpRequest) -> bool:
@@ -80,26 +75,14 @@ def shows_details(request: HttpRequest) -> bool:
     return bool(settings.DEBUG)
 
 
-def html(request: HttpRequest, error: BaseException) -> str:
-    """Django's technical page for an error; for failed system checks without the frames, which say nothing."""
-    # Django's page would look for the view in the URLconf, which may be what is broken
-    request.resolver_match = SimpleNamespace(_func_path="")  # type: ignore[assignment]
-    reporter = ExceptionReporter(request, type(error), error, own_traceback(error))
-    return str(reporter.get_traceback_html())
+def terminal_text(error: BaseException) -> str:
+    """The error for the terminal."""
+    try:
+        style = color_style() if supports_color() and sys.stderr.isatty() else no_style()
+        return text_of(describe(error, is_own), style.ERROR)
+    except Exception:
+        return _python_text(error)
 
 
-def describe(error: BaseException) -> str:
-    """The error as the terminal shows it."""
-    if isinstance(error, SystemCheckError):
-        return f"{error}\n"
-    return "".join(traceback.format_exception(type(error), error, own_traceback(error)))
-
-
-def own_traceback(error: BaseException) -> TracebackType | None:
-    """The error's traceback from the first frame on that is not ours."""
-    if isinstance(error, SystemCheckError):
-        return None
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(PACKAGE):
-        frames = frames.tb_next
-    return frames or error.__traceback__
+def _python_text(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))

@@ -279,12 +279,12 @@ class Worker:
 
     def show(self, error: BaseException, quiet: bool = False) -> None:
         """Prints what keeps the project from starting (unless ``quiet``), and serves it until told to stop."""
-        from devrunserver.browser.error_page import ErrorPage, describe
+        from devrunserver.browser.error_page import ErrorPage, terminal_text
 
         self._end_rehearsal()
         sys.stdout.flush()
         if not quiet:
-            print(describe(error), end="", file=sys.stderr, flush=True)
+            print(terminal_text(error), end="", file=sys.stderr, flush=True)
         self.await_word()
         server.run(
             ("", 0),
@@ -309,9 +309,9 @@ class Worker:
 
     def _replace_by(self, error: Exception) -> None:
         """Serves an error in place of the project."""
-        from devrunserver.browser.error_page import ErrorPage, describe
+        from devrunserver.browser.error_page import ErrorPage, terminal_text
 
-        print(describe(error), end="", file=sys.stderr, flush=True)
+        print(terminal_text(error), end="", file=sys.stderr, flush=True)
         server: Any = self._server
         server.set_app(ErrorPage(error, self._leaving.wait))
         self.say(Broken())

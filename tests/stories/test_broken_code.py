@@ -59,8 +59,10 @@ def test_broken_while_running(project: Path, name: str) -> None:
         assert asker.counts["200"] and asker.counts.keys() <= {"200", "500"}, asker.counts
         if said != "in the terminal":
             assert log.count(said) == server.log.count(said) >= 1
-        chained = log.count("During handling of the above exception")
-        assert log.count("Traceback (most recent call last)") <= 1 + chained, "the terminal shows it once"
+        # what breaks the settings is printed by Python itself: they are loaded before any app
+        assert log.count("Traceback (most recent call last)") <= ("settings" in file) * (
+            1 + log.count("During handling")
+        )
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_error_is_told_as_the_client_asks(project: Path) -> None:
         page = server.get(headers="Accept: text/html\r\n")
         assert "<title>ZeroDivisionError" in page.body and "text/html" in page.headers
         plain = server.get(headers="Accept: text/plain\r\n")
-        assert plain.body.startswith("Traceback") and "text/plain" in plain.headers
+        assert plain.body.startswith("ZeroDivisionError: ") and "text/plain" in plain.headers
         data = json.loads(server.get(headers="Accept: application/json\r\n").body)
         assert data["error"] == "ZeroDivisionError"
         assert "views.py" in data["traceback"]

@@ -22,6 +22,7 @@ from django.db import connections
 from django.utils import autoreload
 
 from devrunserver import conf, project
+from devrunserver.browser.errors import technical_500
 from devrunserver.common import process
 from devrunserver.server import access_log, address, listener
 from devrunserver.server.django import server, static_setup
@@ -183,17 +184,18 @@ class Command(RunserverCommand):
 
     def _serve(self, handler: Any, use_threading: bool) -> None:
         current = worker.current()
-        server.run(
-            (self.addr, int(self.port)),
-            handler,
-            ipv6=self.use_ipv6,
-            threading=use_threading,
-            on_bind=self.on_bind,
-            server_cls=self.server_cls,
-            listener=current.listener if current else None,
-            on_serve=current.start_serving if current else None,
-            log=_log(conf.load()),
-        )
+        with technical_500.replaced():
+            server.run(
+                (self.addr, int(self.port)),
+                handler,
+                ipv6=self.use_ipv6,
+                threading=use_threading,
+                on_bind=self.on_bind,
+                server_cls=self.server_cls,
+                listener=current.listener if current else None,
+                on_serve=current.start_serving if current else None,
+                log=_log(conf.load()),
+            )
 
     def supervise(self, options: dict[str, Any]) -> None:
         """Keeps a worker running until the user ends it; needs ``set_address`` and no settings."""

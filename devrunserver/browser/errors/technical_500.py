@@ -1,0 +1,63 @@
+"""Our page in place of Django's for an error in a view, unless the project has a reporter of its own.
+
+Django calls ``technical_500_response`` by its name in the module, under DEBUG only. What fails in our page is told in
+one line, and Django's is shown from then on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.views import debug
+
+NAME = "technical_500_response"
+
+
+@contextmanager
+def replaced() -> Iterator[None]:
+    """While this lasts, errors in views are shown by us."""
+    original = getattr(debug, NAME)
+    setattr(debug, NAME, Technical500(original))
+    try:
+        yield
+    finally:
+        setattr(debug, NAME, original)
+
+
+class Technical500:
+    """Answers a request that failed.
+
+    Args:
+        original: does so as Django does.
+    """
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+        self._is_broken = False
+
+    def __call__(
+        self,
+        request: HttpRequest,
+        exc_type: type[BaseException],
+        exc_value: BaseException,
+        tb: TracebackType | None,
+        status_code: int = 500,
+    ) -> HttpResponse:
+        if not self._is_broken:
+            try:
+                reporter: object = debug.get_exception_reporter_class(request)
+                if reporter is debug.ExceptionReporter:
+                    from devrunserver.browser.errors.report import Report  # here: before the first error it costs
+
+                    return Report(exc_value.with_traceback(tb), request).respond(status_code)
+            except Exception as error:
+                self._is_broken = True
+                where = f"{type(error).__name__}: {error}"
+                print(f"The error page has failed ({where}); Django's is shown until the next start.", file=sys.stderr)
+        response: HttpResponse = self._original(request, exc_type, exc_value, tb, status_code)
+        return response
