@@ -12,7 +12,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 
-from devrunserver.common import process, stdio
+from devrunserver.common import environment, stdio
 
 USAGE = "Usage: python -m devrunserver manage.py runserver [options]"
 USAGE_STATUS = 2
@@ -25,15 +25,14 @@ class WorkerEnded(Exception):
 def main() -> None:
     stdio.prepare()
     del sys.argv[0]
-    report = os.environ.pop(process.REPORT, "")
-    if report:
-        show(WorkerEnded(report), quiet=True)
+    is_worker, start = environment.is_worker(os.environ), environment.read(os.environ)
+    if start.report:
+        show(WorkerEnded(start.report), quiet=True)
         return
     if not sys.argv:
         print(USAGE, file=sys.stderr)
         sys.exit(USAGE_STATUS)
-    is_worker = process.LINK in os.environ
-    outputs = mute() if process.RERUN in os.environ else None
+    outputs = mute() if start.is_rerun else None
     error = run_program(sys.argv)
     if error is None:
         return
@@ -74,7 +73,7 @@ def show(error: BaseException, quiet: bool = False) -> None:
 
     from devrunserver.worker import worker
 
-    os.environ.pop(process.CHECKPOINTS, None)  # what is broken was read before any checkpoint could know
+    environment.forbid_checkpoints(os.environ)  # what is broken was read before any checkpoint could know
     if not settings.configured:
         # only to those on this machine, as Django does with DEBUG and no ALLOWED_HOSTS
         settings.configure(DEBUG=True, SECRET_KEY="none", USE_I18N=False, USE_TZ=True)

@@ -11,7 +11,7 @@ from django.apps import AppConfig, apps
 from django.core import checks, management
 
 from devrunserver.checks import check_precedence, check_setting, check_watchdog
-from devrunserver.common import process, stdio
+from devrunserver.common import environment, stdio
 from devrunserver.supervisor import early_start
 
 
@@ -24,7 +24,7 @@ class DevrunserverConfig(AppConfig):
         super().__init__(app_name, app_module)
         if sys.argv[1:2] == ["runserver"]:
             stdio.prepare()
-        if process.LINK in os.environ:
+        if environment.is_worker(os.environ):
             from devrunserver.worker import worker
 
             worker.current()

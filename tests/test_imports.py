@@ -106,7 +106,7 @@ def test_common_needs_the_standard_library_alone(name: str) -> None:
 
 def test_the_contract_sees_imports() -> None:
     assert "django.conf.settings" in set(imported("project.py"))
-    assert "devrunserver.common.process" in set(imported("apps.py"))
+    assert "devrunserver.common.environment" in set(imported("apps.py"))
     assert "devrunserver.browser.error_page" in set(imported("worker/worker.py"))  # inside a function
 
 

@@ -18,17 +18,11 @@ import stat
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Protocol
 
-RUN_MAIN = "RUN_MAIN"  # Django's: "true" in the process that serves, which projects rely on
-LINK = "DEVRUNSERVER_LINK"  # descriptor of the worker's end of the link
-CHECKPOINTS = "DEVRUNSERVER_CHECKPOINTS"  # set where the supervisor adopts orphans, so that checkpoints can be made
-SPAWNED = "DEVRUNSERVER_SPAWNED"  # when the process was started, in seconds since the epoch
-EDITED = "DEVRUNSERVER_EDITED"  # the files that are being edited, separated like those of PATH
-RERUN = "DEVRUNSERVER_RERUN"  # set where a worker runs again only to catch its error, whose output was seen already
-REPORT = "DEVRUNSERVER_REPORT"  # what a worker that runs nothing of the project is to tell the browser
+from devrunserver.common import environment
+from devrunserver.common.environment import WorkerStart
 
 STANDARD_ERROR = 2  # the highest of the standard descriptors
 
@@ -98,10 +92,9 @@ else:
         return subprocess.Popen(argv, env=environ, pass_fds=[link.fileno()])
 
 
-def spawn(argv: Sequence[str], link: socket.socket, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def spawn(argv: Sequence[str], link: socket.socket, start: WorkerStart) -> subprocess.Popen[bytes]:
     """Starts a worker that inherits its end of the link."""
-    ours = {RUN_MAIN: "true", SPAWNED: repr(time.time()), LINK: str(link.fileno())}
-    return _popen(argv, {**os.environ, **ours, **environ}, link)
+    return _popen(argv, {**os.environ, **environment.write(start, link.fileno())}, link)
 
 
 class Process(Protocol):
@@ -184,13 +177,10 @@ def reap_orphans(known: Container[int]) -> None:
         os.waitpid(ended.si_pid, 0)
 
 
-def inherited_socket(variable: str) -> socket.socket | None:
-    """The socket whose descriptor the environment names, taken out of the environment; None where it names none."""
-    descriptor = os.environ.pop(variable, "")
-    if not descriptor:
-        return None
+def inherited_socket(descriptor: int) -> socket.socket | None:
+    """The socket that was inherited as this descriptor; None where there is none."""
     try:
-        sock = socket.socket(fileno=int(descriptor))
+        sock = socket.socket(fileno=descriptor)
     except (OSError, ValueError, OverflowError):
         return None  # left over from a process that is gone
     sock.set_inheritable(False)

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 
+from devrunserver.common import environment
 from devrunserver.common.messages import Message
 from devrunserver.common.role import Role
 
-VARIABLE = "DEVRUNSERVER_TRACE"
 VERBOSITY = re.compile(r"(-v|--v[a-z]*=)3")  # what argparse takes for it, in one word
 VERBOSITY_NAME = re.compile(r"-v|--v[a-z]*")  # the same, where the number follows
 STANDARD_ERROR = 2
@@ -29,7 +29,7 @@ LONGEST = 200  # characters of a field that are shown
 def is_wanted(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
     """Whether a command line or an environment asks for a trace."""
     return (
-        bool(environ.get(VARIABLE))
+        environment.traces(environ)
         or any(VERBOSITY.fullmatch(one) for one in argv)
         or any(VERBOSITY_NAME.fullmatch(name) and value == "3" for name, value in pairwise(argv))
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
-from devrunserver.common import process
+from devrunserver.common import environment
 from devrunserver.supervisor.launcher import Launcher
 
 ENDING_OPTIONS = {"-h", "--help", "--version"}  # that print something and end
@@ -32,12 +32,12 @@ def begin(app_paths: Iterable[str]) -> None:
         launcher().spawn_early()
 
 
-def will_supervise(argv: Sequence[str], environ: Iterable[str]) -> bool:
+def will_supervise(argv: Sequence[str], environ: Container[str]) -> bool:
     """Whether a command line and an environment are those of a supervisor."""
     options = argv[2:]
     return (
         argv[1:2] == ["runserver"]
-        and process.RUN_MAIN not in environ
+        and not environment.serves(environ)
         and ENDING_OPTIONS.isdisjoint(options)
         and not any(is_noreload(option) for option in options)
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import os
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from subprocess import TimeoutExpired
 
 from devrunserver.common import link, process
+from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import Hello
 from devrunserver.common.role import Role
 from devrunserver.supervisor.lifecycle import Attempt
@@ -65,23 +65,23 @@ class Launcher:
         return first or self._spawn(attempt, edited, report)
 
     def _spawn(self, attempt: Attempt, edited: Collection[str], report: str) -> tuple[process.Process, link.Link]:
-        environ = {process.EDITED: os.pathsep.join(edited)}
-        if attempt is Attempt.NORMAL and process.adopt_orphans():
-            environ[process.CHECKPOINTS] = "1"
-        elif attempt is Attempt.GUARDED:
-            environ[process.RERUN] = "1"
-        elif attempt is Attempt.REPORT:
-            environ[process.REPORT] = report
         make_argv = {
             Attempt.NORMAL: process.worker_argv,
             Attempt.GUARDED: process.guarded_argv,
             Attempt.REPORT: process.report_argv,
         }[attempt]
         self.began = time.time()
+        start = WorkerStart(
+            spawned=self.began,
+            makes_checkpoints=attempt is Attempt.NORMAL and process.adopt_orphans(),
+            edited=tuple(edited),
+            is_rerun=attempt is Attempt.GUARDED,
+            report=report if attempt is Attempt.REPORT else "",
+        )
         ours, theirs = link.pair(Role.WORKER)
         try:
             with theirs:
-                popen = process.spawn(make_argv(self._orig_argv), theirs, environ)
+                popen = process.spawn(make_argv(self._orig_argv), theirs, start)
         except OSError:
             ours.close()
             raise

@@ -50,7 +50,8 @@ from devrunserver.checkpoints.checkpoint import NICENESS, Checkpoints, has_succe
 from devrunserver.checkpoints.import_hook import Finder
 from devrunserver.checkpoints.policy import Placement
 from devrunserver.checkpoints.read_recorder import IMPORT_SYSTEM, Reads
-from devrunserver.common import handoff, link, module_files, process
+from devrunserver.common import environment, handoff, link, module_files, process
+from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import (
     Broken,
     Changed,
@@ -95,10 +96,10 @@ Check = Callable[[bool, bool], None]  # runs the checks: whether it announces th
 class Worker:
     """This process in its role as worker."""
 
-    def __init__(self, to_supervisor: link.Link, is_rerun: bool) -> None:
+    def __init__(self, to_supervisor: link.Link, start: WorkerStart) -> None:
         self.listener: socket.socket | None = None  # comes with the supervisor's word
         self.is_reload = False  # another worker has served before
-        self._is_rerun = is_rerun
+        self._start = start
         self._link = to_supervisor
         self._server: server.Serving | None = None
         self._keeper: Keeper | None = None
@@ -106,9 +107,8 @@ class Worker:
         self._project_files = project.Files()
         self._reads = Reads(self._project_files.is_installed)
         placement = None
-        if os.environ.pop(process.CHECKPOINTS, "") and conf.load().CHECKPOINTS:
-            edited = os.environ.pop(process.EDITED, "").split(os.pathsep)
-            placement = Placement(edited, conf.load().CHECKPOINTS, time.monotonic())
+        if start.makes_checkpoints and conf.load().CHECKPOINTS:
+            placement = Placement(start.edited, conf.load().CHECKPOINTS, time.monotonic())
         self._checkpoints = Checkpoints(self, self._reads, placement, self._project_files.is_own)
         self._finder = Finder(self._reads, self._checkpoints.before)
         self._handlers: dict[str, audit.Handler] = {}
@@ -136,9 +136,8 @@ class Worker:
         sys.excepthook = _quiet_on_interrupt(sys.excepthook)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._resign)
-        spawned = float(os.environ.pop(process.SPAWNED, "inf"))
         for file in module_files.loaded_files():
-            self._reads.file_read_before(file, spawned)
+            self._reads.file_read_before(file, self._start.spawned)
         for name in module_files.unloaded_imports(self._project_files.loaded_modules()):
             self._finder.note(name)
         self._finder.install()
@@ -160,7 +159,7 @@ class Worker:
             inner_run: calls ``load``, ``check`` and, serving what was loaded, ``start_serving``.
             watch: paths and globs that the user wants to have watched.
         """
-        if self._is_rerun:
+        if self._start.is_rerun:
             os._exit(0)  # there is no error to catch any more: the supervisor starts us in the usual way
         signal.signal(signal.SIGTERM, _leave_main_thread)  # the project may have set its own
         self._watch = watch
@@ -556,10 +555,11 @@ class Worker:
 @functools.cache
 def current() -> Worker | None:
     """This process as a worker, joined; None where no supervisor has started it."""
-    to_supervisor = process.inherited_socket(process.LINK)
+    descriptor, start = environment.take(os.environ)
+    to_supervisor = process.inherited_socket(descriptor) if descriptor is not None else None
     if to_supervisor is None:
         return None
-    worker = Worker(link.Link(to_supervisor, Role.WORKER, Role.SUPERVISOR), bool(os.environ.pop(process.RERUN, "")))
+    worker = Worker(link.Link(to_supervisor, Role.WORKER, Role.SUPERVISOR), start)
     worker.join()
     return worker
 

@@ -44,10 +44,11 @@ Kind = TypeVar("Kind", bound=Message)
 PARENT = """
 import json, os, socket, sys
 from devrunserver.common import process
+from devrunserver.common.environment import WorkerStart
 assert process.adopt_orphans()
 link = socket.socket(fileno=int(sys.argv[1]))
 os.chdir(os.path.dirname(sys.argv[2]))
-worker = process.spawn([sys.executable, sys.argv[2]], link, {})
+worker = process.spawn([sys.executable, sys.argv[2]], link, WorkerStart())
 link.close()
 print(worker.pid, flush=True)
 for line in sys.stdin:
@@ -60,7 +61,7 @@ WORKER = """
 import json, os, signal, socket, sqlite3, subprocess, sys, threading, time
 sys.path.append({repository!r})
 from devrunserver.checkpoints import audit
-from devrunserver.common import link, process
+from devrunserver.common import environment, link, process
 from devrunserver.common.messages import CheckpointsEnded, Hello, Serving
 from devrunserver.common.role import Role
 from devrunserver.checkpoints.checkpoint import Checkpoints
@@ -70,7 +71,7 @@ from devrunserver.checkpoints.read_recorder import Reads
 
 class Lender:
     def __init__(self):
-        self.link = link.Link(process.inherited_socket(process.LINK), Role.WORKER, Role.SUPERVISOR)
+        self.link = link.Link(process.inherited_socket(environment.take(os.environ)[0]), Role.WORKER, Role.SUPERVISOR)
         self.listener = socket.create_server(("127.0.0.1", 0))
 
     def say(self, message):

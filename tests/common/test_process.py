@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from devrunserver.common import process
+from devrunserver.common import environment, process
+from devrunserver.common.environment import WorkerStart
 
 # The interpreter's options, the program with its arguments
 COMMAND_LINES: list[tuple[list[str], list[str]]] = [
@@ -95,59 +96,50 @@ def test_describe_status(status: int, words: str) -> None:
     assert process.describe_status(status) == words
 
 
-@pytest.mark.parametrize("value", ["", "junk", "-1", "1.5", "99999", "9" * 20])
-def test_no_socket_is_inherited_by_junk(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv(process.LINK, value)
-    assert process.inherited_socket(process.LINK) is None
-    assert process.LINK not in os.environ
+@pytest.mark.parametrize("descriptor", [-1, 99_999, 10**20])
+def test_no_socket_is_inherited_where_there_is_none(descriptor: int) -> None:
+    assert process.inherited_socket(descriptor) is None
 
 
-def test_no_socket_is_inherited_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(process.LINK, raising=False)
-    assert process.inherited_socket(process.LINK) is None
-
-
-def test_a_descriptor_of_something_else_is_left_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_descriptor_of_something_else_is_left_open(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w") as file:
-        monkeypatch.setenv(process.LINK, str(file.fileno()))
-        assert process.inherited_socket(process.LINK) is None
+        assert process.inherited_socket(file.fileno()) is None
         os.fstat(file.fileno())
 
 
-def test_an_inherited_socket_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_inherited_socket_is_not_passed_on() -> None:
     ours, theirs = socket.socketpair()
     theirs.set_inheritable(True)
-    monkeypatch.setenv(process.LINK, str(theirs.detach()))
-    inherited = process.inherited_socket(process.LINK)
+    inherited = process.inherited_socket(theirs.detach())
     assert inherited is not None
     with ours, inherited:
         assert not inherited.get_inheritable()
-        assert process.LINK not in os.environ
         inherited.sendall(b"hello")
         assert ours.recv(5) == b"hello"
 
 
 CHILD = """
 import os, subprocess, sys, time
-from devrunserver.common import process
-link = process.inherited_socket(process.LINK)
-told = [os.environ.pop(name, "") for name in (process.RUN_MAIN, "EXTRA", process.LINK)]
-age = time.time() - float(os.environ[process.SPAWNED])
+from devrunserver.common import environment, process
+descriptor, start = environment.take(os.environ)
+link = process.inherited_socket(descriptor)
+told = [os.environ.pop(name, "") for name in (environment.RUN_MAIN, environment.LINK, environment.SPAWNED)]
 below = subprocess.check_output([sys.executable, "-c", "import os; print(*os.listdir('/dev/fd'))"], text=True).split()
-link.sendall(repr((told, 0 < age < 30, str(link.fileno()) in below)).encode())
+link.sendall(repr((told, start, str(link.fileno()) in below)).encode())
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="lists /dev/fd")
 def test_spawn() -> None:
     ours, theirs = socket.socketpair()
+    start = WorkerStart(1.5, True, ("/a b.py", "/c.py"), True, "it ended")
     with ours, theirs:
-        worker = process.spawn([sys.executable, "-c", CHILD], theirs, {"EXTRA": "1"})
+        worker = process.spawn([sys.executable, "-c", CHILD], theirs, start)
         theirs.close()
         said = b"".join(iter(lambda: ours.recv(4096), b"")).decode()
         assert worker.wait(10) == 0
-    assert said == repr((["true", "1", ""], True, False))
-    assert process.LINK not in os.environ
+    assert said == repr((["true", "", ""], start, False))
+    assert environment.LINK not in os.environ
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel does it on Linux")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devrunserver.common import trace
+from devrunserver.common import environment, trace
 from devrunserver.common.messages import Changed, Stop
 from devrunserver.common.role import Role
 
@@ -21,8 +21,8 @@ from devrunserver.common.role import Role
         (["manage.py", "runserver", "-v", "2"], {}, False),
         (["manage.py", "runserver", "3"], {}, False),
         (["manage.py", "runserver", "-v"], {}, False),
-        (["manage.py"], {trace.VARIABLE: "1"}, True),
-        (["manage.py"], {trace.VARIABLE: ""}, False),
+        (["manage.py"], {environment.TRACE: "1"}, True),
+        (["manage.py"], {environment.TRACE: ""}, False),
         ([], {}, False),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from devrunserver.common import process
+from devrunserver.common.environment import WorkerStart
 from devrunserver.common.link import LinkClosed
 from devrunserver.common.process import Process
 from devrunserver.supervisor.launcher import Launcher
@@ -39,12 +41,12 @@ class FakePopen:
 
 
 @pytest.fixture
-def spawned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:
+def spawned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], WorkerStart]]:
     """The command lines and variables that processes would have been started with."""
-    spawned: list[tuple[list[str], dict[str, str]]] = []
+    spawned: list[tuple[list[str], WorkerStart]] = []
 
-    def spawn(argv: list[str], link: object, environ: dict[str, str]) -> Any:
-        spawned.append((argv, environ))
+    def spawn(argv: list[str], link: object, start: WorkerStart) -> Any:
+        spawned.append((argv, start._replace(spawned=math.inf)))
         return FakePopen()
 
     monkeypatch.setattr(process, "spawn", spawn)
@@ -52,31 +54,31 @@ def spawned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("attempt", "edited", "report", "argv", "environ"),
+    ("attempt", "edited", "report", "argv", "start"),
     [
-        (Attempt.NORMAL, [], "", NORMAL, {process.EDITED: "", process.CHECKPOINTS: "1"}),
+        (Attempt.NORMAL, [], "", NORMAL, WorkerStart(makes_checkpoints=True)),
         (
             Attempt.NORMAL,
             ["/a.py", "/b.py"],
             "",
             NORMAL,
-            {process.EDITED: os.pathsep.join(["/a.py", "/b.py"]), process.CHECKPOINTS: "1"},
+            WorkerStart(makes_checkpoints=True, edited=("/a.py", "/b.py")),
         ),
-        (Attempt.GUARDED, [], "", GUARDED, {process.EDITED: "", process.RERUN: "1"}),
-        (Attempt.REPORT, [], "it ended", REPORT, {process.EDITED: "", process.REPORT: "it ended"}),
+        (Attempt.GUARDED, [], "", GUARDED, WorkerStart(is_rerun=True)),
+        (Attempt.REPORT, [], "it ended", REPORT, WorkerStart(report="it ended")),
     ],
 )
 def test_spawn(
-    spawned: list[tuple[list[str], dict[str, str]]],
+    spawned: list[tuple[list[str], WorkerStart]],
     attempt: Attempt,
     edited: list[str],
     report: str,
     argv: list[str],
-    environ: dict[str, str],
+    start: WorkerStart,
 ) -> None:
     before, launcher = time.time(), Launcher(ORIG_ARGV)
     popen, ours = launcher.spawn(attempt, edited, report)
-    assert spawned == [(argv, environ)]
+    assert spawned == [(argv, start)]
     assert (popen.pid, ours.peer_pid) == (4711, 4711)
     assert before <= launcher.began <= time.time()
     with pytest.raises(LinkClosed):
@@ -85,11 +87,11 @@ def test_spawn(
 
 
 def test_no_checkpoints_where_orphans_are_not_adopted(
-    monkeypatch: pytest.MonkeyPatch, spawned: list[tuple[list[str], dict[str, str]]]
+    monkeypatch: pytest.MonkeyPatch, spawned: list[tuple[list[str], WorkerStart]]
 ) -> None:
     monkeypatch.setattr(process, "adopt_orphans", lambda: False)
     _, ours = Launcher(ORIG_ARGV).spawn(Attempt.NORMAL, [], "")
-    assert spawned == [(NORMAL, {process.EDITED: ""})]
+    assert spawned == [(NORMAL, WorkerStart())]
     ours.close()
 
 
@@ -103,7 +105,7 @@ def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_first_is_started_early_and_once(
-    spawned: list[tuple[list[str], dict[str, str]]], atexit: list[Callable[[], None]]
+    spawned: list[tuple[list[str], WorkerStart]], atexit: list[Callable[[], None]]
 ) -> None:
     launcher = Launcher(ORIG_ARGV)
     launcher.spawn_early()
@@ -124,11 +126,11 @@ def test_the_first_is_started_early_and_once(
 # A worker that says hello as the process of some pid, or as itself, and waits
 PROGRAM = """
 import os, signal, sys
-from devrunserver.common import link, process
+from devrunserver.common import environment, link, process
 from devrunserver.common.messages import Hello
 from devrunserver.common.role import Role
 process.die_with_parent(os.getppid())
-to_supervisor = link.Link(process.inherited_socket(process.LINK), Role.WORKER, Role.SUPERVISOR)
+to_supervisor = link.Link(process.inherited_socket(environment.take(os.environ)[0]), Role.WORKER, Role.SUPERVISOR)
 to_supervisor.send(Hello(int(sys.argv[1]) or os.getpid()))
 signal.pause()
 """
