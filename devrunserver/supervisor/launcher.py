@@ -42,7 +42,8 @@ class Launcher:
         workers: list[process.Process] = [popen]
         with suppress(link.LinkClosed):
             while ours.is_readable():
-                workers += [process.Adopted(one.pid) for one in ours.receive() if isinstance(one, Hello)]
+                told = {one.pid for one in ours.receive() if isinstance(one, Hello)}
+                workers += map(process.Adopted, told - {popen.pid})  # each process is waited for by one alone
         ours.close()
         for worker in workers:
             worker.kill()
