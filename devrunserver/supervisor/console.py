@@ -21,10 +21,18 @@ class Console:
         say: prints one line.
         verbosity: Django's.
         explains: whether each reload is explained.
+        tell_ready: says that the first worker answers.
     """
 
-    def __init__(self, say: Callable[[str], None], verbosity: int = 1, explains: bool = False) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        verbosity: int = 1,
+        explains: bool = False,
+        tell_ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self.say = say
+        self.tell_ready = tell_ready
         self._verbosity = verbosity
         self._explains = explains
         self._sealed: dict[str, str] = {}  # by reason, what was said

@@ -649,6 +649,8 @@ class Supervisor:
             self._console.explain(message, self._reloading.reason, self._preparation.why_not)
         self._reloading, self._difference = None, ""
         self._preparation.served(self._edited, self._has_served)
+        if not self._has_served:
+            self._console.tell_ready()
         self._has_served = True
         self._happens(Happening.SERVES)
 

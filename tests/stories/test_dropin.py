@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,8 +29,12 @@ def both(project: Path) -> Path:
     return project
 
 
+READY = r"^Listening on (?P<url>https?://\S+:\d+/)$"  # as README has it
+
+
 def normal(text: str) -> str:
-    """The output without what differs from run to run: times, ports, and how files are watched."""
+    """The output without what differs from run to run (times, ports, how files are watched) and what is ours alone."""
+    text = re.sub(rf"(?m){READY}\n", "", text)
     text = re.sub(r"\w+ \d\d?, \d{4} - [\d:]+", "<time>", text)
     text = re.sub(r"\d\d/\w{3}/\d{4} [\d:]+", "<time>", text)
     text = re.sub(r"(changes with) \w+", r"\1 <watcher>", text)
@@ -272,3 +277,15 @@ def _is_sleeper(process: Path, parent: int) -> bool:
         return f"PPid:\t{parent}\n" in (process / "status").read_text()
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("arguments", [(), ("--noreload",)], ids=" ".join)
+def test_the_ready_line_gets_through_a_pipe(project: Path, arguments: tuple[str, ...]) -> None:
+    """Nobody asks Python not to buffer what is no terminal."""
+    with Server(project, *arguments, environ={"PYTHONUNBUFFERED": ""}, stdout=subprocess.PIPE) as server:
+        assert server.process.stdout is not None
+        with server.process.stdout as pipe:
+            lines = iter(pipe.readline, b"")
+            found = next(match for line in lines if (match := re.match(READY, line.decode().rstrip())))
+            port = int(found["url"].rstrip("/").rpartition(":")[2])
+            assert get(port).status == 200

@@ -36,6 +36,7 @@ from devrunserver.supervisor.watching.watcher import Watcher
 from devrunserver.worker import worker
 
 MAX_PORT = 65535
+READY = "Listening on {url}"  # a promise to other programs: README has it as a regular expression
 EXIT_PATIENCE = 0.3  # seconds for the supervisor's own `atexit` handlers and threads
 SIGTERM_STATUS = 128 + signal.SIGTERM  # what a shell shows for a process that SIGTERM has ended
 
@@ -175,12 +176,22 @@ class Command(RunserverCommand):
         """Prints the banner; on a reload the supervisor says one line instead."""
         if (current := worker.current()) is None or not current.is_reload:
             super().on_bind(server_port)
+            self.stdout.flush()  # what follows may come from another process
+
+    def url(self, port: int) -> str:
+        """Where the server is, as the banner says it."""
+        host = f"[{self.addr}]" if self._raw_ipv6 else "0.0.0.0" if self.addr == "0" else self.addr
+        return f"{self.protocol}://{host}:{port}/"
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
         """The project's WSGI application, with static files around it if they should be served."""
         handler = super().get_handler(*args, **options)
         serve = options["use_static_handler"] and static_setup.is_installed()
         return static_setup.wrap(handler, serve, options["insecure_serving"])
+
+    def _tell_ready(self, port: int) -> None:
+        self.stdout.write(READY.format(url=self.url(port)))
+        self.stdout.flush()
 
     def _serve(self, handler: Any, use_threading: bool) -> None:
         current = worker.current()
@@ -193,7 +204,7 @@ class Command(RunserverCommand):
                 on_bind=self.on_bind,
                 server_cls=self.server_cls,
                 listener=current.listener if current else None,
-                on_serve=current.start_serving if current else None,
+                on_serve=current.start_serving if current else lambda server: self._tell_ready(server.server_port),
                 log=_log(conf.load()),
             )
 
@@ -208,7 +219,13 @@ class Command(RunserverCommand):
         logger.info("Watching for file changes with %s", watcher.name)
         with listening:
             settled = conf.load()
-            console = Console(self._say, options.get("verbosity", 1), options.get("explain_reload", False))
+            port = listening.getsockname()[1]
+            console = Console(
+                self._say,
+                options.get("verbosity", 1),
+                options.get("explain_reload", False),
+                lambda: self._tell_ready(port),
+            )
             supervisor = Supervisor(
                 listening,
                 watcher,
