@@ -40,7 +40,7 @@ PREPARING = f"""\
 from devrunserver.supervisor.preparation import manager
 
 if "{FRESH}" not in os.environ:
-    preparation.WORTH = 0.0
+    manager.WORTH = 0.0
 """
 
 # Makes a checkpoint before nearly every module of the project
@@ -48,7 +48,7 @@ DENSE = f"""\
 from devrunserver.checkpoints import policy
 
 if "{FRESH}" not in os.environ:
-    placement.INTERVAL, placement.FORK_SHARE = 0.004, float("inf")
+    policy.INTERVAL, policy.FORK_SHARE = 0.004, float("inf")
 """
 
 SETTINGS = """\

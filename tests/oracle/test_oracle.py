@@ -20,6 +20,8 @@ from tests.oracle.edits import Step
 from tests.oracle.oracle import Oracle
 from tests.oracle.tree import Block, Module, Tier, Tree
 
+pytestmark = pytest.mark.deep
+
 Edit = Callable[[Tree, random.Random], Step]
 
 EDITS = int(os.environ.get("DEVRUNSERVER_ORACLE_EDITS", "8"))
@@ -30,8 +32,8 @@ PATIENCE = 5.0  # seconds for an edit that is not to show
 BROKEN_RULE = """\
 from devrunserver.common import facts
 
-holds = import_log.holds
-import_log.holds = lambda fact, disk: isinstance(fact, import_log.{kind}) or holds(fact, disk)
+holds = facts.holds
+facts.holds = lambda fact, disk: isinstance(fact, facts.{kind}) or holds(fact, disk)
 """
 
 
