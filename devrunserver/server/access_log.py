@@ -9,7 +9,7 @@ FIRST_ERROR = "400"
 
 
 @dataclass(frozen=True)
-class Log:
+class AccessLog:
     """The user's wishes.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Who keeps a server: an interface that a worker implements (``devrunserver/keeper.py``)."""
+"""What a server asks before it answers; a worker implements it (``devrunserver/worker/request_gate.py``)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wsgiref.types import StartResponse
 from devrunserver.server.connection import Connection
 
 
-class Keeper(Protocol):
+class Gate(Protocol):
     """Knows whether the code that would answer is fresh, and takes the connections that a server leaves behind."""
 
     def is_fresh(self) -> bool:

@@ -33,7 +33,7 @@ LIMITS = {
 WAKE_SIZE = 4096  # bytes
 
 
-class Parking:
+class IdleConnections:
     """All parked connections."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ Work = Callable[[], None]
 Inbox = queue.SimpleQueue[Work | None]
 
 
-class Threads:
+class ThreadPool:
     """Runs work, on a thread that has none or on a new one.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 from devrunserver.browser.starting_page import starting_page
 from devrunserver.common.handoff import Handed
-from devrunserver.server.access_log import Log
+from devrunserver.server.access_log import AccessLog
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.django import server
 from devrunserver.server.django.handler import WSGIRequestHandler
@@ -39,7 +39,7 @@ class PlaceholderServer:
         host, port = self._listener.getsockname()[:2]
         self._server = server.ThreadedWSGIServer((host, port), WSGIRequestHandler, bind_and_activate=False)
         self._server.adopt(self._listener.dup(), name="localhost")
-        self._server.log = Log(ignored=("/",))  # no request of the project's
+        self._server.log = AccessLog(ignored=("/",))  # no request of the project's
         self._server.set_app(starting_page)
         self._server.keeper = self
         for one in waiting:
@@ -57,7 +57,7 @@ class PlaceholderServer:
         left, self._left = self._left, []
         return left
 
-    # As the keeper of its server
+    # As the gate of its server
 
     def is_fresh(self) -> bool:
         return True

@@ -14,7 +14,7 @@ from devrunserver.server.connection import Connection
 
 
 class Keeper:
-    """Implements ``server.keeper.Keeper``.
+    """Implements ``server.gate.Keeper``.
 
     Args:
         to_supervisor: the worker's link.

@@ -318,7 +318,7 @@ class Worker:
     def _keep(self, server: Any) -> None:
         self._server = server
         if handoff.capacity():  # or else the server ends its connections in its own way
-            self._keeper = server.keeper = Keeper(self._link)
+            self._keeper = server.gate = Keeper(self._link)
 
     def _end_start(self) -> None:
         self._checkpoints.finish()

@@ -413,7 +413,7 @@ def test_idle_connections_cost_no_thread(running: Running) -> None:
             if number % 2:
                 wire.send(HELLO)
                 assert wire.answer().body == b"hello"
-        wait_for(lambda: len(running.server.parking) == count, "all are parked", PATIENCE)
+        wait_for(lambda: len(running.server.idle) == count, "all are parked", PATIENCE)
         assert threading.active_count() < count / 4  # those that have just had work
         for wire in wires:
             wire.send(LAST)
@@ -567,16 +567,16 @@ def test_a_request_that_was_sent_before_the_end_is_answered(running: Running, mo
     with running.wire() as wire:
         wire.send(HELLO)
         wire.answer()
-        step = Serving._step
+        step = Serving.step
 
         def late(server: Any, patience: float | None = None) -> None:
-            monkeypatch.setattr(Serving, "_step", step)
+            monkeypatch.setattr(Serving, "step", step)
             running.server.stop()
             wire.send(HELLO)
 
-        wait_for(lambda: len(running.server.parking), "it is parked", PATIENCE)
-        monkeypatch.setattr(Serving, "_step", late)
-        running.server.parking.wake()
+        wait_for(lambda: len(running.server.idle), "it is parked", PATIENCE)
+        monkeypatch.setattr(Serving, "step", late)
+        running.server.idle.wake()
         answer = wire.answer()
         assert (answer.body, answer["Connection"]) == (b"hello", "close")
         assert wire.is_ended()

@@ -21,7 +21,7 @@ from tests.server.table import HELLO, chunked, post
 from tests.server.wire import PATIENCE, Wire
 
 
-class Keeper:
+class PlayedGate:
     """Says what a test wants it to."""
 
     def __init__(self) -> None:
@@ -54,17 +54,17 @@ class Keeper:
 
 
 @pytest.fixture
-def keeper() -> Iterator[Keeper]:
-    keeper = Keeper()
-    yield keeper
-    keeper.end()
+def gate() -> Iterator[PlayedGate]:
+    gate = PlayedGate()
+    yield gate
+    gate.end()
 
 
 @pytest.fixture(params=[True, False], ids=["threaded", "one at a time"])
-def kept(request: pytest.FixtureRequest, run: Run, keeper: Keeper) -> Running:
-    """A server with a keeper."""
+def kept(request: pytest.FixtureRequest, run: Run, gate: PlayedGate) -> Running:
+    """A server with a gate."""
     running = run(threaded=request.param)
-    running.server.keeper = keeper
+    running.server.gate = gate
     return running
 
 
@@ -76,70 +76,70 @@ def wait_for_phases(running: Running, *expected: Phase) -> None:
     wait_for(lambda: phases(running) == list(expected), f"{expected}, not {phases(running)}", PATIENCE)
 
 
-def wait_until_taken(keeper: Keeper, count: int) -> None:
-    wait_for(lambda: len(keeper.taken) >= count, f"{count} connections, not {len(keeper.taken)}", PATIENCE)
+def wait_until_taken(gate: PlayedGate, count: int) -> None:
+    wait_for(lambda: len(gate.taken) >= count, f"{count} connections, not {len(gate.taken)}", PATIENCE)
 
 
-def test_each_request_is_looked_at(kept: Running, keeper: Keeper) -> None:
+def test_each_request_is_looked_at(kept: Running, gate: PlayedGate) -> None:
     with kept.wire() as wire:
         wire.send(HELLO)
         assert wire.answer().body == b"hello"
-    assert keeper.looks == 1
-    assert not keeper.asked
+    assert gate.looks == 1
+    assert not gate.asked
 
 
-def test_pipelined_requests_are_looked_at_one_by_one(run: Run, keeper: Keeper) -> None:
+def test_pipelined_requests_are_looked_at_one_by_one(run: Run, gate: PlayedGate) -> None:
     running = run()
-    running.server.keeper = keeper
+    running.server.gate = gate
     with running.wire() as wire:
         wire.send(HELLO * 3)
         assert [one.body for one in wire.answers(*["GET"] * 3)] == [b"hello"] * 3
-    assert keeper.looks == 3
+    assert gate.looks == 3
 
 
 @pytest.mark.parametrize("sent", [HELLO, post("/echo", "hello"), chunked("/echo", "hel", "lo")])
-def test_held_until_released(kept: Running, keeper: Keeper, sent: str) -> None:
-    keeper.fresh = False
+def test_held_until_released(kept: Running, gate: PlayedGate, sent: str) -> None:
+    gate.fresh = False
     with kept.wire() as wire:
         wire.send(sent)
-        wait_for(lambda: keeper.asked, "the keeper is asked", PATIENCE)
+        wait_for(lambda: gate.asked, "the gate is asked", PATIENCE)
         assert not kept.application.calls
         kept.server.release()
         assert wire.answer().body == b"hello"
-    assert len(kept.application.calls) == keeper.asked == 1
+    assert len(kept.application.calls) == gate.asked == 1
 
 
-def test_release_is_for_one_request(run: Run, keeper: Keeper) -> None:
+def test_release_is_for_one_request(run: Run, gate: PlayedGate) -> None:
     running = run()
-    running.server.keeper = keeper
-    keeper.fresh = False
+    running.server.gate = gate
+    gate.fresh = False
     with running.wire() as wire:
         for count in (1, 2, 3):
             wire.send(HELLO)
-            wait_for(lambda count=count: keeper.asked == count, "the keeper is asked", PATIENCE)
+            wait_for(lambda count=count: gate.asked == count, "the gate is asked", PATIENCE)
             running.server.release()
             assert wire.answer().body == b"hello"
 
 
-def test_release_is_for_those_that_were_asked_for(kept: Running, keeper: Keeper) -> None:
-    keeper.fresh = False
+def test_release_is_for_those_that_were_asked_for(kept: Running, gate: PlayedGate) -> None:
+    gate.fresh = False
     with kept.wire() as first, kept.wire() as second:
         first.send(HELLO)
-        wait_for(lambda: keeper.asked == 1, "the keeper is asked", PATIENCE)
+        wait_for(lambda: gate.asked == 1, "the gate is asked", PATIENCE)
         second.send(HELLO)
         wait_for_phases(kept, Phase.HELD, Phase.HELD)
-        assert keeper.asked == 1, "one question at a time"
+        assert gate.asked == 1, "one question at a time"
         kept.server.release()
         assert first.answer().body == b"hello"
-        wait_for(lambda: keeper.asked == 2, "the keeper is asked again", PATIENCE)
+        wait_for(lambda: gate.asked == 2, "the gate is asked again", PATIENCE)
         assert len(kept.application.calls) == 1
         kept.server.release()
         assert second.answer().body == b"hello"
 
 
-def test_held_for_too_long(kept: Running, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_held_for_too_long(kept: Running, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LIMITS, Phase.HELD, 0.05)
-    keeper.fresh = False
+    gate.fresh = False
     with kept.wire() as wire:
         wire.send(HELLO)
         answer = wire.answer()
@@ -147,15 +147,15 @@ def test_held_for_too_long(kept: Running, keeper: Keeper, monkeypatch: pytest.Mo
     assert not kept.application.calls
 
 
-def test_the_next_request_is_answered_as_ever(run: Run, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_request_is_answered_as_ever(run: Run, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LIMITS, Phase.HELD, 0.05)
     running = run()
-    running.server.keeper = keeper
-    keeper.fresh = False
+    running.server.gate = gate
+    gate.fresh = False
     with running.wire() as wire:
         wire.send(HELLO)
         assert wire.answer().status == 503
-        keeper.fresh = True
+        gate.fresh = True
         wire.send(HELLO)
         assert wire.answer().status == 200
 
@@ -170,15 +170,15 @@ def test_the_next_request_is_answered_as_ever(run: Run, keeper: Keeper, monkeypa
         (post("/echo", "body"), Phase.HELD),
     ],
 )
-def test_who_waits_is_handed_over(kept: Running, keeper: Keeper, sent: str, phase: Phase) -> None:
+def test_who_waits_is_handed_over(kept: Running, gate: PlayedGate, sent: str, phase: Phase) -> None:
     """With every byte that was received of it, and open."""
     with kept.wire() as wire:
-        keeper.fresh = not sent.endswith(("\n", "body"))
+        gate.fresh = not sent.endswith(("\n", "body"))
         wire.send(sent)
         wait_for_phases(kept, phase)
         kept.server.stop()
-        wait_until_taken(keeper, 1)
-        handed = keeper.taken[0]
+        wait_until_taken(gate, 1)
+        handed = gate.taken[0]
         handed.socket.setblocking(False)
         assert (handed.received + _unread(handed.socket)).decode() == sent
         handed.socket.sendall(b"from the next one")
@@ -194,20 +194,20 @@ def _unread(sock: socket.socket) -> bytes:
         return b""
 
 
-def test_kept_alive_and_handed_over(run: Run, keeper: Keeper) -> None:
+def test_kept_alive_and_handed_over(run: Run, gate: PlayedGate) -> None:
     running = run()
-    running.server.keeper = keeper
+    running.server.gate = gate
     with running.wire() as wire:
         wire.send(HELLO)
         assert wire.answer().body == b"hello"
         running.server.stop()
-        wait_until_taken(keeper, 1)
-        assert keeper.taken[0].received == b""
+        wait_until_taken(gate, 1)
+        assert gate.taken[0].received == b""
 
 
-def test_an_answer_under_way_is_finished_and_then_handed_over(run: Run, keeper: Keeper) -> None:
+def test_an_answer_under_way_is_finished_and_then_handed_over(run: Run, gate: PlayedGate) -> None:
     running = run()
-    running.server.keeper = keeper
+    running.server.gate = gate
     with running.wire() as wire:
         wire.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + HELLO)
         assert running.application.began.wait(PATIENCE)
@@ -216,12 +216,12 @@ def test_an_answer_under_way_is_finished_and_then_handed_over(run: Run, keeper: 
         answer = wire.answer()
         assert answer.status == 200
         assert answer["Connection"] != "close"
-        wait_until_taken(keeper, 1)
-        assert keeper.taken[0].received.decode() == HELLO
+        wait_until_taken(gate, 1)
+        assert gate.taken[0].received.decode() == HELLO
 
 
 @pytest.mark.parametrize("received", ["", HELLO[:9], HELLO])
-def test_taken_over(kept: Running, keeper: Keeper, received: str) -> None:
+def test_taken_over(kept: Running, gate: PlayedGate, received: str) -> None:
     """From another server: what it had received comes first, what is in the kernel after it."""
     listener = socket.create_server(("127.0.0.1", 0))
     with listener, Wire(listener.getsockname()[1]) as wire:
@@ -229,7 +229,7 @@ def test_taken_over(kept: Running, keeper: Keeper, received: str) -> None:
         kept.server.take_over(sock, received.encode())
         wire.send(HELLO.removeprefix(received))
         if received:
-            wait_for(lambda: keeper.asked == 1, "the keeper is asked", PATIENCE)
+            wait_for(lambda: gate.asked == 1, "the gate is asked", PATIENCE)
             kept.server.release()
         assert wire.answer().body == b"hello"
         assert kept.application.calls[0]["REMOTE_ADDR"] == address[0]
@@ -249,15 +249,15 @@ def test_taken_over_from_a_client_that_is_gone(kept: Running) -> None:
 
 
 @pytest.mark.parametrize("threaded", [True, False])
-def test_a_head_in_two_parts_is_looked_at_in_each(run: Run, keeper: Keeper, threaded: bool) -> None:
+def test_a_head_in_two_parts_is_looked_at_in_each(run: Run, gate: PlayedGate, threaded: bool) -> None:
     """The second may have been sent after a save that the first one came before."""
     running = run(threaded=threaded)
-    running.server.keeper = keeper
-    keeper.fresh = False
+    running.server.gate = gate
+    gate.fresh = False
     with running.wire() as wire:
         for number, part in enumerate((HELLO[:20], HELLO[20:]), 1):
             wire.send(part)
-            wait_for(lambda number=number: keeper.asked == number, "the keeper is asked", PATIENCE)
+            wait_for(lambda number=number: gate.asked == number, "the gate is asked", PATIENCE)
             assert not running.application.calls
             running.server.release()
         assert wire.answer().body == b"hello"
@@ -271,14 +271,14 @@ class OwnServer(ThreadedWSGIServer):
 
 
 @pytest.mark.parametrize("received", ["", HELLO[:9]])
-def test_taken_over_where_a_class_has_its_own_way(run: Run, keeper: Keeper, received: str) -> None:
+def test_taken_over_where_a_class_has_its_own_way(run: Run, gate: PlayedGate, received: str) -> None:
     running = run(server=OwnServer)
-    running.server.keeper = keeper
+    running.server.gate = gate
     listener = socket.create_server(("127.0.0.1", 0))
     with listener, Wire(listener.getsockname()[1]) as wire:
         running.server.take_over(listener.accept()[0], received.encode())
         if received:
-            wait_for(lambda: keeper.asked == 1, "the keeper is asked", PATIENCE)
+            wait_for(lambda: gate.asked == 1, "the gate is asked", PATIENCE)
             running.server.release()
         wire.send(HELLO.removeprefix(received))
         assert wire.answer().body == b"hello"

@@ -20,8 +20,9 @@ import pytest
 from django.core.servers import basehttp
 
 from devrunserver.server import ThreadedWSGIServer, WSGIRequestHandler, WSGIServer
-from devrunserver.server.access_log import OWN_PATHS, Log
+from devrunserver.server.access_log import OWN_PATHS, AccessLog
 from devrunserver.server.connection import Phase
+from devrunserver.server.django import draining
 from devrunserver.server.django import server as server_http
 from devrunserver.server.django.server import Serving, run, server_class
 from devrunserver.server.listener import BACKLOG, listen
@@ -285,7 +286,7 @@ def test_a_connection_without_a_request_may_send_its_first(serve: Serve) -> None
 def test_a_connection_that_a_browser_keeps_to_have_it_ends_at_once(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_http, "SPARE_AGE", 0.0)
+    monkeypatch.setattr(draining, "SPARE_AGE", 0.0)
     served = serve()
     with Client(served.port) as client:
         served.wait_for_phases(Phase.NEW)
@@ -474,7 +475,7 @@ class Wrapping(ThreadedWSGIServer):
 
 @long_grace
 def test_what_is_no_plain_socket_is_left_to_django(serve: Serve, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_http, "SPARE_AGE", 0.0)
+    monkeypatch.setattr(draining, "SPARE_AGE", 0.0)
     monkeypatch.setenv("DEVRUNSERVER_SECRET", "1")
     served = serve(Wrapping)
     with Client(served.port) as client, Client(served.port) as silent:
@@ -610,13 +611,13 @@ def test_requests_are_logged_as_by_django_and_our_own_are_not(serve: Serve, reco
 @pytest.mark.parametrize(
     ("log", "expected"),
     [
-        (Log(), ["/", "/static/a", "/health/", "/static/nowhere"]),
-        (Log(ignored=("/health", "/static/")), ["/"]),
-        (Log(quiet=("/static/",)), ["/", "/health/", "/static/nowhere"]),
+        (AccessLog(), ["/", "/static/a", "/health/", "/static/nowhere"]),
+        (AccessLog(ignored=("/health", "/static/")), ["/"]),
+        (AccessLog(quiet=("/static/",)), ["/", "/health/", "/static/nowhere"]),
     ],
 )
 def test_what_is_not_to_be_logged(
-    serve: Serve, app: App, records: list[logging.LogRecord], log: Log, expected: list[str]
+    serve: Serve, app: App, records: list[logging.LogRecord], log: AccessLog, expected: list[str]
 ) -> None:
     served = serve()
     served.server.log = log
@@ -630,7 +631,7 @@ def test_what_is_not_to_be_logged(
 
 def test_the_duration_is_logged(serve: Serve, records: list[logging.LogRecord]) -> None:
     served = serve()
-    served.server.log = Log(duration=True)
+    served.server.log = AccessLog(duration=True)
     with Client(served.port) as client:
         client.ask()
         client.answer().read()

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from devrunserver.server import thread_pool as server_threads
-from devrunserver.server.thread_pool import Threads
+from devrunserver.server.thread_pool import ThreadPool
 from tests.live import wait_for
 
 PATIENCE = 10.0  # seconds
@@ -21,7 +21,7 @@ class Pool:
     def __init__(self) -> None:
         self.ended: list[int] = []
         self.worked: list[int] = []
-        self.threads = Threads(lambda: self.ended.append(threading.get_ident()))
+        self.threads = ThreadPool(lambda: self.ended.append(threading.get_ident()))
         self.may_end = threading.Event()
 
     def work(self) -> None:

@@ -265,10 +265,10 @@ class Command(RunserverCommand):
         self.stderr.flush()
 
 
-def _log(settled: conf.Conf) -> access_log.Log:
+def _log(settled: conf.Conf) -> access_log.AccessLog:
     """Which requests the user wants to see."""
     quiet = () if settled.LOG_FILES else static_setup.url_paths()
-    return access_log.Log(duration=settled.LOG_DURATION, ignored=settled.LOG_IGNORE, quiet=quiet)
+    return access_log.AccessLog(duration=settled.LOG_DURATION, ignored=settled.LOG_IGNORE, quiet=quiet)
 
 
 def _end_on_sigterm() -> None:

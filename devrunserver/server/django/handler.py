@@ -30,12 +30,12 @@ from wsgiref.util import FileWrapper, guess_scheme
 
 from django.core.servers import basehttp
 
-from devrunserver.server.access_log import Log
+from devrunserver.server.access_log import AccessLog
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.idle_connections import LIMITS
 from devrunserver.server.protocol.parser import MAX_REQUEST_LINE, TLS_HANDSHAKE, FramingError, Request, take_head
 from devrunserver.server.request_body import Body, Incomplete, ask_for, spool
-from devrunserver.server.response import Answer, logger, refuse
+from devrunserver.server.response import Response, logger, refuse
 
 LINGER = 0.02  # seconds for the next request to come, before the connection is parked
 MILLISECONDS = 1000
@@ -146,8 +146,8 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         self.request_version = f"HTTP/{request.version[0]}.{request.version[1]}"
         environ, body, stream = self._call(connection, request)
         with stream:
-            answer = Answer(connection, request, body, environ, self._is_last)
-            answer.run(self.server.get_app() if not connection.has_waited else self.server.keeper.overdue)
+            answer = Response(connection, request, body, environ, self._is_last)
+            answer.run(self.server.get_app() if not connection.has_waited else self.server.gate.overdue)
             connection.has_waited = False
             self.close_connection = answer.close
             if not answer.is_gone:
@@ -156,7 +156,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
 
     def _is_last(self) -> bool:
         """Whether the connection is not to be kept, whatever the client wants."""
-        return (self.server.stopping and self.server.keeper is None) or not self.server.is_threaded
+        return (self.server.stopping and self.server.gate is None) or not self.server.is_threaded
 
     def _call(self, connection: Connection, request: Request) -> tuple[dict[str, Any], Body | None, IO[bytes]]:
         """The environment to call the application with, and in it the body of the request."""
@@ -190,7 +190,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         }
         return environ, body, stream
 
-    def _settle(self, connection: Connection, answer: Answer, body: Body | None) -> None:
+    def _settle(self, connection: Connection, answer: Response, body: Body | None) -> None:
         """What becomes of the connection after an answer."""
         if answer.broken:
             connection.enter(Phase.CLOSED)
@@ -267,7 +267,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
             self.log_message('"%s" %s %s', self.requestline, str(code), str(size))
 
     def log_message(self, format: str, *args: Any) -> None:
-        log = getattr(self.server, "log", None) or Log()
+        log = getattr(self.server, "log", None) or AccessLog()
         if not log.is_wanted(getattr(self, "path", ""), str(args[1]) if len(args) > 1 else ""):
             return
         if NO_ESCAPES and not str(args[0]).startswith(TLS_HANDSHAKE.decode("latin-1")):

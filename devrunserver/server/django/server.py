@@ -15,8 +15,8 @@ the grace period to finish; they are handed over then.
 Where nobody takes them, those that wait are closed, and the answers of the others say ``Connection: close``. A
 connection that was accepted just now and has not sent its first request gets the grace period too: it is about to.
 
-Before each request somebody is asked, the *keeper*, whether the code that would answer it is fresh. Where that is not
-certain the connection is *held*: the keeper finds out, and it gets another turn, or is handed over with the others.
+Before each request somebody is asked, the *gate*, whether the code that would answer it is fresh. Where that is not
+certain the connection is *held*: the gate finds out, and it gets another turn, or is handed over with the others.
 """
 
 from __future__ import annotations
@@ -28,56 +28,61 @@ import logging
 import socket
 import socketserver
 import threading as threads
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from django.core.servers import basehttp
 from django.db import connections as databases
 
-from devrunserver.server.access_log import Log
-from devrunserver.server.connection import ClientGone, Connection, Phase
+from devrunserver.server.access_log import AccessLog
+from devrunserver.server.connection import Connection, Phase
+from devrunserver.server.django.draining import drain, hand_over
 from devrunserver.server.django.handler import LINGER, TruncatedUploads, WSGIRequestHandler, takes_turns
-from devrunserver.server.gate import Keeper
-from devrunserver.server.idle_connections import Parking
+from devrunserver.server.gate import Gate
+from devrunserver.server.held_requests import HeldRequests
+from devrunserver.server.idle_connections import IdleConnections
 from devrunserver.server.listener import BACKLOG
-from devrunserver.server.thread_pool import Threads
+from devrunserver.server.thread_pool import ThreadPool
 
 FULL = (errno.EMFILE, errno.ENFILE)  # there are no descriptors left
 RETRY = 0.1  # seconds until it is tried again
 GRACE = 0.25  # seconds for answers that are under way when the server stops
-SPARE_AGE = 1.0  # seconds after which a connection without a request is one that a browser has opened to have it
 
 
-class Serving:
+if TYPE_CHECKING:  # what the mix-in needs of the class that it is mixed into
+    Server = socketserver.TCPServer
+else:
+    Server = object
+
+
+class Serving(Server):
     """Mix-in for a ``socketserver.TCPServer``: a loop without polling, and an orderly end.
 
     Attributes:
         connections: all that are open, by their sockets.
-        parking: those that wait, and the loop's sleep.
+        idle: those that wait, and the loop's sleep.
         log: which requests are logged, and how.
-        keeper: who knows whether we are fresh, if anybody does.
+        gate: who knows whether we are fresh, if anybody does.
         has_been_asked: whether a client has sent anything.
     """
 
     stopping = False
     has_been_asked = False
-    log = Log()
-    keeper: Keeper | None = None
+    log = AccessLog()
+    gate: Gate | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.connections: dict[socket.socket, Connection] = {}
-        self.parking = Parking()
-        self._pool = Threads(self._end_thread)
-        self._asked_for: list[Connection] = []  # the held connections for which the keeper was asked
-        self._is_released = False
+        self.idle = IdleConnections()
+        self._pool = ThreadPool(functools.partial(end_databases, self))
+        self._held = HeldRequests(self.idle, self._resume)
         self._is_full = False  # no connection can be accepted for now
         self._ended = threads.Event()
         self._ended.set()
         try:
             super().__init__(*args, **kwargs)
         except BaseException:
-            self.parking.close()
+            self.idle.close()
             raise
 
     @functools.cached_property
@@ -94,7 +99,7 @@ class Serving:
         """Seconds that a turn waits for the next request: none where others want the thread, or would meet it."""
         return LINGER if self.is_threaded and not self.stopping and not self._pool.is_crowded else 0.0
 
-    def adopt(self: Any, listener: socket.socket, name: str = "") -> None:
+    def adopt(self, listener: socket.socket, name: str = "") -> None:
         """Serves on a socket that listens already, in place of the one that the constructor made.
 
         Args:
@@ -103,7 +108,7 @@ class Serving:
         self.socket.close()
         self.socket = listener
         self.server_address = listener.getsockname()
-        host, port = self.server_address[:2]
+        host, port = listener.getsockname()[:2]
         self.server_name = name or socket.getfqdn(host)
         self.server_port = port
         if hasattr(self, "setup_environ"):
@@ -111,38 +116,38 @@ class Serving:
 
     # The loop
 
-    def serve_forever(self: Any, poll_interval: float = 0.5) -> None:
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serves until ``stop()`` or ``shutdown()``; then lets what is under way end. Never polls."""
         self._ended.clear()
+        self._gives_turns = gives_turns(type(self), self.RequestHandlerClass)
         self.socket.setblocking(False)  # a client may be gone between the selector's word and ours
         try:
-            self.parking.listen(self.socket)
+            self.idle.listen(self.socket)
             while not self.stopping:
-                self._step()
+                self.step()
                 self.service_actions()
-            self.parking.stop_listening()
-            self._let_end()
+            self.idle.stop_listening()
+            drain(self, GRACE)
         finally:
-            self.parking.stop_listening()
+            self.idle.stop_listening()
             self._ended.set()
 
     def stop(self) -> None:
         """Makes ``serve_forever`` return soon. Safe from any thread."""
         self.stopping = True
-        self.parking.wake()
+        self.idle.wake()
 
     def may_answer(self, connection: Connection) -> bool:
         """Whether what we would answer with is fresh. Safe from any thread."""
-        if self.keeper is None or connection.is_cleared:
+        if self.gate is None or connection.is_cleared:
             return True
-        return not self.stopping and self.keeper.is_fresh()
+        return not self.stopping and self.gate.is_fresh()
 
     def release(self) -> None:
-        """The keeper says that we were fresh when it was asked. Safe from any thread."""
-        self._is_released = True
-        self.parking.wake()
+        """The gate says that we were fresh when it was asked. Safe from any thread."""
+        self._held.release()
 
-    def take_over(self: Any, sock: socket.socket, received: bytes) -> None:
+    def take_over(self, sock: socket.socket, received: bytes) -> None:
         """Serves a connection that another worker has handed over. Safe from any thread.
 
         Args:
@@ -158,7 +163,7 @@ class Serving:
         connection.enter(Phase.HELD if received else Phase.IDLE)
         self.connections[sock] = connection
         # also where a class of the project's serves those that it accepts: it could not be given what was received
-        if not (takes_turns(self.RequestHandlerClass) and self.parking.arrive(connection)):
+        if not (takes_turns(self.RequestHandlerClass) and self.idle.arrive(connection)):
             self._end(connection)
 
     def shutdown(self) -> None:
@@ -166,104 +171,51 @@ class Serving:
         self.stop()
         self._ended.wait()
 
-    def server_close(self: Any) -> None:
-        super().server_close()  # type: ignore[misc]
-        self._hand_over()
-        for connection in self.parking.close():
+    def server_close(self) -> None:
+        super().server_close()
+        hand_over(self)
+        for connection in self.idle.close():
             self._end(connection)
         self._pool.close()
 
-    def _step(self: Any, patience: float | None = None) -> None:
+    def step(self, patience: float | None = None) -> None:
         """Sleeps until there is something to do, and does it."""
         if (due := self._pool.urge()) is not None:
             patience = due if patience is None else min(due, patience)
         if self._is_full:
             patience = RETRY if patience is None else min(RETRY, patience)
-        calls, ready = self.parking.wait(patience)
+        calls, ready = self.idle.wait(patience)
         if self._is_full and not self.stopping:
             self._is_full = False
-            self.parking.listen(self.socket)
+            self.idle.listen(self.socket)
         if calls and not self.stopping:
             self._handle_request_noblock()
         for connection in ready:
             if connection.phase is Phase.CLOSING:
                 if not connection.discard():
-                    self._expel(connection)
+                    self.expel(connection)
             else:
                 self._resume(connection)
-        if not self.stopping:
-            self._look_after_held()
-        for connection in self.parking.expired():
+        if not self.stopping and self.gate is not None:
+            self._held.look_after(self.gate)
+        for connection in self.idle.expired():
             if connection.phase is Phase.HELD:
                 connection.is_cleared = connection.has_waited = True
             if connection.phase in (Phase.READING, Phase.HELD):
                 self._resume(connection)  # its turn tells the client
             else:
-                self._expel(connection)
-
-    def _look_after_held(self) -> None:
-        """Gives held connections their turn, once the keeper says so, and asks for those that came since."""
-        if self._is_released:
-            self._is_released = False
-            asked_for, self._asked_for = self._asked_for, []
-            for connection in asked_for:
-                if connection in self.parking and connection.phase is Phase.HELD:
-                    connection.is_cleared = True
-                    self._resume(connection)
-        if not self._asked_for and self.keeper is not None and (held := self.parking.of(Phase.HELD)):
-            self._asked_for = held
-            self.keeper.ask()
-
-    def _let_end(self: Any) -> None:
-        """Hands over or ends the connections that wait for a request, and gives the others the time to be answered."""
-        deadline = time.monotonic() + GRACE
-        self._hand_over()
-        while self.connections and (left := deadline - time.monotonic()) > 0:
-            for connection in self._spare():
-                self._dismiss(connection)
-            if self.connections:
-                self._step(left)
-                self._hand_over()
-
-    def _hand_over(self) -> None:
-        """Gives the connections away whose next request nobody has begun to answer."""
-        if self.keeper is None:
-            return
-        waiting = self.parking.of(Phase.NEW, Phase.READING, Phase.IDLE, Phase.HELD)
-        for connection in waiting:
-            self.parking.leave(connection)
-            del self.connections[connection.socket]
-        if waiting:
-            self.keeper.take(waiting)
-
-    def _spare(self) -> Iterator[Connection]:
-        """The connections that nobody would miss."""
-        for connection in list(self.connections.values()):
-            if connection.phase is Phase.IDLE or (connection.phase is Phase.NEW and connection.is_overdue(SPARE_AGE)):
-                yield connection
-
-    def _dismiss(self, connection: Connection) -> None:
-        """Ends a spare connection, unless a request has come just now."""
-        with contextlib.suppress(ClientGone):
-            if connection.wait(0):
-                return
-        if connection in self.parking:
-            self._expel(connection)
-        elif not connection.is_ours:  # its thread waits for a request, and wakes
-            with contextlib.suppress(OSError):
-                connection.socket.shutdown(socket.SHUT_RD)
-            connection.enter(Phase.ANSWERING)  # once is enough
+                self.expel(connection)
 
     # Connections
 
-    def _handle_request_noblock(self: Any) -> None:
+    def _handle_request_noblock(self) -> None:
         """Accepts a connection. Those that are ours get a turn as soon as something comes."""
         try:
             request, client_address = self.get_request()
         except OSError as error:
             if error.errno in FULL:  # the connection stays where it is, and would wake us again at once
                 self._is_full = True
-                self.parking.stop_listening()
+                self.idle.stop_listening()
             return
         connection = self.connections[request] = Connection(request, client_address)
         try:
@@ -278,30 +230,14 @@ class Serving:
                 if connection.wait(0):
                     self._give_turn(connection)
                 else:
-                    self.parking.park(connection)
+                    self.idle.park(connection)
         except Exception:
             self.handle_error(request, client_address)
             self.shutdown_request(request)
 
-    @functools.cached_property
-    def _gives_turns(self: Any) -> bool:
-        """Whether plain connections are ours: no class of the project's replaces how they are served."""
-        cls: Any = type(self)
-        starts = {socketserver.BaseServer.process_request, socketserver.ThreadingMixIn.process_request}
-        threads = {
-            None,
-            socketserver.ThreadingMixIn.process_request_thread,
-            basehttp.ThreadedWSGIServer.process_request_thread,
-        }
-        return (
-            cls.process_request in starts
-            and getattr(cls, "process_request_thread", None) in threads
-            and takes_turns(self.RequestHandlerClass)
-        )
-
     def _resume(self, connection: Connection) -> None:
         """Gives a parked connection its turn."""
-        self.parking.leave(connection)
+        self.idle.leave(connection)
         self._give_turn(connection)
 
     def _give_turn(self, connection: Connection) -> None:
@@ -311,7 +247,7 @@ class Serving:
         else:
             self._take_turn(connection)
 
-    def _take_turn(self: Any, connection: Connection) -> None:
+    def _take_turn(self, connection: Connection) -> None:
         try:
             # of LiveServerTestCase, whose tests share their database connections with us
             for alias, database in (getattr(self, "connections_override", None) or {}).items():
@@ -325,29 +261,46 @@ class Serving:
             raise
         if connection.phase is Phase.CLOSING:
             connection.end_sending()
-        if connection.phase is Phase.CLOSED or not self.parking.arrive(connection):
+        if connection.phase is Phase.CLOSED or not self.idle.arrive(connection):
             self._end(connection)
 
-    def _expel(self, connection: Connection) -> None:
+    def expel(self, connection: Connection) -> None:
         """Closes a parked connection."""
-        self.parking.leave(connection)
+        self.idle.leave(connection)
         self._end(connection)
 
-    def _end(self: Any, connection: Connection) -> None:
+    def _end(self, connection: Connection) -> None:
         connection.enter(Phase.CLOSED)
         self.shutdown_request(connection.socket)
 
-    def shutdown_request(self: Any, request: Any) -> None:
+    def shutdown_request(self, request: Any) -> None:
         self.connections.pop(request, None)
         if self.stopping:
-            self.parking.wake()
-        super().shutdown_request(request)  # type: ignore[misc]
+            self.idle.wake()
+        super().shutdown_request(request)
 
-    def _end_thread(self) -> None:
-        for alias in getattr(self, "connections_override", None) or {}:
-            with contextlib.suppress(AttributeError):
-                del databases[alias]  # not ours to close
-        databases.close_all()
+
+def end_databases(server: Any) -> None:
+    """Closes the database connections of a thread that ends."""
+    for alias in getattr(server, "connections_override", None) or {}:
+        with contextlib.suppress(AttributeError):
+            del databases[alias]  # not ours to close
+    databases.close_all()
+
+
+def gives_turns(server_cls: Any, handler_cls: Any) -> bool:
+    """Whether plain connections are ours: no class of the project's replaces how they are served."""
+    starts = {socketserver.BaseServer.process_request, socketserver.ThreadingMixIn.process_request}
+    threads = {
+        None,
+        socketserver.ThreadingMixIn.process_request_thread,
+        basehttp.ThreadedWSGIServer.process_request_thread,
+    }
+    return (
+        server_cls.process_request in starts
+        and getattr(server_cls, "process_request_thread", None) in threads
+        and takes_turns(handler_cls)
+    )
 
 
 class WSGIServer(Serving, basehttp.WSGIServer):
@@ -396,7 +349,7 @@ def run(
     server_cls: type[Any] = WSGIServer,
     listener: socket.socket | None = None,
     on_serve: Callable[[Any], Any] | None = None,
-    log: Log | None = None,
+    log: AccessLog | None = None,
 ) -> None:
     """Serves until stopped. As ``django.core.servers.basehttp.run``, with what is ours in addition.
 
