@@ -1,0 +1,84 @@
+"""The data files that a start has read, whose change starts a reload: fixtures, YAML, a version file, ...
+
+Theory of operation
+-------------------
+What a module has read while it was imported it does not read again, so a change of such a file shows only after a
+reload. Not every file that was read is one that people edit: logs, databases and caches change by themselves, and a
+file that this process writes would reload it for ever. So what it opens for writing, or renames into place, is taken
+out for the rest of its life.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from devrunserver.common.pyc import SOURCE_SUFFIX
+
+# Names of files that change by themselves
+CHANGING_SUFFIXES = (
+    ".log", ".sqlite3", ".sqlite", ".db", "-journal", "-wal", "-shm", ".pid", ".lock", ".sock", ".tmp", ".bak",
+    ".swp", "~", ".pyc", ".pyo", ".coverage", ".prof",
+)  # fmt: skip
+HANDLED_SUFFIXES = (".mo", ".po")  # translations, which Django reads again without a reload
+# Names of directories of such files
+CHANGING_DIRECTORIES = {"__pycache__", "cache", "caches", "tmp", "temp", "log", "logs", "sessions"}
+DATABASE = b"SQLite format 3\x00"  # the beginning of a database, whatever its name
+
+Handler = Callable[[tuple[Any, ...]], None]
+
+
+def is_edited_by_people(path: str, root: str = "") -> bool:
+    """Whether a file that was read is one whose change should show: by its name, and the directories below ``root``."""
+    if path.endswith((SOURCE_SUFFIX, *CHANGING_SUFFIXES, *HANDLED_SUFFIXES)):
+        return False
+    directories = os.path.dirname(os.path.relpath(path, root) if root else path).split(os.sep)
+    return not any(name.lower() in CHANGING_DIRECTORIES or name.startswith(".") for name in directories if name != "..")
+
+
+def is_database(path: str) -> bool:
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(len(DATABASE)) == DATABASE
+    return False
+
+
+class ReadFiles:
+    """The files that count, of one worker.
+
+    Args:
+        paths: what the start has read, with links to directories resolved.
+        root: the project's directory; what is above it says nothing about a file.
+    """
+
+    def __init__(self, paths: Iterable[str], root: str) -> None:
+        self._paths = {path for path in paths if is_edited_by_people(path, root) and not is_database(path)}
+        self._names = {os.path.basename(path) for path in self._paths}
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._paths
+
+    @property
+    def paths(self) -> list[str]:
+        return sorted(self._paths)
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """Of audit events; none where there is nothing to look for."""
+        return {"open": self._on_open, "os.rename": self._on_rename} if self._paths else {}
+
+    def _on_open(self, args: tuple[Any, ...]) -> None:
+        path, _, flags = args
+        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
+            self._take_out(path)
+
+    def _on_rename(self, args: tuple[Any, ...]) -> None:
+        self._take_out(args[1])
+
+    def _take_out(self, path: object) -> None:
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        name = os.fsdecode(path)
+        if os.path.basename(name) in self._names:
+            self._paths.discard(os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name)))
