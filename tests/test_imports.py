@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "browser/": {"common"},
     "browser/errors/": {"common", "conf", "project"},
     "worker/": {"checkpoints", "background", "server", "browser", "conf", "project", "common"},
-    "conf.py": {"common", "project", "supervisor.watching.watcher", "browser.errors"},
+    "conf.py": {"common", "project", "supervisor.watching.backends", "browser.errors"},
     "project.py": {"conf", "common"},
     "": {
         *("common", "supervisor", "checkpoints", "background", "server", "browser", "worker"),

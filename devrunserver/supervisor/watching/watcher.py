@@ -1,4 +1,4 @@
-"""What is watched, and by which means.
+"""What is watched.
 
 Theory of operation
 -------------------
@@ -6,8 +6,7 @@ Two kinds of places are watched. *Trees* are the project's own: every directory 
 hold no code (``exclusions.py``). *Directories* are those of other loaded modules, one by one and not what
 is below them: an installed package is edited now and then, to look into it.
 
-Each place gets native events where its file system sends them and polling where it does not, or where
-the system's limit of watches is reached; ``notes`` says which and why. A directory that appears in a tree is
+By which means a place is watched is the matter of ``backends.py``. A directory that appears in a tree is
 watched at once, and what it holds already counts as written: it may have been there before the watch was.
 
 Lost events (an overflow) are reported as such: whoever decides has to assume that anything has changed.
@@ -15,30 +14,22 @@ Lost events (an overflow) are reported as such: whoever decides has to assume th
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from devrunserver.supervisor.watching.backends import Backends, Mode
 from devrunserver.supervisor.watching.events import Event, Kind
 from devrunserver.supervisor.watching.exclusions import MARKERS, Exclusions
-from devrunserver.supervisor.watching.mounts import file_system_type, is_silent, read_mountinfo
-from devrunserver.supervisor.watching.polling import Polling, entries_of
+from devrunserver.supervisor.watching.polling import entries_of
+from devrunserver.supervisor.watching.roots import Roots, is_below
 
 if TYPE_CHECKING:
     from devrunserver.supervisor.watching.inotify import Inotify
-    from devrunserver.supervisor.watching.watchdog_backend import Observer
-
-Mode = Literal["auto", "events", "polling"]
 
 MAX_DIRECTORIES = 10_000  # of one tree; more are data, not code
-LIMITS = {
-    errno.ENOSPC: "the limit of watches is reached (sysctl fs.inotify.max_user_watches raises it)",
-    errno.EMFILE: "the limit of inotify instances is reached (sysctl fs.inotify.max_user_instances raises it)",
-}
 
 
 class Watcher:
@@ -51,74 +42,65 @@ class Watcher:
     """
 
     def __init__(self, mode: Mode, interval: float, exclusions: Exclusions) -> None:
-        self.notes: list[str] = []
-        self._mode: Mode = mode
         self._exclusions = exclusions
-        self._mountinfo = read_mountinfo()
-        self._project: list[str] = []  # roots of the project's own trees
-        self._trees: list[str] = []  # every root whose new directories are watched too
-        self._singles: set[str] = set()  # directories that are watched for themselves
-        self._woken, self._waker = socket.socketpair()
-        self._woken.setblocking(False)
-        self._waker.setblocking(False)
-        self._polling = Polling(interval, self._wake)
-        self._inotify: Inotify | None = None
-        self._observer: Observer | None = None
-        if mode != "polling":
-            self._start_native()
+        self._roots = Roots(exclusions)
+        self._backends = Backends(mode, interval, self._roots.tree_of)
 
     @property
     def name(self) -> str:
         """How files are watched, for the user."""
-        native = self._inotify or self._observer
-        return native.name if native is not None else self._polling.name
+        return self._backends.name
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know: which places are watched otherwise than wanted, and why."""
+        return self._backends.notes
 
     @property
     def filenos(self) -> list[int]:
         """Descriptors that become readable when there are events."""
-        return [self._woken.fileno()] + ([self._inotify.fileno()] if self._inotify else [])
+        return self._backends.filenos
 
     @property
     def events(self) -> Inotify | None:
         """Where the system's own events wait, if they come that way."""
-        return self._inotify
+        return self._backends.inotify
 
     @property
     def directories(self) -> list[str]:
         """The directories that have a watch of their own, but for those that are polled."""
-        return list(self._inotify.directories) if self._inotify is not None else []
+        inotify = self._backends.inotify
+        return list(inotify.directories) if inotify is not None else []
+
+    @property
+    def project_roots(self) -> list[str]:
+        return list(self._roots.project)
 
     def watches(self, directory: str) -> bool:
         """Whether a directory has a watch of its own, or lies in a tree that is watched as one."""
-        native = self._inotify or self._observer
-        return (
-            directory in self._polling.directories
-            or (native is not None and directory in native.directories)
-            or (self._observer is not None and self._observer.covers(directory))
-        )
+        return self._backends.watch(directory)
 
-    def _reports(self, directory: str) -> bool:
-        """Whether a directory is watched, and not in a part of a whole tree whose events are left out."""
-        whole = self._observer is not None and self._observer.covers(directory)
-        return self.watches(directory) and not (whole and self._left_out(os.path.join(directory, "")))
+    def in_project(self, path: str) -> bool:
+        """Whether a path belongs to the project's own trees."""
+        return is_below(path, self._roots.project)
 
     def add_project(self, root: str) -> None:
         """Watches a tree of the project's own."""
         root = os.path.realpath(root)
-        if root not in self._project:
-            self._project.append(root)
+        if root not in self._roots.project:
+            self._roots.project.append(root)
         self.add_tree(root)
 
     def add_tree(self, root: str) -> list[str]:
         """Watches a directory and all below it; tells which of them were not watched before."""
         root = os.path.realpath(root)
-        if _is_below(root, self._trees) and self._reports(root):
+        if is_below(root, self._roots.trees) and self._reports(root):
             return []
-        if root not in self._trees:
-            self._trees.append(root)
-        if self._observer is not None and not self._is_silent(root) and os.path.isdir(root):
-            if not self._observer.covers(root):
-                self._observe(root)
+        if root not in self._roots.trees:
+            self._roots.trees.append(root)
+        if self._backends.takes_trees(root):
+            if not self._backends.cover(root) and not self._backends.add_tree(root, root):
+                self._add_below(root)
             return [root]
         return self._add_below(root)
 
@@ -126,90 +108,63 @@ class Watcher:
         """Watches one directory, not what is below it; tells what was not watched before."""
         if self._reports(directory) or self._reports(directory := os.path.realpath(directory)):
             return []
-        if any(self._exclusions.names_below(root, directory) for root in self._roots_of(directory)):
+        if self._roots.exclude(directory):
             return []
-        self._singles.add(directory)
-        if self._observer is not None and not self._is_silent(directory) and os.path.isdir(directory):
-            if not self._observer.covers(directory):
-                self._observe(_search_path_of(directory), directory)
+        self._roots.singles.add(directory)
+        if self._backends.takes_trees(directory):
+            tree = _search_path_of(directory)
+            if not self._backends.cover(directory) and not self._backends.add_tree(tree, directory):
+                self._backends.polling.add(directory)
             return [directory]
-        return [directory] if self._add(directory) else []
+        return [directory] if self._backends.add(directory) else []
 
     def restore(self) -> None:
         """Watches trees again whose root was away for a while."""
-        for root in self._trees:
+        for root in self._roots.trees:
             self.add_tree(root)
-
-    @property
-    def project_roots(self) -> list[str]:
-        return list(self._project)
-
-    def in_project(self, path: str) -> bool:
-        """Whether a path belongs to the project's own trees."""
-        return _is_below(path, self._project)
 
     def read(self) -> list[Event]:
         """What has happened since the last call; returns at once."""
-        try:
-            while self._woken.recv(4096):
-                pass
-        except BlockingIOError:
-            pass
-        raw = self._polling.read()
-        if self._inotify is not None:
-            raw += self._inotify.read()
-        if self._observer is not None:
-            raw += [event for event in self._observer.read() if not self._left_out(event.path)]
+        single, whole = self._backends.read()
+        raw = [*single, *(event for event in whole if not self._roots.leave_out(event.path))]
         return [event for one in raw for event in self._complete(one)]
 
     def close(self) -> None:
         """Ends every watch and thread."""
-        for backend in (self._polling, self._inotify, self._observer):
-            if backend is not None:
-                backend.close()
-        self._woken.close()
-        self._waker.close()
+        self._backends.close()
 
-    def _start_native(self) -> None:
-        """The system's own events: inotify on Linux, watchdog's observer elsewhere, or neither."""
-        try:
-            if sys.platform == "linux":
-                from devrunserver.supervisor.watching.inotify import Inotify
-
-                self._inotify = Inotify()
-            else:
-                from devrunserver.supervisor.watching.watchdog_backend import Observer
-
-                self._observer = Observer(self._wake)
-        except OSError as error:
-            self._note(f"Watching by polling: {LIMITS.get(error.errno or 0, error)}.")
-        except Exception as error:  # a watchdog of another version, a libc without inotify
-            self._note(f"Watching by polling: native file events are not available ({error}).")
+    def _reports(self, directory: str) -> bool:
+        """Whether a directory is watched, and not in a part of a whole tree whose events are left out."""
+        left_out = self._backends.cover(directory) and self._roots.leave_out(os.path.join(directory, ""))
+        return self.watches(directory) and not left_out
 
     def _complete(self, event: Event) -> Iterator[Event]:
         """An event, and what follows from it: watches for a directory that appeared, and the files it brought."""
         if event.kind is Kind.REMOVED:
-            self._polling.remove(event.path)
+            self._backends.polling.remove(event.path)
         elif event.kind is Kind.OVERFLOW:
-            for root in self._trees:
+            for root in self._roots.trees:
                 self._add_below(root)
         elif os.path.isdir(event.path):
-            if self._observer is not None and self._observer.covers(event.path):
-                if not self._exclusions.excludes(event.path):
-                    yield event  # it appeared, as EVENT_FILTER has it; what it holds is reported by itself
-                return
-            if self.watches(event.path) or self._exclusions.excludes(event.path):
-                return  # its own mtime or mode: no news
-            yield event
-            if not _is_below(event.path, self._trees):
-                return
-            for directory in self._add_below(event.path):
-                for path in _files_in(directory):
-                    if not self._exclusions.excludes_file(path):
-                        yield Event(Kind.WRITTEN, path)
+            yield from self._complete_directory(event)
             return
         if not self._exclusions.excludes_file(event.path):
             yield event
+
+    def _complete_directory(self, event: Event) -> Iterator[Event]:
+        if self._backends.cover(event.path):
+            if not self._exclusions.excludes(event.path):
+                yield event  # it appeared, as EVENT_FILTER has it; what it holds is reported by itself
+            return
+        if self.watches(event.path) or self._exclusions.excludes(event.path):
+            return  # its own mtime or mode: no news
+        yield event
+        if not is_below(event.path, self._roots.trees):
+            return
+        for directory in self._add_below(event.path):
+            for path in _files_in(directory):
+                if not self._exclusions.excludes_file(path):
+                    yield Event(Kind.WRITTEN, path)
 
     def _add_below(self, root: str) -> list[str]:
         """Watches a directory and all below it that are not excluded; returns those that were not watched before."""
@@ -219,95 +174,23 @@ class Watcher:
             directory = pending.popleft()
             count += 1
             if count > MAX_DIRECTORIES:
-                self._note(
+                self._backends.note(
                     f"{root} has more than {MAX_DIRECTORIES} directories; the deepest are not watched. "
                     f"Name what holds no code in DEVRUNSERVER['EXCLUDE']."
                 )
                 break
             known = self.watches(directory)
-            if not self._add(directory):
+            if not self._backends.add(directory):
                 continue
             entries = entries_of(directory)  # after the watch, so that none is missed
             if directory != root and not MARKERS.isdisjoint(entry.name for entry in entries):
-                self._forget(directory)
+                self._backends.forget(directory)
                 continue
             added += [] if known else [directory]
             # links are not followed: a tree that links to itself has no end; linked packages come as loaded modules
             inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
             pending += [path for path in inner if not self._exclusions.excludes_by_name(path)]
         return added
-
-    def _add(self, directory: str) -> bool:
-        if not os.path.isdir(directory):
-            return False
-        if self._inotify is not None and not self._is_silent(directory):
-            try:
-                self._inotify.add(directory)
-                return True
-            except OSError as error:
-                if error.errno in (errno.ENOENT, errno.ENOTDIR):  # gone in the meantime
-                    return False
-                if error.errno == errno.EACCES:
-                    self._note(f"{directory} cannot be read; changes in it are not seen.")
-                    return False
-                reason = LIMITS.get(error.errno or 0, os.strerror(error.errno or 0))
-                self._note(f"Polling what is left of {self._tree_of(directory)}: {reason}.")
-        self._polling.add(directory)
-        return True
-
-    def _forget(self, directory: str) -> None:
-        """Stops watching a directory, but not those below it, which may be watched for themselves."""
-        self._polling.forget(directory)
-        if self._inotify is not None:
-            self._inotify.forget(directory)
-
-    def _observe(self, tree: str, single: str = "") -> None:
-        """Has the observer watch a tree. Where it refuses, polls the tree, or what alone is wanted of it."""
-        assert self._observer is not None
-        try:
-            self._observer.add(tree)
-        except Exception as error:  # not OSError alone: watchdog's FSEvents raises SystemError and RuntimeError
-            self._note(f"Polling {single or tree}: {error}.")
-            if single:
-                self._polling.add(single)
-            else:
-                self._add_below(tree)
-
-    def _is_silent(self, directory: str) -> bool:
-        if self._mode != "auto":
-            return False
-        file_system = file_system_type(directory, self._mountinfo)
-        if not is_silent(file_system):
-            return False
-        self._note(f"Polling {self._tree_of(directory)}: its file system ({file_system}) sends no events.")
-        return True
-
-    def _tree_of(self, directory: str) -> str:
-        return next(iter(self._roots_of(directory)), os.path.dirname(directory))
-
-    def _left_out(self, path: str) -> bool:
-        """Whether an event of a whole tree is of a place that is not watched."""
-        if os.path.dirname(path) in self._singles:
-            return False
-        # Also where no tree holds it: the rest of a search path
-        return all(self._exclusions.excludes_below(root, path) for root in self._roots_of(path))
-
-    def _roots_of(self, path: str) -> list[str]:
-        return [root for root in self._trees if _is_below(path, [root])]
-
-    def _note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
-
-    def _wake(self) -> None:
-        try:
-            self._waker.send(b"\0")
-        except OSError:
-            pass  # full: it wakes already; closed: nobody waits
-
-
-def _is_below(path: str, roots: list[str]) -> bool:
-    return any(path == root or path.startswith(root + os.sep) for root in roots)
 
 
 def _files_in(directory: str) -> list[str]:

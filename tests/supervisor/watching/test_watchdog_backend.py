@@ -27,12 +27,14 @@ from watchdog.events import (
     FileSystemEvent,
 )
 
+from devrunserver.supervisor.watching import backends
 from devrunserver.supervisor.watching import watchdog_backend as observer_module
 from devrunserver.supervisor.watching import watcher as watcher_module
+from devrunserver.supervisor.watching.backends import Mode
 from devrunserver.supervisor.watching.events import Event, Kind
 from devrunserver.supervisor.watching.exclusions import Exclusions
 from devrunserver.supervisor.watching.watchdog_backend import Observer, _Handler
-from devrunserver.supervisor.watching.watcher import Mode, Watcher
+from devrunserver.supervisor.watching.watcher import Watcher
 from tests.live import wait_for
 
 pytestmark = [
@@ -214,7 +216,8 @@ def test_what_does_not_exist_is_refused(directory: Path, observer: Observer) -> 
 def search_path(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the watcher takes for ``sys.path``, on what it takes for macOS."""
     search_path: list[str] = []
-    monkeypatch.setattr(watcher_module, "sys", SimpleNamespace(platform="darwin", path=search_path))
+    for module in (watcher_module, backends):
+        monkeypatch.setattr(module, "sys", SimpleNamespace(platform="darwin", path=search_path))
     return search_path
 
 
@@ -262,12 +265,12 @@ def paths_until(watcher: Watcher, *expected: Path) -> set[str]:
 def test_the_project_is_one_watch(watcher: Watcher, root: Path) -> None:
     watcher.add_project(str(root))
     assert (watcher.name, watcher.notes, watcher.directories) == ("watchdog", [], [])
-    assert watcher._observer is not None
-    assert list(watcher._observer.directories) == watcher.project_roots == [str(root)]
+    assert watcher._backends.observer is not None
+    assert list(watcher._backends.observer.directories) == watcher.project_roots == [str(root)]
     assert watcher.watches(str(root)) and watcher.watches(str(root / "app/deep"))
     assert watcher.add_tree(str(root)) == watcher.add_tree(str(root / "app")) == []
     assert watcher.add_directory(str(root / "app")) == []
-    assert list(watcher._polling.directories) == []
+    assert list(watcher._backends.polling.directories) == []
 
 
 def test_only_what_is_not_excluded_is_reported(watcher: Watcher, root: Path) -> None:
@@ -318,8 +321,8 @@ def test_modules_outside_are_watched_by_their_search_path(
         watcher.add_directory(str(library / name))
         assert watcher.add_directory(str(library / name)) == []
         assert watcher.watches(str(library / name))
-    assert watcher._observer is not None
-    assert set(watcher._observer.directories) == {str(root), str(library)}
+    assert watcher._backends.observer is not None
+    assert set(watcher._backends.observer.directories) == {str(root), str(library)}
     for name in ("json/decoder.py", "site-packages/shop/models.py"):
         (library / name).write_text("changed\n")
         paths_until(watcher, library / name)
@@ -350,11 +353,11 @@ def test_what_does_not_exist_is_not_watched(watcher: Watcher, tmp_path: Path, na
 
 def test_a_silent_file_system_is_polled(make_watcher: MakeWatcher, root: Path) -> None:
     watcher = make_watcher("auto")
-    watcher._mountinfo = f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {root} rw - 9p x rw"
+    watcher._backends._mountinfo = f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {root} rw - 9p x rw"
     watcher.add_project(str(root))
     assert watcher.notes == [f"Polling {root}: its file system (9p) sends no events."]
-    assert str(root / "app/deep") in watcher._polling.directories
-    assert str(root / "node_modules") not in watcher._polling.directories
+    assert str(root / "app/deep") in watcher._backends.polling.directories
+    assert str(root / "node_modules") not in watcher._backends.polling.directories
     (root / "app/views.py").write_text("changed\n")
     paths_until(watcher, root / "app/views.py")
     make_files(root, "new/er/code.py")
@@ -367,10 +370,10 @@ def test_a_tree_that_the_system_refuses_is_polled(
     def refuse(*args: object) -> NoReturn:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(watcher._observer, "add", refuse)
+    monkeypatch.setattr(watcher._backends.observer, "add", refuse)
     watcher.add_project(str(root))
     assert watcher.notes == [f"Polling {root}: [Errno {errno.EMFILE}] Too many open files."]
-    assert str(root / "node_modules") not in watcher._polling.directories
+    assert str(root / "node_modules") not in watcher._backends.polling.directories
     (root / "app/views.py").write_text("changed\n")
     paths_until(watcher, root / "app/views.py")
 
@@ -410,7 +413,7 @@ def test_many_events_are_not_lost(watcher: Watcher, root: Path) -> None:
 def test_nothing_is_reported_after_close(make_watcher: MakeWatcher, root: Path) -> None:
     watcher = make_watcher()
     watcher.add_project(str(root))
-    observer = watcher._observer
+    observer = watcher._backends.observer
     assert observer is not None
     observer.close()
     wait_for(lambda: not observer._observer.is_alive(), "its thread has ended", PATIENCE)
@@ -479,11 +482,11 @@ def test_refused_single_polls_only_itself(
     def refuse(*args: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(watcher._observer, "add", refuse)
+    monkeypatch.setattr(watcher._backends.observer, "add", refuse)
     lib = make_files(tmp_path / "lib", "shop/a.py", "other/b.py", "more/c.py")
     search_path.append(str(lib))
     watcher.add_directory(str(lib / "shop"))
-    assert list(watcher._polling.directories) == [str(lib / "shop")]
+    assert list(watcher._backends.polling.directories) == [str(lib / "shop")]
 
 
 @pytest.mark.parametrize("kind", [SystemError, RuntimeError])
@@ -493,6 +496,6 @@ def test_fsevents_errors_are_no_oserror(
     def refuse(*args: object) -> None:
         raise kind("Cannot start fsevents stream. Use a kqueue or polling observer instead.")
 
-    monkeypatch.setattr(watcher._observer, "add", refuse)
+    monkeypatch.setattr(watcher._backends.observer, "add", refuse)
     watcher.add_project(str(root))
     assert watcher.notes

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from devrunserver.supervisor.watching import watcher as watcher_module
+from devrunserver.supervisor.watching.backends import Mode
 from devrunserver.supervisor.watching.events import Event, Kind
 from devrunserver.supervisor.watching.exclusions import Exclusions
-from devrunserver.supervisor.watching.watcher import Mode, Watcher
+from devrunserver.supervisor.watching.watcher import Watcher
 
 W, R = Kind.WRITTEN, Kind.REMOVED
 INTERVAL = 0.05  # seconds
@@ -212,11 +213,11 @@ def test_polling_by_force_needs_no_note(make_watcher: MakeWatcher, root: Path) -
 @pytest.mark.parametrize(("mode", "notes"), [("auto", 1), ("events", 0)])
 def test_a_silent_file_system_is_polled(make_watcher: MakeWatcher, root: Path, mode: Mode, notes: int) -> None:
     watcher = make_watcher(mode)
-    watcher._mountinfo = f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {root}/app rw - 9p x rw"
+    watcher._backends._mountinfo = f"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {root}/app rw - 9p x rw"
     watcher.add_project(str(root))
     expected = f"Polling {root}: its file system (9p) sends no events."
     assert watcher.notes == [expected][:notes]
-    assert {str(root / "app"), str(root / "app/deep")} <= set(watcher._polling.directories) or not notes
+    assert {str(root / "app"), str(root / "app/deep")} <= set(watcher._backends.polling.directories) or not notes
     (root / "app/views.py").write_text("changed\n")
     (root / "manage.py").write_text("changed\n")
     paths_until(watcher, root / "app/views.py", root / "manage.py")
@@ -261,8 +262,8 @@ def test_a_tree_that_is_too_large(make_watcher: MakeWatcher, root: Path, monkeyp
 
 def test_reading_takes_the_wake_up_away(make_watcher: MakeWatcher) -> None:
     watcher = make_watcher("polling")
-    watcher._wake()
-    watcher._wake()
+    watcher._backends._wake()
+    watcher._backends._wake()
     assert select.select(watcher.filenos, [], [], 0)[0] == watcher.filenos
     assert watcher.read() == []
     assert select.select(watcher.filenos, [], [], 0)[0] == []
