@@ -9,6 +9,8 @@ The first event acts at once, with three exceptions, each with a bound:
 - an event that brings nothing new is dropped: one save causes several events, told apart by the state
   of the file (mtime in nanoseconds, size, inode) that we saw last.
 
+What is due is shown to the worker, which alone knows whether it has loaded it.
+
 Nothing here looks at the disk, waits or knows the time: states and times come in, decisions go out.
 """
 
@@ -21,6 +23,7 @@ from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.supervisor.watching.polling import Snapshot, Token
 
 DELETION_PATIENCE = 0.15  # seconds for a deleted file to come back
+VERDICT_PATIENCE = 0.5  # seconds for a worker to say whether a change concerns it; a busy one is not asked twice
 
 
 @dataclass
@@ -79,3 +82,103 @@ class Changes:
         paths = self.paths
         self._since.clear()
         return paths
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the worker was asked."""
+
+    number: int
+    paths: list[str]
+    answer_by: float  # after which its silence is taken for "replace me"
+
+
+class ChangeReview:
+    """What is known of changes, until it is decided whether they concern the worker.
+
+    A worker is asked one question at a time. Where its answer is that it has to be replaced, but a debugger waits for
+    the user in it, the change waits until the prompt is left.
+    """
+
+    def __init__(self) -> None:
+        self.changes = Changes()
+        self.question: Question | None = None
+        self.waits_for_prompt: str | None = None  # the change that does
+        self.everything_since: float | None = None  # when so much changed that it cannot be told apart
+        self.began = 0.0  # when the first of the changes came that were taken last
+        self._asked = 0  # questions so far
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may yet turn out to concern the worker."""
+        return bool(self.is_busy or self.changes.paths or self.everything_since is not None)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether other changes have to wait for an answer, or for the user."""
+        return self.question is not None or self.waits_for_prompt is not None
+
+    @property
+    def due(self) -> float | None:
+        """When to call ``give_up_waiting``."""
+        return self.question.answer_by if self.question is not None else None
+
+    def on_overflow(self, now: float) -> None:
+        """Anything may have changed."""
+        if self.everything_since is None:
+            self.everything_since = now
+
+    def take(self) -> list[str]:
+        """The paths that wait to be acted on; they wait no more."""
+        self.began = self.changes.first
+        return self.changes.take()
+
+    def take_overflow(self) -> bool:
+        """Whether anything may have changed; said once."""
+        if self.everything_since is None:
+            return False
+        self.began, self.everything_since = self.everything_since, None
+        return True
+
+    def ask(self, paths: list[str], now: float) -> Question:
+        """The question that these paths are."""
+        self._asked += 1
+        self.question = Question(self._asked, paths, now + VERDICT_PATIENCE)
+        return self.question
+
+    def on_verdict(self, number: int, stale: str | None, at_prompt: bool) -> str | None:
+        """An answer: the path for which a reload has to come now, if any. A late one counts no more.
+
+        Args:
+            number: of the question.
+            stale: the path that makes the worker one that has to be replaced.
+            at_prompt: whether that has to wait for the user.
+        """
+        if self.question is None or self.question.number != number:
+            return None
+        self.question = None
+        if stale is not None and at_prompt:
+            self.waits_for_prompt = stale
+            return None
+        return stale
+
+    def give_up_waiting(self, now: float) -> str | None:
+        """The path for which a reload has to come, where the worker has not answered in time."""
+        if self.question is None or now < self.question.answer_by:
+            return None
+        (path, *_), self.question = self.question.paths, None
+        return path
+
+    def on_prompt_left(self) -> str | None:
+        """The path for which a reload has waited, if any."""
+        path, self.waits_for_prompt = self.waits_for_prompt, None
+        return path
+
+    def drop_question(self) -> None:
+        """Nobody is interested in the answer any more."""
+        self.question = None
+
+    def start_over(self) -> None:
+        """A new worker reads everything anew, whatever has changed."""
+        self.question, self.waits_for_prompt, self.everything_since = None, None, None
+        self.changes.take()

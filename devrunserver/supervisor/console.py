@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
 from devrunserver.common.messages import Serving
@@ -31,11 +32,21 @@ class Console:
         explains: bool = False,
         tell_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        self.say = say
-        self.tell_ready = tell_ready
+        self._print = say
+        self._print_ready = tell_ready
         self._verbosity = verbosity
         self._explains = explains
         self._sealed: dict[str, str] = {}  # by reason, what was said
+
+    def say(self, line: str) -> None:
+        """Prints a line. Where that cannot be done (a closed terminal, a full disk) nothing happens."""
+        with suppress(Exception):
+            self._print(line)
+
+    def tell_ready(self) -> None:
+        """The first worker answers."""
+        with suppress(Exception):
+            self._print_ready()
 
     def reloaded(self, path: str, seconds: float, message: Serving) -> None:
         """A reload is done."""

@@ -1,4 +1,4 @@
-"""Which files somebody has been editing: a guess by when they were modified. Pure."""
+"""Which files somebody has been editing: a guess by when they were modified."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 BURST = 2_000_000_000  # nanoseconds within which a program, as of version control, writes many files
 MANY = 10  # files in a burst that nobody has edited by hand
+KEPT = 5  # files that were edited last
+GUESSED = 3  # files that may be edited next, when nobody has edited one yet
 
 
 def recently_edited(modified: Mapping[str, int], count: int) -> list[str]:
@@ -25,3 +27,23 @@ def recently_edited(modified: Mapping[str, int], count: int) -> list[str]:
         if sum(abs(one - time) <= BURST for one in near) <= MANY:
             found.append(path)
     return found[::-1]
+
+
+class EditedFiles:
+    """The files that are being edited, the last one last."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def guess(self, modified: Mapping[str, int]) -> None:
+        """Takes those that may be edited next, when nobody has edited one yet.
+
+        Args:
+            modified: when each file was, in nanoseconds.
+        """
+        if not self.paths:
+            self.paths = recently_edited(modified, GUESSED)
+
+    def on_edit(self, path: str) -> None:
+        """This one was edited just now."""
+        self.paths = [*(one for one in self.paths if one != path), path][-KEPT:]

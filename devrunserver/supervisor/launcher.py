@@ -28,11 +28,17 @@ class Launcher:
         self.began = 0.0  # when the last worker was spawned, in seconds since the epoch
         self._orig_argv = orig_argv
         self._first: tuple[process.Process, link.Link] | None = None
+        self._makes_checkpoints = True  # the workers
 
     def spawn_early(self) -> None:
         """Starts the first worker now; the first call of ``spawn`` returns it."""
         self._first = self._spawn(Attempt.NORMAL, (), "")
         atexit.register(self.abandon)
+
+    def be_safe(self) -> None:
+        """From now on workers make no checkpoints, and one that was started early is not asked for."""
+        self.abandon()
+        self._makes_checkpoints = False
 
     def abandon(self) -> None:
         """Ends the worker that was started early and that nobody has asked for."""
@@ -74,7 +80,7 @@ class Launcher:
         self.began = time.time()
         start = WorkerStart(
             spawned=self.began,
-            makes_checkpoints=attempt is Attempt.NORMAL and process.adopt_orphans(),
+            makes_checkpoints=self._makes_checkpoints and attempt is Attempt.NORMAL and process.adopt_orphans(),
             edited=tuple(edited),
             is_rerun=attempt is Attempt.GUARDED,
             report=report if attempt is Attempt.REPORT else "",

@@ -10,7 +10,10 @@ Any state goes to ENDING when the user quits, and from there to ENDED when the w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
+
+from devrunserver.common.process import describe_status
 
 
 class State(Enum):
@@ -88,3 +91,55 @@ def next_attempt(last: Attempt, status: int, deaths: int) -> Attempt | None:
     if last is Attempt.NORMAL and status > 0 and status != RESTART_STATUS:
         return Attempt.GUARDED if deaths == 1 else Attempt.REPORT
     return Attempt.NORMAL if deaths == 1 else Attempt.REPORT
+
+
+@dataclass
+class Lifecycle:
+    """The supervisor's state, and how the next worker is to be started."""
+
+    state: State = State.DOWN
+    attempt: Attempt = Attempt.NORMAL
+    deaths: int = 0  # workers that ended unasked, in a row
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a worker answers requests."""
+        return self.state in (State.SERVING, State.BROKEN)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the worker has been told to leave, or all is over."""
+        return self.state in (State.STOPPING, State.ENDING, State.ENDED)
+
+    def start_over(self) -> None:
+        """Code has changed: what went wrong before is of the past."""
+        self.attempt, self.deaths = Attempt.NORMAL, 0
+
+    def on_death(self, last: Attempt, status: int, served: float) -> Attempt | None:
+        """A worker ended unasked: how to go on; None: not before the next change.
+
+        Args:
+            last: how it was started.
+            status: its exit status, or the negated signal number.
+            served: for how many seconds.
+        """
+        self.deaths = 1 if served > SETTLED else self.deaths + 1
+        attempt = next_attempt(last, status, self.deaths)
+        self.attempt = attempt or Attempt.NORMAL
+        return attempt
+
+
+def death_notice(last: Attempt, status: int, attempt: Attempt | None) -> str | None:
+    """What the user is told of a worker that ended unasked; None: the error is told by the process that has it.
+
+    Args:
+        last: how it was started.
+        status: its exit status, or the negated signal number.
+        attempt: what follows.
+    """
+    if last is Attempt.GUARDED or status == RESTART_STATUS or attempt is Attempt.GUARDED:
+        return None
+    what = f"The server process ended by {describe_status(status)}"
+    if attempt is Attempt.NORMAL:
+        return f"{what}; starting it again."
+    return f"{what}, again right after it was started. It starts again at the next change of the code."

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from operator import le
 from pathlib import Path
 
-from devrunserver.supervisor.supervisor import WEIGH_DELAY
+from devrunserver.supervisor.worker_messages import MEMORY_DELAY
 from tests.live import Asker, Server, is_alive, replace, wait_for
 from tests.pairs import SAVES, Save
 
@@ -72,7 +72,7 @@ def test_idle_server_does_not_wake_up(project: Path) -> None:
     """Context switches of supervisor and worker while nothing happens, over some seconds."""
     with Server(project) as server:
         server.wait_for_body("mark-0")
-        time.sleep(WEIGH_DELAY + 1.0)  # the connection's thread ends, and the checkpoints are weighed
+        time.sleep(MEMORY_DELAY + 1.0)  # the connection's thread ends, and the checkpoints are weighed
         before = _switches(server)
         time.sleep(3.0)
         assert _switches(server) == before

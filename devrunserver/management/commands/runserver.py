@@ -26,13 +26,14 @@ from devrunserver.browser.errors import technical_500
 from devrunserver.common import process
 from devrunserver.server import access_log, address, listener
 from devrunserver.server.django import server, static_setup
-from devrunserver.supervisor import early_start
+from devrunserver.supervisor import early_start, safe_mode
 from devrunserver.supervisor.console import Console
 from devrunserver.supervisor.placeholder_server import PlaceholderServer
+from devrunserver.supervisor.setup import Limits, Setup
 from devrunserver.supervisor.signals import die_of
-from devrunserver.supervisor.supervisor import Supervisor, logger
 from devrunserver.supervisor.watching.exclusions import Exclusions
 from devrunserver.supervisor.watching.watcher import Watcher
+from devrunserver.supervisor.worker_cycle import logger
 from devrunserver.worker import worker
 
 MAX_PORT = 65535
@@ -226,17 +227,10 @@ class Command(RunserverCommand):
                 options.get("explain_reload", False),
                 lambda: self._tell_ready(port),
             )
-            supervisor = Supervisor(
-                listening,
-                watcher,
-                console,
-                early_start.launcher(),
-                checkpoints=settled.CHECKPOINTS,
-                memory=settled.CHECKPOINT_MEMORY,
-                prepares=settled.PREPARE,
-                placeholder=PlaceholderServer(listening),
-            )
-            status = supervisor.run()
+            limits = Limits(settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY, settled.PREPARE)
+            placeholder = PlaceholderServer(listening)
+            setup = Setup(listening, watcher, console, early_start.launcher(), limits, placeholder)
+            status = safe_mode.run(setup)
         if status < 0:
             die_of(-status)
         process.make_exit_quick()

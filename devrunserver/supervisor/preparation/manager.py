@@ -57,6 +57,7 @@ from devrunserver.common.messages import (
 )
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain, Present
+from devrunserver.supervisor.optional_parts import Registry
 from devrunserver.supervisor.preparation.jobs import Job, Run, Steps
 
 PLACE = "the URLconf"  # before this nothing is prepared: what sets up apps and models is full of traces
@@ -91,7 +92,7 @@ class Preparation:
 
     def __init__(
         self,
-        selector: selectors.BaseSelector,
+        selector: Registry,
         chain: Chain,
         on_difference: Callable[[str], None],
         tell: Callable[[str], None],

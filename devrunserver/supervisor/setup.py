@@ -1,0 +1,103 @@
+"""What a supervisor is given, and what it makes of that."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from devrunserver.common import process
+from devrunserver.common.freshness import Notice
+from devrunserver.supervisor.change_review import ChangeReview
+from devrunserver.supervisor.checkpoint_chain import Chain
+from devrunserver.supervisor.console import Console
+from devrunserver.supervisor.edited_files import EditedFiles
+from devrunserver.supervisor.file_events import FileEvents
+from devrunserver.supervisor.held_connections import HeldConnections, PlaceholderServer
+from devrunserver.supervisor.launcher import Launcher
+from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part
+from devrunserver.supervisor.preparation.manager import Preparation
+from devrunserver.supervisor.terminal import Terminal
+from devrunserver.supervisor.watching.watcher import Watcher
+from devrunserver.supervisor.worker_starter import WorkerStarter
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be spent on quick reloads."""
+
+    checkpoints: int  # that are kept
+    memory: float  # megabytes that they may take
+    prepares: bool  # whether reloads are prepared
+
+
+SAFE = Limits(checkpoints=0, memory=0.0, prepares=False)
+
+
+class Setup:
+    """What stays, whatever happens to a supervisor: it is used by the next one, in safe mode.
+
+    Args:
+        listener: the listening socket.
+        watcher: reports what happens to files; its trees are set.
+        console: tells the user.
+        launcher: starts workers; it may have started the first.
+        limits: of what makes reloads quick.
+        placeholder: answers while no worker does, for long.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        watcher: Watcher,
+        console: Console,
+        launcher: Launcher,
+        limits: Limits,
+        placeholder: PlaceholderServer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.listener = listener
+        self.watcher = watcher
+        self.console = console
+        self.launcher = launcher
+        self.limits = limits
+        self.clock = clock
+        self.optional = OptionalParts(console.say, console.remark)
+        self.held = HeldConnections(placeholder, self.optional)
+        self.terminal = Terminal()
+        self.own_children = process.children()
+        self.has_served = False  # any worker: the next are reloads
+
+    def be_safe(self) -> None:
+        """From now on nothing is spent on quick reloads."""
+        self.limits = SAFE
+        self.launcher.be_safe()
+
+
+class Parts:
+    """What one supervisor works with.
+
+    Args:
+        setup: what it is given.
+        on_difference: called if what a prepared checkpoint has served is not what a fresh start gives; told why.
+    """
+
+    def __init__(self, setup: Setup, on_difference: Callable[[str], None]) -> None:
+        self.setup = setup
+        self.selector = selectors.DefaultSelector()
+        self.notice = Notice(setup.watcher.events)
+        self.review = ChangeReview()
+        self.edited = EditedFiles()
+        self.chain = Chain(self.selector, setup.limits.checkpoints, setup.limits.memory)
+        contained = ContainedSelector(self.selector, setup.optional, Part.PREPARING)
+        self.preparation = Preparation(
+            contained, self.chain, on_difference, setup.console.remark, setup.limits.prepares
+        )
+        self.background = contained
+        self.starter = WorkerStarter(
+            setup.listener, setup.launcher, self.chain, self.preparation, setup.optional, setup.clock
+        )
+        self.files = FileEvents(setup.watcher, self.notice, self.review, self.starter.on_event, setup.clock)

@@ -1,0 +1,190 @@
+"""One worker after the other: what starts, ends and follows them.
+
+Theory of operation
+-------------------
+What comes next is decided by one state (``lifecycle.py``). A worker is told to leave, and the next one starts when it
+is gone; one that does not leave in time is killed. One that ends unasked is started again, in a way that tells more
+about why, until that would end the same; then the next change of the code is waited for.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+from devrunserver.supervisor import relevance
+from devrunserver.supervisor.lifecycle import Attempt, Happening, Lifecycle, State, death_notice, next_state
+from devrunserver.supervisor.optional_parts import Part
+from devrunserver.supervisor.reload import Reload
+from devrunserver.supervisor.setup import Parts
+from devrunserver.supervisor.worker_handle import WorkerHandle
+from devrunserver.supervisor.worker_starter import Order
+
+logger = logging.getLogger("django.utils.autoreload")  # Django's, so that the project's LOGGING applies
+
+RELOAD_PATIENCE = 2.0  # seconds for a worker to finish answers and run `atexit` before it is killed
+END_PATIENCE = 0.6  # seconds; when the user quits, all is over in under a second
+
+
+class WorkerCycle:
+    """Keeps one worker.
+
+    Args:
+        parts: of the supervisor.
+        on_words: called when the worker has said something.
+    """
+
+    def __init__(self, parts: Parts, on_words: Callable[[], None]) -> None:
+        self.lifecycle = Lifecycle()
+        self.worker: WorkerHandle | None = None
+        self.reload: Reload | None = None  # that is under way
+        self.difference: str | None = None  # why the worker is not what a fresh start gives
+        self.memory_due: float | None = None  # when to look at the memory of checkpoints
+        self._parts = parts
+        self._setup = parts.setup
+        self._on_words = on_words
+        self._report = ""  # what a worker that runs nothing of the project is to tell
+
+    # What happens
+
+    def happens(self, happening: Happening) -> None:
+        """Goes on to the state that follows."""
+        state = next_state(self.lifecycle.state, happening)
+        if state is not self.lifecycle.state or happening is Happening.EXITS:
+            self._enter(state)
+
+    def on_change(self, path: str | None) -> None:
+        """Code has changed, for which the worker has to be replaced.
+
+        Args:
+            path: of the change; None: anything may have changed.
+        """
+        optional = self._setup.optional
+        if path is None:
+            optional.call(Part.TELLING, logger.info, "Too many files changed at once to be told apart, reloading.")
+        else:
+            optional.call(Part.TELLING, logger.info, "%s changed, reloading.", path)
+            if relevance.is_source(path):
+                optional.call(Part.EDITED_FILES, self._parts.edited.on_edit, path)
+        optional.call(Part.PREPARING, self._parts.preparation.changed, path or "")
+        self.reload = Reload(path, self._parts.review.began)
+        self.lifecycle.start_over()
+        self.happens(Happening.CHANGE)
+
+    def on_difference(self, difference: str) -> None:
+        """The worker was resumed from what had been prepared, and is not what a fresh start gives."""
+        self.difference = difference
+
+    def replace_if_different(self) -> None:
+        """Has an exact worker follow one that is not what a fresh start gives."""
+        if self.difference is not None and self.lifecycle.is_answered:
+            self._setup.console.say(f"Reloading once more, from an exact checkpoint: {self.difference}.")
+            self.happens(Happening.CHANGE)
+
+    def look_after(self, now: float) -> None:
+        """Notices that the worker is gone, or late."""
+        worker = self.worker
+        if worker is None:
+            return
+        if worker.process is None:
+            if worker.link is None or worker.is_late(now):  # the fork has failed, or its process has died at once
+                self._bury(worker, -signal.SIGKILL)
+        elif (status := worker.process.poll()) is not None:
+            self._hear_out(worker)
+            if worker.process is not None:  # it has not become a checkpoint
+                self._bury(worker, status)
+        elif worker.is_late(now):
+            worker.kill()
+
+    def unlink(self, worker: WorkerHandle) -> None:
+        """The other end of its link is gone."""
+        if worker.link is not None:
+            self._parts.selector.unregister(worker.link)
+            worker.link.close()
+            worker.link = None
+
+    # What follows
+
+    def _enter(self, state: State) -> None:
+        was_answered = self.lifecycle.is_answered
+        self.lifecycle.state = state
+        if self.lifecycle.is_answered:
+            self._setup.held.on_worker_answers()
+        elif was_answered:
+            self._setup.held.on_nobody_answers(self._setup.clock())
+        if state in (State.BROKEN, State.DOWN):
+            self._parts.files.audience = None  # what mends it may be a file that it has never loaded
+        if state is State.STARTING:
+            self._start()
+        elif state is State.STOPPING:
+            self._dismiss(RELOAD_PATIENCE)
+            self._parts.starter.precompute_resume_point()
+        elif state is State.ENDING:
+            self._dismiss(END_PATIENCE)
+
+    def _start(self) -> None:
+        """Resumes a checkpoint, or spawns a worker."""
+        files = self._parts.files
+        self.memory_due = None
+        files.start_over()
+        order = Order(
+            self.lifecycle.attempt,
+            self._parts.edited.paths,
+            self._setup.has_served,
+            self._report,
+            self.difference is not None,
+            files.configured_by,
+        )
+        worker, reason = self._parts.starter.resume(order)
+        if self.reload is not None:
+            self.reload = replace(self.reload, reason=reason)
+        worker = worker or self._spawn(order)
+        if worker is None:
+            self._enter(State.DOWN)
+            return
+        self.worker = files.audience = worker
+        assert worker.link is not None
+        self._parts.selector.register(worker.link, selectors.EVENT_READ, self._on_words)
+
+    def _spawn(self, order: Order) -> WorkerHandle | None:
+        self._parts.files.configured_by = None
+        try:
+            return self._parts.starter.spawn(order)
+        except OSError as error:
+            self._setup.console.say(
+                f"The server process cannot be started: {error}. The next change of the code tries again."
+            )
+            return None
+
+    def _dismiss(self, patience: float) -> None:
+        """Tells the worker to leave, within ``patience`` seconds."""
+        self._parts.review.drop_question()  # its answer is of no interest any more
+        if self.worker is None:
+            self.happens(Happening.EXITS)
+        else:
+            self.worker.request_stop(self._setup.clock() + patience)
+
+    def _hear_out(self, worker: WorkerHandle) -> None:
+        """Hears the last words of a process that is gone."""
+        while worker.link is not None and worker.link.is_readable():
+            self._on_words()
+
+    def _bury(self, worker: WorkerHandle, status: int) -> None:
+        """The worker is gone: decides what follows."""
+        self.unlink(worker)
+        self.worker = self._parts.files.audience = None
+        self._setup.optional.call(Part.TERMINAL, self._setup.terminal.restore)
+        if self.lifecycle.is_leaving:
+            self.happens(Happening.EXITS)
+            return
+        self._parts.chain.cut()  # who knows what is the matter: start afresh
+        served = 0.0 if worker.serving_since is None else self._setup.clock() - worker.serving_since
+        attempt = self.lifecycle.on_death(worker.attempt, status, served)
+        if (notice := death_notice(worker.attempt, status, attempt)) is not None:
+            self._setup.console.say(notice)
+            if attempt is not Attempt.NORMAL:
+                self._report = notice
+        self.happens(Happening.EXITS if attempt else Happening.GIVES_UP)

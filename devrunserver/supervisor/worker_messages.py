@@ -1,0 +1,180 @@
+"""What a worker says, and what is done about it: one handler for each message.
+
+A message may come late (the worker has been told to leave), twice, or where it makes no sense any more; then it changes
+nothing. One that nobody knows comes from another version of this package, and ends the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from devrunserver.common import globs, handoff
+from devrunserver.common.link import LinkClosed
+from devrunserver.common.messages import (
+    Broken,
+    CheckpointMade,
+    CheckpointsEnded,
+    Connections,
+    FreshAsked,
+    FreshnessShared,
+    Hello,
+    Listening,
+    Message,
+    MessageError,
+    PromptLeft,
+    Serving,
+    Verdict,
+    Watching,
+)
+from devrunserver.supervisor.lifecycle import TRANSITIONS, Happening
+from devrunserver.supervisor.optional_parts import Part
+from devrunserver.supervisor.setup import Parts
+from devrunserver.supervisor.worker_cycle import WorkerCycle
+from devrunserver.supervisor.worker_handle import WorkerHandle
+
+MEMORY_DELAY = 2.0  # seconds after a start until the memory of its checkpoints is looked at
+
+
+class WorkerMessages:
+    """Hears the present worker.
+
+    Args:
+        parts: of the supervisor.
+        cycle: whose worker it is.
+    """
+
+    def __init__(self, parts: Parts, cycle: WorkerCycle) -> None:
+        self._parts = parts
+        self._setup = parts.setup
+        self._cycle = cycle
+
+    def read(self) -> None:
+        """Reads what the worker says, and does what is to be done."""
+        worker = self._cycle.worker
+        if worker is None or worker.link is None:
+            return
+        try:
+            messages = worker.link.receive()
+        except LinkClosed:
+            self._cycle.unlink(worker)
+            return
+        except MessageError as error:
+            self._setup.console.say(
+                f"The server process is not of this version of devrunserver ({error}). Start the server again."
+            )
+            self._cycle.unlink(worker)
+            worker.kill()
+            return
+        for message in messages:
+            HANDLERS[type(message)](self, worker, message)
+
+    def _on_hello(self, worker: WorkerHandle, message: Hello) -> None:
+        """A worker has joined, or goes on where it has left a checkpoint behind."""
+        self._parts.files.settings_names.update(message.settings)
+        worker.on_hello(message.pid)
+
+    def _on_checkpoint_made(self, worker: WorkerHandle, message: CheckpointMade) -> None:
+        """The worker process becomes a checkpoint; a new one says hello next."""
+        process = worker.become_checkpoint()
+        if process is None:  # it is one already
+            message.link.close()
+            return
+        self._parts.chain.add(message.number, message.at, message.elapsed, message.link, process)
+
+    def _on_checkpoints_ended(self, worker: WorkerHandle, message: CheckpointsEnded) -> None:
+        self._setup.optional.call(Part.TELLING, self._setup.console.sealed, message.at, message.reason)
+
+    def _on_listening(self, worker: WorkerHandle, message: Listening) -> None:
+        worker.hears = True
+
+    def _on_watching(self, worker: WorkerHandle, message: Watching) -> None:
+        """The worker's modules and the globs of its signal receivers."""
+        if not worker.can_look:
+            worker.can_look = True
+            worker.send(FreshnessShared(*self._parts.notice.descriptors))
+        worker.patterns += message.globs
+        worker.files.update(message.files)
+        watcher = self._setup.watcher
+        added = [one for directory in message.directories for one in watcher.add_directory(directory)]
+        for directory, pattern in message.globs:
+            add = watcher.add_tree if globs.is_recursive(pattern) else watcher.add_directory
+            added += add(directory)
+        # they were not watched yet when the worker read them
+        self._parts.files.learn(added, since=self._setup.launcher.began)
+
+    def _on_serving(self, worker: WorkerHandle, message: Serving) -> None:
+        if not self._is_expected(Happening.SERVES):
+            return
+        now = self._setup.clock()
+        worker.serving_since, worker.is_prepared = now, message.prepared
+        self._cycle.memory_due = now + MEMORY_DELAY if self._parts.chain else None
+        reload, self._cycle.reload, self._cycle.difference = self._cycle.reload, None, None
+        if reload is not None:
+            console, optional = self._setup.console, self._setup.optional
+            optional.call(Part.TELLING, console.reloaded, reload.path or "", now - reload.began, message)
+            why_not = self._parts.preparation.why_not
+            optional.call(Part.EXPLAINING, console.explain, message, reload.reason, why_not)
+        self._served(self._setup.has_served)
+        if message.prepared and Part.PREPARING in self._setup.optional.off:
+            self._cycle.on_difference("what was prepared cannot be verified any more")
+        if not self._setup.has_served:
+            self._setup.console.tell_ready()
+        self._setup.has_served = True
+        self._cycle.happens(Happening.SERVES)
+
+    def _on_broken(self, worker: WorkerHandle, message: Broken) -> None:
+        if self._is_expected(Happening.BREAKS):
+            self._cycle.difference = None  # an exact start has followed
+            self._served(True, broken=True)
+            self._cycle.happens(Happening.BREAKS)
+
+    def _on_verdict(self, worker: WorkerHandle, message: Verdict) -> None:
+        review = self._parts.review
+        was_waiting = review.waits_for_prompt
+        path = review.on_verdict(message.id, message.stale, message.prompt is not None)
+        if path is not None:
+            self._cycle.on_change(path)
+        elif review.waits_for_prompt is not None and was_waiting is None:
+            waits = self._setup.console.waits_for_prompt
+            self._setup.optional.call(Part.TELLING, waits, review.waits_for_prompt, message.prompt or "")
+
+    def _on_prompt_left(self, worker: WorkerHandle, message: PromptLeft) -> None:
+        if (path := self._parts.review.on_prompt_left()) is not None:
+            self._cycle.on_change(path)
+
+    def _on_fresh_asked(self, worker: WorkerHandle, message: FreshAsked) -> None:
+        """A request waits; answered when all that has happened to files is decided on."""
+        worker.asks = True
+        self._parts.files.read()
+
+    def _on_connections(self, worker: WorkerHandle, message: Connections) -> None:
+        """The worker leaves, and these connections to the next."""
+        self._setup.held.add(handoff.from_message(message))
+
+    def _is_expected(self, happening: Happening) -> bool:
+        """Whether anything follows from it; not from the late words of a worker that is leaving."""
+        return (self._cycle.lifecycle.state, happening) in TRANSITIONS
+
+    def _served(self, is_reload: bool, broken: bool = False) -> None:
+        preparation = self._parts.preparation
+        self._setup.optional.call(
+            Part.PREPARING, preparation.served, self._parts.edited.paths, is_reload, broken=broken
+        )
+
+
+Handler = Callable[[WorkerMessages, WorkerHandle, Any], None]
+
+HANDLERS: dict[type[Message], Handler] = {
+    Hello: WorkerMessages._on_hello,
+    CheckpointMade: WorkerMessages._on_checkpoint_made,
+    CheckpointsEnded: WorkerMessages._on_checkpoints_ended,
+    Listening: WorkerMessages._on_listening,
+    Watching: WorkerMessages._on_watching,
+    Serving: WorkerMessages._on_serving,
+    Broken: WorkerMessages._on_broken,
+    Verdict: WorkerMessages._on_verdict,
+    PromptLeft: WorkerMessages._on_prompt_left,
+    FreshAsked: WorkerMessages._on_fresh_asked,
+    Connections: WorkerMessages._on_connections,
+}

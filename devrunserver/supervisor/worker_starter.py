@@ -1,0 +1,129 @@
+"""How the next worker comes into being: resumed from what is prepared, from an exact checkpoint, or spawned afresh."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from devrunserver.common import link
+from devrunserver.common.facts import ResumePoint
+from devrunserver.common.messages import Go, Resume
+from devrunserver.common.role import Role
+from devrunserver.supervisor.checkpoint_chain import Chain
+from devrunserver.supervisor.console import describe
+from devrunserver.supervisor.launcher import Launcher
+from devrunserver.supervisor.lifecycle import Attempt
+from devrunserver.supervisor.optional_parts import OptionalParts, Part
+from devrunserver.supervisor.preparation.manager import Preparation
+from devrunserver.supervisor.resume_point import Precomputed
+from devrunserver.supervisor.worker_handle import HEAR_PATIENCE, HELLO_PATIENCE, WorkerHandle
+
+
+@dataclass(frozen=True)
+class Order:
+    """What kind of worker is wanted."""
+
+    attempt: Attempt
+    edited: list[str]  # the files that are being edited
+    is_reload: bool  # a worker has served before
+    report: str  # what it is to tell the browser, where it runs nothing of the project
+    exact: bool = False  # whatever is prepared is not to be used
+    configured_by: str | None = None  # a changed file that settings may have been read from: nothing is to be resumed
+
+
+class WorkerStarter:
+    """Starts workers.
+
+    Args:
+        listener: the listening socket.
+        launcher: spawns them.
+        chain: the exact checkpoints.
+        preparation: has a prepared one.
+        optional: contains the faults of preparing.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        launcher: Launcher,
+        chain: Chain,
+        preparation: Preparation,
+        optional: OptionalParts,
+        clock: Callable[[], float],
+    ) -> None:
+        self._listener = listener
+        self._launcher = launcher
+        self._chain = chain
+        self._preparation = preparation
+        self._optional = optional
+        self._clock = clock
+        self._resume_point = Precomputed(self._look_for_resume_point)
+
+    def precompute_resume_point(self) -> None:
+        """Looks for the resume point while the last worker leaves."""
+        self._resume_point.precompute()
+
+    def on_event(self) -> None:
+        """Something has happened to a file."""
+        self._resume_point.invalidate()
+
+    def resume(self, order: Order) -> tuple[WorkerHandle | None, str]:
+        """A worker that goes on from the resume point, if there is one; and what was in the way of a later one."""
+        if order.attempt is not Attempt.NORMAL or not self._chain:
+            return None, ""
+        point = self._resume_point.take()
+        if order.configured_by is not None:
+            reason = f"{order.configured_by} changed, which settings may have been read from"
+            return None, reason
+        return self._resume_at(point, order), describe(point.obstacle)
+
+    def spawn(self, order: Order) -> WorkerHandle:
+        """A worker in a fresh process.
+
+        Raises:
+            OSError: the system does not start it.
+        """
+        self._chain.cut()
+        self._optional.call(Part.PREPARING, self._preparation.forget)
+        process, ours = self._launcher.spawn(order.attempt, order.edited, order.report)
+        worker = WorkerHandle(process, ours, order.attempt, self._clock() + HEAR_PATIENCE)
+        worker.send(Go(self._listener, order.is_reload))
+        return worker
+
+    def _look_for_resume_point(self) -> ResumePoint:
+        point = self._chain.resume_point()
+        self._optional.call(Part.PREPARING, self._preparation.foresee)
+        return point
+
+    def _resume_at(self, point: ResumePoint, order: Order) -> WorkerHandle | None:
+        if point.number is None:
+            return None
+        self._chain.cut(point.number)
+        try:
+            ours, theirs = link.pair(Role.WORKER)
+        except OSError:  # there are no descriptors left
+            return None
+        with theirs, contextlib.ExitStack() as stack:
+            witness = self._optional.call(Part.PREPARING, self._witness)
+            state_link = stack.enter_context(witness) if witness is not None else None
+            message = Resume(theirs, self._listener, state_link, order.edited, order.is_reload)
+            if not self._send(message, order.exact):
+                ours.close()
+                return None
+        now = self._clock()
+        return WorkerHandle(None, ours, order.attempt, now + HEAR_PATIENCE, hello_by=now + HELLO_PATIENCE)
+
+    def _witness(self) -> socket.socket | None:
+        """One end of the link on which the next worker's state is to be reported, if it is."""
+        with contextlib.suppress(OSError):  # there are no descriptors left
+            return self._preparation.witness()
+        return None
+
+    def _send(self, message: Resume, exact: bool) -> bool:
+        """Has a prepared checkpoint go on, or else the exact one; whether one does."""
+        if not exact and self._optional.call(Part.PREPARING, self._preparation.resume, message):
+            return True
+        return self._chain.resume(message)
