@@ -23,13 +23,14 @@ from devrunserver.browser.errors.report import Report, is_own
 from devrunserver.browser.errors.text import text_of
 
 STATUS = 500
+WAITED = 204  # the status of the answer to RELOAD_PATH
 RETRY_AFTER = "1"  # seconds
 
 TERSE = "The project does not start. Its error is in the terminal of the development server.\n"
 
 RELOAD_PATH = "/__devrunserver__/until-next-start"  # answered when the worker that shows the error leaves
 SCRIPT = f"""
-fetch("{RELOAD_PATH}", {{cache: "no-store"}}).then(function () {{ location.reload(); }});
+fetch("{RELOAD_PATH}", {{cache: "no-store"}}).then(({{status}}) => status === {WAITED} && location.reload());
 """
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -52,7 +53,7 @@ class ErrorPage:
     def _respond(self, request: WSGIRequest) -> HttpResponse:
         if request.path_info == RELOAD_PATH:
             self._wait()
-            return HttpResponse(status=204)
+            return HttpResponse(status=WAITED)
         response = self._explain(request) if shows_details(request) else HttpResponse(TERSE, content_type="text/plain")
         response.status_code = STATUS
         response["Cache-Control"] = "no-store"

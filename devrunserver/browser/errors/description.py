@@ -45,7 +45,7 @@ class Frame:
     """One step on the way to the error.
 
     Attributes:
-        label: the function's name, or what else is at this place ("template", "system check").
+        label: the function's name, or what else is at this place ("template"); empty where it goes without saying.
         is_own: whether it is the project's code.
         variables: names and values of local variables, as text.
     """

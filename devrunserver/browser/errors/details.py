@@ -68,7 +68,7 @@ def versions() -> list[tuple[str, str]]:
     return [
         ("Python", f"{platform.python_version()}, {sys.executable}"),
         ("Django", get_version()),
-        ("System", platform.platform(terse=True)),
+        ("System", f"{platform.system()} {platform.release()} {platform.machine()}"),
         ("Settings", str(getattr(settings, "SETTINGS_MODULE", ""))),
     ]
 
@@ -102,7 +102,7 @@ def sections(request: HttpRequest | None) -> list[Section]:
             ("Headers", lambda: _meta(filter_.get_safe_request_meta(request), True)),
             ("META", lambda: _meta(filter_.get_safe_request_meta(request), False)),
         ]
-    readers.append(("Settings", lambda: filter_.get_safe_settings().items()))
+    readers.append(("Settings that are not Django's defaults", lambda: _settings(filter_)))
     return [section for title, reader in readers if (section := _section(title, reader)).rows]
 
 
@@ -117,6 +117,10 @@ def _section(title: str, reader: Callable[[], Iterable[tuple[Any, Any]]]) -> Sec
     except Exception as error:  # a body that cannot be read any more, a filter of the project
         rows.append(("", f"cannot be read: {type(error).__name__}"))
     return Section(title, tuple(rows))
+
+
+def _settings(filter_: Any) -> Iterable[tuple[str, object]]:
+    return [(name, value) for name, value in filter_.get_safe_settings().items() if settings.is_overridden(name)]
 
 
 def _user(request: HttpRequest) -> Iterable[tuple[str, object]]:

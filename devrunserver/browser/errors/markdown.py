@@ -72,7 +72,8 @@ def _step(one: Frame | FrameGroup) -> str:
         return f"- {_escaped(one.title)}"
     text = one.place.text.strip()
     code = f": {_code(text)}" if text else ""
-    return f"- {_code(f'{shortened(one.place.file)}:{one.place.line}')} in {_code(one.label)}{code}"
+    inside = f" in {_code(one.label)}" if one.label else ""
+    return f"- {_code(f'{shortened(one.place.file)}:{one.place.line}')}{inside}{code}"
 
 
 def _fenced(lines: list[str], language: str) -> list[str]:

@@ -25,7 +25,7 @@ from devrunserver.browser.errors.details import Section
 from devrunserver.browser.errors.editor import EditorLinks
 from devrunserver.browser.errors.text import shortened
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1]
 MAX_HEADLINE = 600  # characters of a message; the rest is folded
 NO_EDITOR = 'Set DEVRUNSERVER["EDITOR"], or the variable DJANGO_EDITOR, and files open in your editor.'
 
@@ -67,13 +67,17 @@ class Page:
             [
                 '<!DOCTYPE html>\n<html lang="en" class="error-page">\n<head><meta charset="utf-8">',
                 '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">',
-                f"<title>{escape(description.title[:200])}</title>\n<style>{asset('error_page.css')}</style></head>\n",
+                f"<title>{escape(description.title[:200])}</title>\n<style>{asset('errors/error_page.css')}</style></head>\n",
                 '<body><main class="error">\n',
                 *self._error(description),
                 *self._tail(),
-                f"</main>\n<script>{asset('overlay.js')}{self._script}</script>\n</body>\n</html>\n",
+                f"</main>\n{self._scripts()}</body>\n</html>\n",
             ]
         )
+
+    def _scripts(self) -> str:
+        buttons = f'<script type="module">{asset("copy_buttons.js")}wire(document);</script>\n'
+        return buttons + (f"<script>{self._script}</script>\n" if self._script else "")
 
     def _error(self, description: Description) -> Iterator[str]:
         yield from self._head(description)
@@ -115,9 +119,8 @@ class Page:
         yield "</div>\n"
 
     def _place(self, place: Place, label: str) -> str:
-        inside = f' <span class="quiet">in <code>{escape(label)}</code></span>' if label else ""
         code = f"<pre><code>{''.join(map(_line, [place] * len(place.lines), place.numbered()))}</code></pre>\n"
-        return f'<p class="file">{self._file(place)}{inside}</p>\n{code if place.lines else ""}'
+        return f'<p class="file">{self._file(place)}{_inside(label)}</p>\n{code if place.lines else ""}'
 
     def _file(self, place: Place) -> str:
         text = f"<code>{escape(shortened(place.file))}:{place.line}</code>"
@@ -148,8 +151,7 @@ class Page:
     def _step(self, frame: Frame) -> str:
         text = frame.place.text.strip()
         code = f"<br><code>{escape(text)}</code>" if text else ""
-        inside = f'<span class="quiet">in <code>{escape(frame.label)}</code></span>'
-        return f'<p class="file">{self._file(frame.place)} {inside}{code}</p>\n'
+        return f'<p class="file">{self._file(frame.place)}{_inside(frame.label)}{code}</p>\n'
 
     def _issue(self, issue: Issue) -> str:
         subject = f"<code>{escape(issue.subject)}</code> " if issue.subject else ""
@@ -175,6 +177,10 @@ class Page:
 
 def _frames(description: Description) -> Iterator[Frame]:
     return (one for one in description.stack if isinstance(one, Frame))
+
+
+def _inside(label: str) -> str:
+    return f' <span class="quiet">in <code>{escape(label)}</code></span>' if label else ""
 
 
 def _line(place: Place, numbered: tuple[int, str, bool]) -> str:

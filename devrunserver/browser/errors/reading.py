@@ -95,7 +95,7 @@ class _Reader:
         if isinstance(error, SyntaxError):
             place = place_of_syntax_error(error)
             if place is not None:
-                return Frame(place, "syntax", is_own=not place.file.startswith("<"))
+                return Frame(place, "", is_own=not place.file.startswith("<"))
         frame = django_places.template_frame(error)
         if frame is None:
             return None

@@ -36,12 +36,12 @@ def steps(traceback: TracebackType | None) -> list[TracebackType]:
         every.append(traceback)
         traceback = traceback.tb_next
     shown = [one for one in every if not _is_hidden(one)]
-    return shown or every
+    return shown or [one for one in every if one.tb_frame.f_code.co_filename.startswith(PACKAGE)]
 
 
 def _is_hidden(step: TracebackType) -> bool:
     code = step.tb_frame.f_code
-    if code.co_filename.startswith(("<frozen importlib", PACKAGE)):
+    if code.co_filename.startswith(("<frozen importlib", PACKAGE)) or _module(step.tb_frame) == "importlib":
         return True
     # a few libraries mark their own steps so, and Django leaves these out too
     return "__traceback_hide__" in code.co_varnames and bool(step.tb_frame.f_locals.get("__traceback_hide__"))
@@ -67,7 +67,8 @@ def frames(traceback: TracebackType | None, is_own: IsOwn, variables: Variables)
             continue
         opened += own
         is_open = (own and opened <= MAX_OPEN) or position == 0
-        found.append(_opened(call, own, variables, position == 0) if is_open else _closed(call, own))
+        is_main = opened == 1 if own else position == 0
+        found.append(_opened(call, own, variables, is_main) if is_open else _closed(call, own))
     folded = list(fold(found))
     if repeated or left_out > 0:
         count = len(repeated) + max(0, left_out)
@@ -83,8 +84,8 @@ def _is_door(calls: list[TracebackType], position: int) -> bool:
     return module == "__main__" or (position > 0 and _module(calls[position - 1].tb_frame) in ENTRANCES)
 
 
-def _opened(call: TracebackType, own: bool, variables: Variables, is_first: bool) -> Frame:
-    place = place_of(call) if is_first or own else place_of(call, AROUND_CALLER)
+def _opened(call: TracebackType, own: bool, variables: Variables, is_main: bool) -> Frame:
+    place = place_of(call) if is_main else place_of(call, AROUND_CALLER)
     return Frame(place, name_of(call.tb_frame), _module(call.tb_frame), own, variables(call.tb_frame))
 
 

@@ -74,7 +74,8 @@ def _stack(description: Description) -> Iterator[str]:
 
 
 def _frame(frame: Frame, is_first: bool) -> Iterator[str]:
-    yield f'  File "{frame.place.file}", line {frame.place.line}, in {frame.label}'
+    inside = f", in {frame.label}" if frame.label else ""
+    yield f'  File "{frame.place.file}", line {frame.place.line}{inside}'
     if is_first:
         yield from excerpt(frame.place, 3)
     elif text := frame.place.text.strip():
