@@ -120,7 +120,8 @@ def _section(title: str, reader: Callable[[], Iterable[tuple[Any, Any]]]) -> Sec
 
 
 def _settings(filter_: Any) -> Iterable[tuple[str, object]]:
-    return [(name, value) for name, value in filter_.get_safe_settings().items() if settings.is_overridden(name)]
+    is_overridden: Callable[[str], bool] = getattr(settings, "is_overridden")  # noqa: B009 - unknown to the stubs
+    return [(name, value) for name, value in filter_.get_safe_settings().items() if is_overridden(name)]
 
 
 def _user(request: HttpRequest) -> Iterable[tuple[str, object]]:
