@@ -107,7 +107,7 @@ def test_common_needs_the_standard_library_alone(name: str) -> None:
 def test_the_contract_sees_imports() -> None:
     assert "django.conf.settings" in set(imported("project.py"))
     assert "devrunserver.common.environment" in set(imported("apps.py"))
-    assert "devrunserver.browser.error_page" in set(imported("worker/worker.py"))  # inside a function
+    assert "devrunserver.worker.startup_error" in set(imported("worker/worker.py"))  # inside a function
 
 
 STARTERS = {"Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}  # of subprocess
@@ -132,6 +132,12 @@ def test_only_checkpoints_fork(name: str) -> None:
     starters = {"os.fork"} if name == "checkpoints/checkpoint.py" else set()
     assert set(called(name)) & {f"os.{starter}" for starter in OS_STARTERS} == starters
     assert not set(imported(name)) & {f"os.{starter}" for starter in OS_STARTERS}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_one_file_ends_processes(name: str) -> None:
+    ends = {ast.unparse(node) for node in ast.walk(tree(name)) if isinstance(node, ast.Attribute)} & {"os._exit"}
+    assert ends == ({"os._exit"} if name == "common/process_exit.py" else set())
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.endswith("__init__.py")])

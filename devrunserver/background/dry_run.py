@@ -6,7 +6,6 @@ or else in what state it is.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from contextlib import suppress
 from devrunserver.background import state_report
 from devrunserver.background.import_graph import EdgeRecorder
 from devrunserver.checkpoints.import_hook import Finder
-from devrunserver.common import import_plan, link
+from devrunserver.common import import_plan, link, process_exit
 from devrunserver.common.messages import Plan
 from devrunserver.common.module_files import file_named, times
 
@@ -59,7 +58,7 @@ class Rehearsal:
             with suppress(link.LinkClosed):
                 self._link.be_patient()
                 self._link.send(self._plan(self._recorder, seal, time.monotonic()))
-        os._exit(0)
+        process_exit.leave(process_exit.SUCCESS)
 
     def _plan(self, recorder: EdgeRecorder, seal: str, done: float) -> Plan:
         order = [name for _, name in self._finder.found if name in sys.modules]

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from devrunserver.background.fingerprint import Fingerprint
 from devrunserver.checkpoints.checkpoint import NICENESS, silence
-from devrunserver.common import link
+from devrunserver.common import link, process_exit
 from devrunserver.common.messages import Attributes, AttributesAsked, Outlines, OutlinesAsked, StateReport
 from devrunserver.common.module_files import file_named
 
@@ -40,7 +40,7 @@ def testify(to_supervisor: link.Link, is_project: Callable[[str], bool]) -> None
                 to_supervisor.send(Attributes({one: fingerprint.attributes(one) for one in message.modules}))
             elif isinstance(message, OutlinesAsked):
                 to_supervisor.send(Outlines([(*one, fingerprint.outline(*one)) for one in message.attributes]))
-    os._exit(0)
+    process_exit.leave(process_exit.SUCCESS)
 
 
 def _asks_for_subclasses(is_project: Callable[[str], bool]) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
 from devrunserver.checkpoints.fork_safety import Seal
-from devrunserver.common import link
+from devrunserver.common import link, process_exit
 from devrunserver.common.messages import BuildFailed
 
 
@@ -49,4 +48,4 @@ class Building:
     def _give_up(self, reason: str) -> NoReturn:
         with suppress(link.LinkClosed):
             self.to_supervisor.send(BuildFailed(self._importing, reason))
-        os._exit(1)
+        process_exit.leave(process_exit.FAILURE)

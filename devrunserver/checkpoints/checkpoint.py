@@ -43,7 +43,7 @@ from devrunserver.checkpoints.building import Building
 from devrunserver.checkpoints.fork_safety import Seal
 from devrunserver.checkpoints.policy import Placement
 from devrunserver.checkpoints.read_recorder import Reads
-from devrunserver.common import link, process
+from devrunserver.common import link, process, process_exit
 from devrunserver.common.facts import Fact
 from devrunserver.common.messages import Build, CheckpointMade, DryRun, FactsRead, Hello, Message, Resume
 from devrunserver.common.role import Role
@@ -66,6 +66,9 @@ class Lender(Protocol):
 
     def leave(self) -> None:
         """Closes what belongs to the worker, in a process that is none any more."""
+
+    def become(self, role: Role) -> None:
+        """From now on this process is something else; what goes on says so itself."""
 
     def take_up(self, resumption: Resume | DryRun) -> None:
         """Becomes the worker, with what a message brings."""
@@ -167,6 +170,7 @@ class Checkpoints:
             self._lender.say(Hello(os.getpid()))
             return True, None
         self._lender.leave()
+        self._lender.become(Role.CHECKPOINT)
         message = self._pause(link.Link(ours, Role.CHECKPOINT, Role.SUPERVISOR), facts)
         while isinstance(message, Build):
             message = self._pause(*self._build(message))
@@ -189,7 +193,7 @@ class Checkpoints:
                         _refresh()
                         return message
                 close_carried(message)
-        os._exit(0)  # what is registered with atexit is the workers'
+        return process_exit.leave(process_exit.SUCCESS)  # what is registered with atexit is the workers'
 
     # Building
 
@@ -198,12 +202,14 @@ class Checkpoints:
         to_supervisor = link.Link(message.link, Role.BUILDER, Role.SUPERVISOR)
         to_supervisor.be_patient()
         to_supervisor.send(Hello(os.getpid()))
+        self._lender.become(Role.BUILDER)
         self.prepared = True
         self.building = Building(to_supervisor, message.excluded, self.seal)
         with silenced():
             self.building.import_all(message.modules)
         self.building = None
         gc.freeze()
+        self._lender.become(Role.CHECKPOINT)
         to_supervisor.role = Role.CHECKPOINT
         return to_supervisor, self._reads.take()
 
@@ -245,9 +251,9 @@ class Checkpoints:
         if between == 0:
             try:
                 if os.fork():
-                    os._exit(0)
+                    process_exit.leave(process_exit.SUCCESS)
             except OSError:
-                os._exit(1)
+                process_exit.leave(process_exit.FAILURE)
         return between
 
     def fork_child(self) -> int:
@@ -273,7 +279,7 @@ class Checkpoints:
         """Forks a process that ends at once."""
         with suppress(OSError):
             if (pid := self.fork_child()) == 0:
-                os._exit(0)
+                process_exit.leave(process_exit.SUCCESS)
             os.waitpid(pid, 0)
 
 

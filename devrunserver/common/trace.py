@@ -9,30 +9,22 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
 
-from devrunserver.common import environment
+from devrunserver.common import environment, verbosity
 from devrunserver.common.messages import Message
 from devrunserver.common.role import Role
 
-VERBOSITY = re.compile(r"(-v|--v[a-z]*=)3")  # what argparse takes for it, in one word
-VERBOSITY_NAME = re.compile(r"-v|--v[a-z]*")  # the same, where the number follows
 STANDARD_ERROR = 2
 LONGEST = 200  # characters of a field that are shown
 
 
 def is_wanted(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
     """Whether a command line or an environment asks for a trace."""
-    return (
-        environment.traces(environ)
-        or any(VERBOSITY.fullmatch(one) for one in argv)
-        or any(VERBOSITY_NAME.fullmatch(name) and value == "3" for name, value in pairwise(argv))
-    )
+    return environment.traces(environ) or verbosity.of(argv) >= verbosity.TRACED
 
 
 @functools.cache

@@ -5,12 +5,26 @@ None of it changes what is answered. A step that fails is left to the request th
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 Step = Callable[[], object]
 
+DELAY = 0.2  # seconds; who saves and asks at once is not to find us at something else
 MOST_RESOLVERS = 10_000  # more are a mistake of ours, or a URLconf without an end
+
+
+def run(leaving: threading.Event, has_been_asked: Callable[[], bool]) -> None:
+    """Takes the steps, until there is a request or this process is to leave."""
+    if leaving.wait(DELAY):
+        return
+    for step in steps():
+        if leaving.is_set() or has_been_asked():
+            return
+        with suppress(Exception):  # the project's: the request that needs it tells
+            step()
 
 
 def steps() -> Iterator[Step]:

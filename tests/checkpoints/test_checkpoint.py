@@ -87,6 +87,9 @@ class Lender:
         self.link.close()
         self.listener.close()
 
+    def become(self, role):
+        self.role = role
+
     def take_up(self, resumption):
         self.listener = resumption.listener
         self.link = link.Link(resumption.link, Role.WORKER, Role.SUPERVISOR)

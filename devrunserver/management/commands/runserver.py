@@ -23,7 +23,7 @@ from django.utils import autoreload
 
 from devrunserver import conf, project
 from devrunserver.browser.errors import technical_500
-from devrunserver.common import process
+from devrunserver.common import process_exit
 from devrunserver.server import access_log, address, listener
 from devrunserver.server.django import server, static_setup
 from devrunserver.supervisor import early_start, safe_mode
@@ -149,7 +149,7 @@ class Command(RunserverCommand):
             self.stderr.write(f"Error: {listener.explain(error, int(self.port))}")
             # Django's exit; also where this runs in a thread, which sys.exit() would end alone
             self.stderr.flush()
-            os._exit(1)
+            process_exit.leave(process_exit.FAILURE)
         except KeyboardInterrupt:
             if message := options.get("shutdown_message", ""):
                 self.stdout.write(message)
@@ -233,9 +233,9 @@ class Command(RunserverCommand):
             status = safe_mode.run(setup)
         if status < 0:
             die_of(-status)
-        process.make_exit_quick()
+        process_exit.make_exit_quick()
         # a thread of the project that nobody ends must not keep us
-        keeper = threading.Timer(EXIT_PATIENCE, os._exit, (status,))
+        keeper = threading.Timer(EXIT_PATIENCE, process_exit.leave, (status,))
         keeper.daemon = True
         keeper.start()
         sys.exit(status)

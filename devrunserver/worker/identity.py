@@ -1,0 +1,98 @@
+"""Which process this is to the supervisor: its role, its link and the sockets that came with them.
+
+Checkpoints take this up and leave it: a process that pauses is no worker any more, and one that is resumed becomes a
+worker, or a dry run of one, with what the message brings.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+from devrunserver.common.link import Link
+from devrunserver.common.messages import CheckpointsEnded, DryRun, Go, Hello, Message, Resume
+from devrunserver.common.role import CONDUCT, Conduct, Role
+from devrunserver.worker.channel import Channel
+
+
+class Identity:
+    """This process, as ``checkpoints`` lends and borrows it.
+
+    Args:
+        channel: to the supervisor.
+        on_resume: called in a process that was resumed, with the message that has resumed it.
+    """
+
+    def __init__(self, channel: Channel, on_resume: Callable[[Resume | DryRun], None]) -> None:
+        self.channel = channel
+        self.role = Role.WORKER
+        self.listener: socket.socket | None = None  # comes with the supervisor's word
+        self.state_link: socket.socket | None = None  # where a process is to report in what state this one is
+        self.is_reload = False  # another worker has served before
+        self._on_resume = on_resume
+        self._go_given = threading.Event()
+
+    @property
+    def conduct(self) -> Conduct:
+        """What this process does where its start ends, fails or meets a prompt."""
+        return CONDUCT[self.role]
+
+    def on_go(self, message: Go) -> None:
+        """The supervisor's word to serve."""
+        self.listener, self.is_reload = message.listener, message.is_reload
+        self._go_given.set()
+
+    def await_go(self) -> None:
+        """Waits for the supervisor, for as long as it lives: it may take its time to set up the project too."""
+        if self.listener is not None or self.role is Role.DRY_RUN:
+            return  # it came with the word to resume
+        if self.channel.is_listening:
+            self._go_given.wait()
+        else:
+            self.on_go(self.channel.wait_for(Go))
+
+    def close_state_link(self) -> None:
+        """Nobody reports the state of this process, or somebody else does."""
+        if self.state_link is not None:
+            self.state_link.close()
+            self.state_link = None
+
+    # As checkpoints need it
+
+    def say(self, message: Message) -> None:
+        """Sends a message to the supervisor."""
+        self.channel.send(message)
+
+    def sealed(self, at: str, reason: str) -> None:
+        """There are no checkpoints from here on, so threads do no harm."""
+        self.say(CheckpointsEnded(at, reason))
+        self.channel.listen()
+
+    def sockets(self) -> set[int]:
+        """The descriptors of our own sockets."""
+        held = (one.fileno() for one in (self.listener, self.state_link) if one is not None)
+        return {self.channel.fileno(), *held}
+
+    def leave(self) -> None:
+        """Closes what is the worker's, in a process that is none any more."""
+        self.channel.close()
+        if self.listener is not None:
+            self.listener.close()
+            self.listener = None
+        self.close_state_link()
+
+    def become(self, role: Role) -> None:
+        """From now on this process is something else."""
+        self.role = role
+
+    def take_up(self, order: Resume | DryRun) -> None:
+        """Becomes the worker, or a dry run of it, in a process that was resumed from a checkpoint."""
+        self.become(Role.WORKER if isinstance(order, Resume) else Role.DRY_RUN)
+        self.channel.link = Link(order.link, self.role, Role.SUPERVISOR)
+        self.is_reload = True
+        if isinstance(order, Resume):
+            self.listener, self.state_link, self.is_reload = order.listener, order.state_link, order.is_reload
+        self.say(Hello(os.getpid()))
+        self._on_resume(order)

@@ -1,0 +1,130 @@
+"""What goes along with a start: it records what the project reads and imports, and leaves checkpoints behind.
+
+All of it ends where the worker serves, or shows an error. In a process that was resumed from a checkpoint it goes on
+from there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.db.backends.signals import connection_created
+
+from devrunserver import conf, project
+from devrunserver.checkpoints import audit
+from devrunserver.checkpoints.checkpoint import Checkpoints
+from devrunserver.checkpoints.import_hook import Finder
+from devrunserver.checkpoints.policy import Placement
+from devrunserver.checkpoints.read_recorder import Reads
+from devrunserver.common import module_files
+from devrunserver.common.environment import WorkerStart
+from devrunserver.common.messages import DryRun, Hello, Resume, Serving
+from devrunserver.worker import debugger_prompt
+from devrunserver.worker.channel import Channel
+from devrunserver.worker.identity import Identity
+
+if TYPE_CHECKING:
+    from devrunserver.background.dry_run import Rehearsal
+
+SLOWEST = 5  # modules that are named to the user who asks what takes so long
+
+
+class Startup:
+    """The start of this process.
+
+    Args:
+        channel: to the supervisor.
+        start: how it was started.
+    """
+
+    def __init__(self, channel: Channel, start: WorkerStart) -> None:
+        self.identity = Identity(channel, self.on_resume)
+        self.project_files = project.Files()
+        self.reads = Reads(self.project_files.is_installed)
+        placement = None
+        if start.makes_checkpoints and conf.load().CHECKPOINTS:
+            placement = Placement(start.edited, conf.load().CHECKPOINTS, time.monotonic())
+        self.checkpoints = Checkpoints(self.identity, self.reads, placement, self.project_files.is_own)
+        self._hook = Finder(self.reads, self.checkpoints.before)
+        self._handlers: dict[str, audit.Handler] = {}
+        self._is_set_up = False  # what is left to import is the URLconf
+        self._dry_run: Rehearsal | None = None
+
+    def begin(self, spawned: float, on_prompt: Callable[[], None]) -> None:
+        """Starts to record, and makes the first checkpoint.
+
+        Args:
+            spawned: when this process was started, in seconds since the epoch.
+            on_prompt: called when somebody asks the user at the terminal.
+        """
+        for file in module_files.loaded_files():
+            self.reads.file_read_before(file, spawned)
+        for name in module_files.unloaded_imports(self.project_files.loaded_modules()):
+            self._hook.note(name)
+        self._hook.install()
+        self.identity.say(Hello(os.getpid(), self.project_files.names_in_settings()))
+        self._handlers |= dict.fromkeys(debugger_prompt.EVENTS, lambda args: on_prompt())
+        audit.listen(self._handlers)
+        if self.checkpoints.active:
+            self._handlers |= self.reads.handlers | self.checkpoints.seal.handlers
+            self.checkpoints.seal.connections.follow()
+            connection_created.connect(self._on_connection, dispatch_uid="devrunserver")
+            self.checkpoints.make("the first app")
+        if not self.checkpoints.active:
+            self.identity.channel.listen()
+
+    def reach_urlconf(self) -> None:
+        """The project is set up: what is left to import is the URLconf. Again is harmless."""
+        if not self._is_set_up:
+            self._is_set_up = True
+            project.import_ahead()
+            self.checkpoints.make("the URLconf")
+
+    def may_fork(self) -> bool:
+        """Whether a process that is forked now is what this one is."""
+        return self.checkpoints.active and not self.checkpoints.seal.is_closed()
+
+    def close_to_forks(self, reason: str) -> None:
+        """No checkpoint is made from here on."""
+        self.checkpoints.seal.close(reason)
+
+    def report(self) -> None:
+        """Tells how a dry run went. Does not return."""
+        assert self._dry_run is not None
+        self.checkpoints.seal.is_closed()
+        self._dry_run.finish(self.checkpoints.seal.reason)
+
+    def end(self) -> None:
+        """The start is over."""
+        self.checkpoints.finish()
+        self._handlers.clear()
+        connection_created.disconnect(dispatch_uid="devrunserver")
+        self.identity.channel.listen()
+
+    def summary(self) -> Serving:
+        """What this start consisted of."""
+        times = module_files.times(self._hook.found, time.monotonic())
+        installed = [name for name in times if not self.project_files.is_own(module_files.file_named(name) or "")]
+        return Serving(
+            resumed_at=self.checkpoints.resumed_at,
+            prepared=self.checkpoints.prepared,
+            imported=len(times),
+            seconds=sum(times.values()),
+            installed_seconds=sum(times[name] for name in installed),
+            slowest=sorted(times.items(), key=lambda item: -item[1])[:SLOWEST],
+        )
+
+    def on_resume(self, order: Resume | DryRun) -> None:
+        """This process was resumed from a checkpoint."""
+        self._hook.found.clear()
+        if isinstance(order, DryRun):
+            from devrunserver.background.dry_run import Rehearsal  # here, as hardly any process needs it
+
+            link, is_own = self.identity.channel.link, self.project_files.is_own
+            self._dry_run = Rehearsal(link, order.edited, self._hook, self.reads.path_of, is_own)
+
+    def _on_connection(self, **kwargs: Any) -> None:
+        self.close_to_forks("it opened a database connection")

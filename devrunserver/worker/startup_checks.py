@@ -1,0 +1,92 @@
+"""The system checks, and the look for migrations: in a process that is forked for them where that can be.
+
+What checks import and open stays out of the worker, so that it is in the same state whether they have run (first start)
+or still run (reload). If that process fails, the worker runs the checks itself, for the error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from devrunserver.checkpoints.checkpoint import NICENESS, has_succeeded
+from devrunserver.common import faults, process_exit
+from devrunserver.common.role import Role
+from devrunserver.worker import state_reporting
+from devrunserver.worker.identity import Identity
+from devrunserver.worker.startup import Startup
+
+Check = Callable[[bool, bool], None]  # runs the checks: whether it announces them, and whether it tells their count
+
+
+class StartupChecks:
+    """Runs the checks: before serving at the first start, beside it on a reload.
+
+    Args:
+        identity: this process.
+        startup: whether and how it may fork.
+        on_error: called on a thread with what the checks of a reload have raised.
+        leaving: set when this process is to leave.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        startup: Startup,
+        on_error: Callable[[Exception], None],
+        leaving: threading.Event,
+    ) -> None:
+        self._identity = identity
+        self._startup = startup
+        self._on_error = on_error
+        self._leaving = leaving
+        self._running: tuple[int, Check] | None = None  # the process that runs the checks, and what
+
+    def run(self, check: Check) -> None:
+        is_reload = self._identity.is_reload
+        if not self._startup.may_fork():
+            check(not is_reload, not is_reload)
+            return
+        pid = self._startup.checkpoints.fork_child()
+        if pid == 0:
+            state_reporting.leave_reporter(
+                self._identity, self._startup.checkpoints, self._startup.project_files.is_own
+            )
+            self._check_and_leave(check, is_reload)
+        if is_reload:
+            self._running = pid, check
+        elif not has_succeeded(pid):
+            check(False, True)  # again, for the error
+
+    def start_waiting(self) -> None:
+        """Waits for the checks that still run, on a thread."""
+        if self._running is not None:
+            threading.Thread(target=self._wait, args=self._running, name="devrunserver-checks", daemon=True).start()
+
+    def _wait(self, pid: int, check: Check) -> None:
+        with faults.contained("the thread that waits for the checks"):
+            if has_succeeded(pid) or self._leaving.is_set():
+                return
+            try:
+                check(False, True)
+            except Exception as error:
+                self._on_error(error)
+
+    def _check_and_leave(self, check: Check, is_reload: bool) -> None:
+        """Runs the checks, in the process that is for them. Does not return."""
+        status = process_exit.FAILURE
+        try:
+            self._identity.become(Role.CHECK_PROCESS)
+            if is_reload:
+                os.nice(NICENESS)
+            self._startup.checkpoints.end()
+            self._identity.leave()
+            check(not is_reload, not is_reload)
+            status = process_exit.SUCCESS
+        finally:
+            with suppress(Exception):
+                sys.stdout.flush()
+            process_exit.leave(status)

@@ -1,0 +1,40 @@
+"""A process that is left behind right before a worker serves, and tells in what state the project was then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from devrunserver.checkpoints.checkpoint import Checkpoints
+from devrunserver.common import faults, link, process_exit
+from devrunserver.common.role import Role
+from devrunserver.worker.identity import Identity
+
+
+def leave_reporter(identity: Identity, checkpoints: Checkpoints, is_own: Callable[[str], bool]) -> None:
+    """Forks it, where somebody wants to know.
+
+    Args:
+        is_own: whether a file is the project's.
+    """
+    if identity.state_link is None:
+        return
+    with faults.contained("the report of the project's state"), suppress(OSError):
+        if checkpoints.fork_sibling():
+            _report(identity, is_own)
+    identity.close_state_link()
+
+
+def _report(identity: Identity, is_own: Callable[[str], bool]) -> None:
+    """Reports, in the process that is for it. Does not return."""
+    try:
+        from devrunserver.background import state_report  # here, as hardly any process needs it
+
+        sock, identity.state_link = identity.state_link, None
+        assert sock is not None
+        identity.become(Role.STATE_REPORTER)
+        identity.leave()
+        state_report.stand_aside()
+        state_report.testify(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own)
+    finally:
+        process_exit.leave(process_exit.FAILURE)

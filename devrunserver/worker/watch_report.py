@@ -1,0 +1,48 @@
+"""Tells the supervisor what to watch: where modules were loaded from, and what receivers of Django's signals want."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from devrunserver.common import faults, module_files
+from devrunserver.common.messages import Message, Watching
+from devrunserver.worker.autoreload_signals import Sender
+from devrunserver.worker.staleness import Staleness
+
+
+class WatchReport:
+    """Tells it once, and again after requests that have imported modules.
+
+    Args:
+        send: sends a message to the supervisor.
+        staleness: knows what is loaded.
+        signals: knows what the receivers want.
+    """
+
+    def __init__(self, send: Callable[[Message], None], staleness: Staleness, signals: Sender) -> None:
+        self._send = send
+        self._staleness = staleness
+        self._signals = signals
+        self._reported_at = (0, "")  # the state of sys.modules that the supervisor knows
+        self._is_on = True
+
+    def send(self) -> None:
+        """Tells all of it now."""
+        self._reported_at = module_files.state()
+        self._send(
+            Watching(
+                directories=module_files.directories_of(self._staleness.loaded_files()),
+                globs=self._signals.globs(),
+                files=[*self._signals.files(), *self._staleness.other_files()],
+            )
+        )
+
+    def after_request(self, **kwargs: Any) -> None:
+        """A receiver of ``request_finished``: a request may have imported modules."""
+        if self._is_on and module_files.state() != self._reported_at:
+            with faults.contained("the report of what requests have imported", self._switch_off):
+                self.send()
+
+    def _switch_off(self) -> None:
+        self._is_on = False
