@@ -28,6 +28,7 @@ class Conf:
         PREPARE: whether the next reload of the files that are being edited is prepared in the background.
         WARM_UP: whether a worker to whom nobody talks does what the first request would have to wait for.
         EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
+        ASGI: whether the project is served by ASGI; None: where daphne is installed as an app.
         LOG_DURATION: whether the line of a request says how many milliseconds its answer took.
         LOG_FILES: whether static and media files are logged; those that fail always are.
         LOG_IGNORE: beginnings of paths whose requests are not logged.
@@ -44,6 +45,7 @@ class Conf:
     CHECKPOINT_MEMORY: float = 500
     PREPARE: bool = True
     WARM_UP: bool = True
+    ASGI: bool | None = None
     LOG_DURATION: bool = False
     LOG_FILES: bool = True
     LOG_IGNORE: tuple[str, ...] = ()
@@ -93,6 +95,8 @@ def _cause(key: str, value: Any) -> str:
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
     if key in ("PREPARE", "WARM_UP", "LOG_DURATION", "LOG_FILES"):
         return "" if isinstance(value, bool) else "neither True nor False"
+    if key == "ASGI":
+        return "" if value is None or isinstance(value, bool) else "neither True, False nor None"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if key == "POLL_INTERVAL":
         return "" if is_number and 0 < value < math.inf else "not a number of seconds above 0"

@@ -32,6 +32,7 @@ class Phase(Enum):
     READING = "a part of a request has come"
     HELD = "a request has come, and it is not known whether the code that would answer it is fresh"
     ANSWERING = "a request is being answered"
+    OPEN = "a WebSocket, which has no end of its own"
     IDLE = "kept alive, between two requests"
     CLOSING = "answered for the last time; what the client still sends is thrown away"
     CLOSED = "of no use any more"
@@ -51,6 +52,7 @@ class Connection:
         is_ours: whether we serve it, and not a handler that has its own ways.
         is_cleared: whether its next request may be answered without another look.
         has_waited: whether its next request was held for too long.
+        is_upgraded: whether it is no HTTP any more, so that no other process can take it over.
     """
 
     def __init__(self, sock: socket.socket, address: Any) -> None:
@@ -60,7 +62,7 @@ class Connection:
         self.phase = Phase.NEW
         self.since = time.monotonic()
         self.is_ours = False
-        self.is_cleared = self.has_waited = False
+        self.is_cleared = self.has_waited = self.is_upgraded = False
 
     def prepare(self) -> None:
         """Makes it one that never blocks, and sends small answers at once (no Nagle's algorithm: RFC 896)."""
@@ -89,6 +91,13 @@ class Connection:
             return bool(self.socket.recv(1, socket.MSG_PEEK))
         except OSError:  # nothing, or the connection is broken
             return False
+
+    def peek(self, most: int) -> bytes:
+        """What has come, without taking it; nothing where nothing has, or the connection is broken."""
+        try:
+            return self.socket.recv(most, socket.MSG_PEEK)
+        except OSError:
+            return b""
 
     def receive(self) -> bool:
         """Adds to the buffer what has come; False at the end. Only after ``wait`` has said so.

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.commands.runserver import Command as RunserverCommand
@@ -25,6 +26,7 @@ from devrunserver import conf, project
 from devrunserver.browser.errors import technical_500
 from devrunserver.common import process_exit
 from devrunserver.server import access_log, address, listener
+from devrunserver.server.asgi.choice import Choice, choose
 from devrunserver.server.django import server, static_setup
 from devrunserver.supervisor import early_start, safe_mode
 from devrunserver.supervisor.console import Console
@@ -48,6 +50,7 @@ class Command(RunserverCommand):
     help = "Starts a lightweight web server for development and also serves static files."
 
     server_cls = server.WSGIServer
+    choice = Choice(is_asgi=False)
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -87,6 +90,8 @@ class Command(RunserverCommand):
             action="store_true",
             help="Tells after each reload where it resumed, what was imported again, and what would make it faster.",
         )
+
+        _add_asgi_arguments(parser)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         # what is wrong with the command line, the supervisor says, while a worker that was started early waits
@@ -177,6 +182,8 @@ class Command(RunserverCommand):
         """Prints the banner; on a reload the supervisor says one line instead."""
         if (current := worker.current()) is None or not current.is_reload:
             super().on_bind(server_port)
+            if line := self.choice.banner(static_setup.setting("ASGI_APPLICATION")):
+                self.stdout.write(line)
             self.stdout.flush()  # what follows may come from another process
 
     def url(self, port: int) -> str:
@@ -185,14 +192,24 @@ class Command(RunserverCommand):
         return f"{self.protocol}://{host}:{port}/"
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
-        """The project's WSGI application, with static files around it if they should be served."""
-        handler = super().get_handler(*args, **options)
+        """The project's application by WSGI or ASGI, with static files if they should be served."""
         serve = options["use_static_handler"] and static_setup.is_installed()
+        self.choice = self._choose(options)
+        if self.choice.is_asgi:
+            from devrunserver.server.django import asgi_setup  # asyncio takes its time to import
+
+            return asgi_setup.make_handler(options, serve)
+        handler = super().get_handler(*args, **options)
         return static_setup.wrap(handler, serve, options["insecure_serving"])
 
     def _tell_ready(self, port: int) -> None:
         self.stdout.write(READY.format(url=self.url(port)))
         self.stdout.flush()
+
+    def _choose(self, options: dict[str, Any]) -> Choice:
+        """Whether the project is served by WSGI or by ASGI."""
+        installed = {config.name for config in apps.get_app_configs()}
+        return choose(options.get("use_asgi"), conf.load().ASGI, installed, static_setup.setting("ASGI_APPLICATION"))
 
     def _serve(self, handler: Any, use_threading: bool) -> None:
         current = worker.current()
@@ -257,6 +274,37 @@ class Command(RunserverCommand):
     def _say(self, text: str) -> None:
         self.stderr.write(text, self.style.NOTICE)
         self.stderr.flush()
+
+
+def _add_asgi_arguments(parser: CommandParser) -> None:
+    """What concerns ASGI: our own option, and daphne's."""
+    parser.add_argument(
+        "--asgi",
+        action="store_true",
+        dest="use_asgi",
+        default=None,
+        help="Serves ASGI_APPLICATION, with WebSockets. So it is without this where daphne is installed as an app.",
+    )
+    parser.add_argument(
+        "--noasgi", action="store_false", dest="use_asgi", help="Serves WSGI, also where daphne is installed."
+    )
+    parser.add_argument(
+        "--http_timeout", type=int, metavar="SECONDS", help="ASGI: time for an answer to begin (default: any time)."
+    )
+    parser.add_argument(
+        "--websocket_handshake_timeout",
+        type=int,
+        default=5,
+        metavar="SECONDS",
+        help="ASGI: time for the application to accept a WebSocket (default: 5).",
+    )
+    for what, unit in (("message", "message"), ("frame", "frame of a message")):
+        parser.add_argument(
+            f"--websocket-max-{what}-size",
+            type=int,
+            metavar="BYTES",
+            help=f"ASGI: how large a {unit} of a WebSocket may be (default: 1 MiB; 0: any size).",
+        )
 
 
 def _log(settled: conf.Conf) -> access_log.AccessLog:

@@ -86,7 +86,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
             while (request := self._next(self._turn)) is not None:
                 self._answer(self._turn, request)
         except FramingError as error:
-            self._refuse(self._turn, error)
+            self.refuse(self._turn, error)
 
     def handle_one_request(self) -> None:
         """As Django's, with our ``ServerHandler``; not for what has turns."""
@@ -118,6 +118,8 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
                 connection.enter(Phase.CLOSED)
                 return None
             if connection.buffer:
+                if self.server.asgi is not None and self.server.asgi.wants(connection):
+                    return None
                 if not self.server.may_answer(connection):
                     connection.enter(Phase.HELD)
                     return None
@@ -202,7 +204,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         else:
             connection.enter(Phase.IDLE)
 
-    def _refuse(self, connection: Connection, error: FramingError) -> None:
+    def refuse(self, connection: Connection, error: FramingError) -> None:
         """Answers what is no request; nothing that follows it can be trusted."""
         self.command = self.path = ""
         self.requestline = error.line
@@ -271,11 +273,11 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         if not log.is_wanted(getattr(self, "path", ""), str(args[1]) if len(args) > 1 else ""):
             return
         if NO_ESCAPES and not str(args[0]).startswith(TLS_HANDSHAKE.decode("latin-1")):
-            args = tuple(_escaped(one) if isinstance(one, str) else one for one in args)
+            args = tuple(escaped(one) if isinstance(one, str) else one for one in args)
         super().log_message(format, *args)
 
     def log_error(self, format: str, *args: Any) -> None:
-        logger.warning(format, *(_escaped(one) if isinstance(one, str) else one for one in args))
+        logger.warning(format, *(escaped(one) if isinstance(one, str) else one for one in args))
 
 
 def takes_turns(handler: Any) -> bool:
@@ -302,7 +304,7 @@ def _add_field(environ: dict[str, Any], name: str, value: str) -> None:
             environ[key] = value
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that cannot do anything to a terminal."""
     return text.encode("unicode_escape").decode("ascii")
 

@@ -44,9 +44,16 @@ from devrunserver.server.idle_connections import IdleConnections
 from devrunserver.server.listener import BACKLOG
 from devrunserver.server.thread_pool import ThreadPool
 
+if TYPE_CHECKING:
+    from devrunserver.server.asgi.server import AsgiServer
+
 FULL = (errno.EMFILE, errno.ENFILE)  # there are no descriptors left
+GOING_AWAY = 1001  # by which WebSockets are closed when the user quits: RFC 6455, 7.4.1
 RETRY = 0.1  # seconds until it is tried again
 GRACE = 0.25  # seconds for answers that are under way when the server stops
+SHUTDOWN_PATIENCE = 1.0  # seconds for an application by ASGI to put itself in order at a reload
+QUIT_PATIENCE = 0.4  # seconds for an application by ASGI to put itself in order when the user quits
+UNREAD = (Phase.NEW, Phase.READING, Phase.IDLE)  # a connection whose next request nobody has begun to answer
 
 
 if TYPE_CHECKING:  # what the mix-in needs of the class that it is mixed into
@@ -64,12 +71,14 @@ class Serving(Server):
         log: which requests are logged, and how.
         gate: who knows whether we are fresh, if anybody does.
         has_been_asked: whether a client has sent anything.
+        asgi: serves the application, where that is one by ASGI.
     """
 
     stopping = False
     has_been_asked = False
     log = AccessLog()
     gate: Gate | None = None
+    asgi: AsgiServer | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.connections: dict[socket.socket, Connection] = {}
@@ -172,6 +181,9 @@ class Serving(Server):
         self._ended.wait()
 
     def server_close(self) -> None:
+        if self.asgi is not None:
+            self.asgi.request_stop(GOING_AWAY)
+            self.asgi.close(SHUTDOWN_PATIENCE if self.stopping else QUIT_PATIENCE)
         super().server_close()
         hand_over(self)
         for connection in self.idle.close():
@@ -242,7 +254,9 @@ class Serving(Server):
 
     def _give_turn(self, connection: Connection) -> None:
         self.has_been_asked = True
-        if self.is_threaded:
+        if self.asgi is not None and self.asgi.wants(connection):
+            self.asgi.admit(connection)
+        elif self.is_threaded:
             self._pool.run(functools.partial(self._take_turn, connection))
         else:
             self._take_turn(connection)
@@ -261,7 +275,10 @@ class Serving(Server):
             raise
         if connection.phase is Phase.CLOSING:
             connection.end_sending()
-        if connection.phase is Phase.CLOSED or not self.idle.arrive(connection):
+        is_for_loop = self.asgi is not None and connection.buffer and not self.stopping
+        if self.asgi is not None and is_for_loop and connection.phase in UNREAD and self.asgi.wants(connection):
+            self.asgi.admit(connection)
+        elif connection.phase is Phase.CLOSED or not self.idle.arrive(connection):
             self._end(connection)
 
     def expel(self, connection: Connection) -> None:
@@ -374,10 +391,17 @@ def run(
         logging.getLogger("django.request").addFilter(quiet)
         if on_bind is not None:
             on_bind(getattr(server, "server_port", address[1]))
-        server.set_app(wsgi_handler)
+        if hasattr(wsgi_handler, "begin"):
+            server.set_app(wsgi_handler.others)
+        else:
+            server.set_app(wsgi_handler)
         if on_serve is not None:
             on_serve(server)
+        if hasattr(wsgi_handler, "begin"):  # not before there are no more checkpoints
+            wsgi_handler.begin(server)
         server.serve_forever()
+        if server.asgi is not None and server.asgi.failure is not None:
+            raise server.asgi.failure
     finally:
         logging.getLogger("django.request").removeFilter(quiet)
         server.server_close()

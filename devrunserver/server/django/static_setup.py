@@ -11,6 +11,11 @@ from django.conf import settings
 STATICFILES = "django.contrib.staticfiles"
 
 
+def setting(name: str) -> str:
+    """A setting that is a text; empty where there is none."""
+    return str(getattr(settings, name, None) or "")
+
+
 def is_installed() -> bool:
     return bool(apps.is_installed(STATICFILES))
 

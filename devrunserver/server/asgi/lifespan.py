@@ -1,0 +1,79 @@
+"""The life of an application: told when serving begins and ends. https://asgi.readthedocs.io/en/latest/specs/lifespan.html.
+
+Theory of operation
+-------------------
+An application that does not know of this raises an error, as Django's does. It has then not received anything; an
+error after that is one of its start, which the user has to see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from devrunserver.server.asgi.http import Application, Message
+from devrunserver.server.asgi.scope import lifespan_scope
+
+
+class StartupFailed(Exception):
+    """The application says that it cannot start."""
+
+
+class Lifespan:
+    """Tells an application that serving begins, and that it ends.
+
+    Attributes:
+        state: what the application keeps for its requests.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.state: dict[str, Any] = {}
+        self._application = application
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._has_received = False
+        self._answer: asyncio.Future[Message] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start_up(self) -> None:
+        """Returns when the application is ready, or does not know of this.
+
+        Raises:
+            StartupFailed: it is not, and says why.
+        """
+        self._task = asyncio.ensure_future(self._application(lifespan_scope(self.state), self._receive, self._send))
+        message = await self._ask("startup")
+        if message is None:
+            self._task = None
+        elif message["type"] == "lifespan.startup.failed":
+            raise StartupFailed(message.get("message", ""))
+
+    async def shut_down(self) -> None:
+        """Returns when the application has put itself in order."""
+        if self._task is not None and not self._task.done():
+            await self._ask("shutdown")
+
+    async def _ask(self, what: str) -> Message | None:
+        """The application's answer; None where it has ended without one.
+
+        Raises:
+            StartupFailed: its start has failed.
+        """
+        assert self._task is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self._messages.put_nowait({"type": f"lifespan.{what}"})
+        waited: list[asyncio.Future[Any]] = [self._task, self._answer]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if self._answer.done():
+            return self._answer.result()
+        error = None if self._task.cancelled() else self._task.exception()
+        if error is not None and self._has_received and what == "startup":
+            raise StartupFailed(str(error) or type(error).__name__) from error
+        return None
+
+    async def _receive(self) -> Message:
+        self._has_received = True
+        return await self._messages.get()
+
+    async def _send(self, message: Message) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(message)

@@ -1,0 +1,232 @@
+"""The connections that are served by ASGI: who reads their requests, and when they leave the loop.
+
+Theory of operation
+-------------------
+The server accepts connections and lets them wait (``devrunserver/server/django/server.py``); where something comes on
+one of them it is given to ``admit``, and lives on the loop from then on. Between two requests it stays there, for a
+client that goes on asking is then answered without another thread; after about SWEEP_INTERVAL seconds without one it is
+given back, so that an idle server has nothing on the loop, and wakes nowhere.
+
+What is not the application's is given back as well, with the request still in its buffer: static files and our own
+pages are answered by a thread, by the same code as with WSGI. ``wants`` tells the two apart by the request line, and is
+asked on both sides. So a connection goes back and forth, and whoever has it is the only one to use it.
+
+Leaving: ``request_stop`` gives back what waits, closes WebSockets and ends event streams; other answers may end.
+``close`` then cancels what is left, lets the application put itself in order, and ends the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from devrunserver.server.asgi.http import Application
+from devrunserver.server.asgi.lifespan import Lifespan, StartupFailed
+from devrunserver.server.asgi.loop import EventLoop
+from devrunserver.server.asgi.scope import Endpoints
+from devrunserver.server.asgi.turn import Options, Turn
+from devrunserver.server.connection import Connection
+from devrunserver.server.protocol.parser import FramingError, Request
+
+SWEEP_INTERVAL = 1.0  # seconds between two looks for connections on which nothing came since the last one
+PEEK_SIZE = 4096  # bytes of a request that are looked at to see whose it is
+PATH = re.compile(rb"[^ \r\n]+ (?:https?://[^/? \r\n]*)?(/[^? \r\n]*)", re.IGNORECASE)
+SERVICE_RESTART = 1012  # https://www.iana.org/assignments/websocket
+
+
+class Host(Protocol):
+    """What the connections come from, and go back to. Safe from any thread."""
+
+    @property
+    def is_stopping(self) -> bool: ...
+
+    @property
+    def is_last(self) -> bool:
+        """Whether connections are not to be kept."""
+
+    def may_answer(self, connection: Connection) -> bool:
+        """Whether the code that would answer is fresh."""
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether something else is served by now, as an error page is."""
+
+    def give_back(self, connection: Connection) -> None:
+        """Takes a connection that leaves the loop: it waits, or is closed, as its phase says."""
+
+    def give_turn(self, connection: Connection) -> None:
+        """Has a thread answer the request in the buffer of a connection that leaves the loop."""
+
+    def refuse(self, connection: Connection, error: FramingError) -> None:
+        """Answers what is no request."""
+
+    def log_request(self, connection: Connection, request: Request, code: int, sent: int, began: float) -> None:
+        """Logs that a request was answered."""
+
+    def log_websocket(self, connection: Connection, request: Request, action: str) -> None:
+        """Logs what became of a WebSocket."""
+
+    def endpoints(self, connection: Connection) -> Endpoints: ...
+
+    def stop(self) -> None:
+        """Has the server leave."""
+
+
+class AsgiServer:
+    """Serves an application by ASGI.
+
+    Args:
+        application: what is served.
+        others: beginnings of the paths that are not the application's.
+
+    Attributes:
+        lifespan: the application's.
+        is_ready: whether it has started.
+        failure: why it has not.
+        one_at_a_time: held while a request is answered, where they are not to be side by side.
+    """
+
+    def __init__(self, application: Application, others: tuple[str, ...], options: Options) -> None:
+        self.application = application
+        self.options = options
+        self.lifespan = Lifespan(application)
+        self.host: Host
+        self.turns: dict[Connection, Turn] = {}
+        self.is_ready = False
+        self.failure: StartupFailed | None = None
+        self.one_at_a_time: asyncio.Lock | None = None
+        self._others = others
+        self._events: EventLoop | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        assert self._events is not None
+        return self._events.loop
+
+    # From any thread
+
+    def start(self, host: Host) -> None:
+        """Starts the loop, and on it the application."""
+        self.host = host
+        self._events = EventLoop()
+        self._events.start()
+        self._events.call(self._begin)
+
+    def wants(self, connection: Connection) -> bool:
+        """Whether what waits on a connection is for the application, as far as one can see."""
+        if connection.is_upgraded:
+            return True
+        if connection.has_waited or self.host.is_replaced:
+            return False
+        head = connection.buffer or connection.peek(PEEK_SIZE)
+        match = PATH.match(head)
+        return match is None or not unquote(match[1].decode("latin-1")).startswith(self._others)
+
+    def admit(self, connection: Connection) -> None:
+        """Takes a connection on which something has come."""
+        if self._events is None or not self._events.call(self._admit, connection):
+            self.host.give_back(connection)
+
+    def request_stop(self, code: int = SERVICE_RESTART) -> None:
+        """Begins to leave: nothing new is begun, and what would not end is ended.
+
+        Args:
+            code: what WebSockets are closed by.
+        """
+        if self._events is not None:
+            self._events.call(self._begin_stop, code)
+
+    def close(self, patience: float) -> None:
+        """Ends all that is left, within so many seconds. Again is harmless."""
+        with self._lock:
+            events, self._events = self._events, None
+        if events is None:
+            return
+        deadline = time.monotonic() + patience
+        events.run(self._end(), patience)
+        events.close(max(0.0, deadline - time.monotonic()))
+
+    # On the loop
+
+    def run(self, make: Callable[[], Any], context: contextvars.Context) -> asyncio.Task[None]:
+        """Runs a coroutine as a task that is ended with the server."""
+        task: asyncio.Task[None] = self.loop.create_task(make(), context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def leave(self, turn: Turn, *, for_thread: bool = False) -> None:
+        """Gives a connection back.
+
+        Args:
+            for_thread: whether a thread is to answer what is in its buffer.
+        """
+        if self.turns.pop(turn.connection, None) is not None:
+            turn.channel.close()
+            (self.host.give_turn if for_thread else self.host.give_back)(turn.connection)
+
+    def expect(self) -> None:
+        """A connection waits on the loop: it is not to stay there for long."""
+        if self._sweep is None:
+            self._sweep = self.loop.call_later(SWEEP_INTERVAL, self._give_back_idle)
+
+    def _begin(self) -> None:
+        if not self.options.is_threaded:
+            self.one_at_a_time = asyncio.Lock()
+        self.run(self._start_up, contextvars.Context())
+
+    async def _start_up(self) -> None:
+        try:
+            await self.lifespan.start_up()
+        except StartupFailed as error:
+            self.failure = error
+            self.host.stop()
+        else:
+            self.is_ready = True
+            for turn in list(self.turns.values()):
+                turn.on_data()
+
+    def _admit(self, connection: Connection) -> None:
+        turn = self.turns.get(connection)
+        if turn is not None:
+            turn.go_on()
+        elif self.host.is_stopping and not connection.is_cleared:
+            self.host.give_back(connection)
+        else:
+            turn = self.turns[connection] = Turn(self, connection)
+            turn.begin()
+
+    def _give_back_idle(self) -> None:
+        self._sweep = None
+        for turn in [turn for turn in self.turns.values() if turn.is_waiting]:
+            if turn.connection.is_overdue(SWEEP_INTERVAL):
+                self.leave(turn)
+            else:
+                self.expect()
+
+    def _begin_stop(self, code: int) -> None:
+        for turn in list(self.turns.values()):
+            turn.request_stop(code)
+
+    async def _end(self) -> None:
+        """Ends the tasks of requests, then the application."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for turn in list(self.turns.values()):
+            turn.cut()
+        await asyncio.sleep(0)  # what they were told reaches them
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self.lifespan.shut_down()

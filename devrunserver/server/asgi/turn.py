@@ -1,0 +1,314 @@
+"""One connection on the loop: its requests, one after another, as a handler's turn is on a thread.
+
+Theory of operation
+-------------------
+``_advance`` is the one place where a request's first bytes are read, by the same rules as ``WSGIRequestHandler._next``:
+before any of them is used it looks whether we may answer; if not, the connection is held, with what was received in its
+buffer. One exchange at a time owns the channel: a request, or for the rest of the connection's life a WebSocket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from devrunserver.server.asgi.channel import Channel
+from devrunserver.server.asgi.http import HttpExchange
+from devrunserver.server.asgi.scope import http_scope, is_websocket, websocket_scope
+from devrunserver.server.connection import ClientGone, Connection, Phase
+from devrunserver.server.idle_connections import LIMITS
+from devrunserver.server.protocol.parser import FramingError, Request, take_head
+
+if TYPE_CHECKING:
+    from devrunserver.server.asgi.server import AsgiServer
+    from devrunserver.server.asgi.websocket import WebSocket
+
+STOP_PATIENCE = 0.05  # seconds for the client of a WebSocket to answer that we leave
+NOT_INSTALLED = 'WebSockets need the package websockets: python -m pip install "devrunserver[asgi]"'
+MISSED = 1013  # try again later: https://www.iana.org/assignments/websocket
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an application is served.
+
+    Attributes:
+        is_threaded: whether requests are answered side by side.
+        http_timeout: seconds for an answer to begin; None: any time.
+        handshake_timeout: seconds for the application to accept a WebSocket.
+        message_limit: bytes of a message of a WebSocket; None: any number.
+        frame_limit: bytes of a frame of a WebSocket; None: any number.
+    """
+
+    is_threaded: bool = True
+    http_timeout: float | None = None
+    handshake_timeout: float = 5.0
+    message_limit: int | None = 1 << 20
+    frame_limit: int | None = None
+
+
+class Turn:
+    """The time during which a connection is on the loop.
+
+    Attributes:
+        connection: whose.
+        channel: its bytes.
+    """
+
+    def __init__(self, server: AsgiServer, connection: Connection) -> None:
+        self.connection = connection
+        self.channel = Channel(server.loop, connection)
+        self._server = server
+        self._request: Request | None = None
+        self._began = 0.0
+        self._exchange: HttpExchange | None = None
+        self._websocket: WebSocket | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_held = False  # a WebSocket, until it is known whether the code is fresh
+        self._is_over = False  # it ended meanwhile
+        self._stop_code = 0  # by which a WebSocket is closed, once the server leaves
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for a request, or the rest of one."""
+        has_come = self.connection.buffer and not self._server.is_ready
+        return self.connection.phase in (Phase.NEW, Phase.READING, Phase.IDLE) and not has_come
+
+    def begin(self) -> None:
+        """Reads what has come."""
+        self.channel.owner = self
+        if self.connection.buffer:
+            self._advance()
+        else:
+            self.channel.look()
+        if self.channel.owner is self:
+            self.channel.read_on()
+            self._server.expect()
+
+    def go_on(self) -> None:
+        """A WebSocket was held, and it is known by now that the code is fresh, or was not for too long."""
+        if self._websocket is None or not self._is_held:
+            return
+        self._is_held = False
+        self.connection.enter(Phase.OPEN)
+        if self._is_over:
+            self.on_over(self._websocket)
+        elif self.connection.has_waited:
+            self._websocket.close(MISSED, "Try again later")
+        else:
+            self._websocket.go_on()
+        self.connection.is_cleared = self.connection.has_waited = False
+
+    def request_stop(self, code: int) -> None:
+        """The server leaves."""
+        if self._websocket is not None:
+            self._stop_code = code
+            if self._websocket.is_accepted:  # or else as soon as it is: nobody is refused
+                self._websocket.close(code, "The server restarts", STOP_PATIENCE)
+        elif self._exchange is not None:
+            if self._exchange.response.is_event_stream and self._exchange.response.is_begun:
+                self._exchange.cut()
+        else:
+            self._server.leave(self)
+
+    def cut(self) -> None:
+        """The server does not wait any longer."""
+        if self._exchange is not None:
+            self._exchange.cut()
+        elif self._websocket is not None:
+            self._websocket.end()
+        else:
+            self._server.leave(self)
+
+    # The channel tells, between two requests
+
+    def on_data(self) -> None:
+        self._advance()
+
+    def on_end(self) -> None:
+        self.connection.enter(Phase.CLOSED)
+        self._server.leave(self)
+
+    def _advance(self) -> None:
+        """Reads the next request, if it has come."""
+        connection = self.connection
+        if not (self._server.is_ready and connection.buffer):
+            return
+        if not self._server.wants(connection):
+            self._server.leave(self, for_thread=True)
+            return
+        if not self._server.host.may_answer(connection):
+            self._leave(Phase.HELD)
+            return
+        try:
+            request = take_head(connection.buffer)
+            if request is None:
+                connection.enter(Phase.READING)
+                # what is still to come may be sent after another save
+                connection.is_cleared = False
+                if connection.is_overdue(LIMITS[Phase.READING]):
+                    line = bytes(connection.buffer.partition(b"\r\n")[0])
+                    raise FramingError(HTTPStatus.REQUEST_TIMEOUT, "The request does not come to its end", line)
+                return
+        except FramingError as error:
+            self._refuse(error)
+            return
+        connection.is_cleared = False
+        self._answer(request)
+
+    def _refuse(self, error: FramingError) -> None:
+        """Answers what is no request; nothing that follows it can be trusted."""
+        with contextlib.suppress(ClientGone):
+            self._server.host.refuse(self.connection, error)
+        self._leave(Phase.CLOSING)
+
+    # Requests
+
+    def _answer(self, request: Request) -> None:
+        self._request, self._began = request, time.perf_counter()
+        if is_websocket(request):
+            self._open(request)
+            return
+        self.connection.enter(Phase.ANSWERING)
+        if not self.connection.buffer:
+            self.channel.owner = None
+            self.channel.look()  # whether the client has closed its side already
+        exchange = self._exchange = HttpExchange(self.channel, request, self._on_answered, self._is_last)
+        self.channel.owner = exchange
+        self.channel.read_on()
+        self._task = self._server.run(functools.partial(self._run, exchange), contextvars.Context())
+        if (patience := self._server.options.http_timeout) is not None:
+            self._timer = self.channel.loop.call_later(patience, self._time_out)
+
+    async def _run(self, exchange: HttpExchange) -> None:
+        server = self._server
+        scope = http_scope(exchange.request, server.host.endpoints(self.connection), server.lifespan.state)
+        async with server.one_at_a_time or contextlib.nullcontext():
+            await exchange.run(server.application, scope)
+
+    def _time_out(self) -> None:
+        if self._exchange is not None and self._task is not None and not self._exchange.response.is_begun:
+            self._exchange.time_out()
+            self._task.cancel()
+
+    def _is_last(self) -> bool:
+        return self._server.host.is_last
+
+    def _on_answered(self, exchange: HttpExchange) -> None:
+        response = exchange.response
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if response.code and not response.is_gone:
+            host = self._server.host
+            host.log_request(self.connection, exchange.request, response.code, response.sent, self._began)
+        self.channel.owner = self._exchange = None
+        if response.broken or self.channel.is_broken:
+            self._leave(Phase.CLOSED)
+        elif exchange.body.is_complete and not self.channel.has_outgoing:
+            self._settle(response.close)
+        else:
+            self._server.run(functools.partial(self._let_end, exchange), contextvars.Context())
+
+    async def _let_end(self, exchange: HttpExchange) -> None:
+        """Waits until the client has taken the answer, and has sent the rest of what nobody wanted."""
+        await self.channel.drain()
+        if self.channel.is_broken:
+            self._leave(Phase.CLOSED)
+        elif not await exchange.body.discard():
+            self._leave(Phase.CLOSING)
+        else:
+            self._settle(exchange.response.close)
+
+    def _settle(self, is_last: bool) -> None:
+        """What becomes of the connection after an answer."""
+        if is_last:
+            # to close it while something is unread would reset it: RFC 9112, 9.6
+            self._leave(Phase.CLOSING if self.connection.has_unread() else Phase.CLOSED)
+            return
+        self.connection.enter(Phase.IDLE)
+        if self.connection.buffer and not self._server.host.is_stopping:
+            self.channel.owner = self
+            self._advance()
+        elif self.channel.is_ended:
+            self._leave(Phase.CLOSED)
+        elif self._server.host.is_stopping:
+            self._server.leave(self)
+        if self.is_waiting and self.connection in self._server.turns:
+            self.channel.owner = self
+            self.channel.read_on()
+            self._server.expect()
+
+    def _leave(self, phase: Phase) -> None:
+        self.connection.enter(phase)
+        self._server.leave(self)
+
+    # WebSockets
+
+    def _open(self, request: Request) -> None:
+        if not _has_websockets():
+            error = FramingError(HTTPStatus.NOT_IMPLEMENTED, NOT_INSTALLED, request.line.encode("latin-1"))
+            self._refuse(error)
+            return
+        from devrunserver.server.asgi.websocket import Limits, WebSocket  # its package may be missing
+
+        options = self._server.options
+        self.connection.is_upgraded = True
+        self.connection.enter(Phase.OPEN)
+        limits = Limits(options.handshake_timeout, options.message_limit, options.frame_limit)
+        websocket = self._websocket = WebSocket(self.channel, request, self, limits)
+        self.channel.owner = websocket
+        self.channel.read_on()
+        self._server.run(functools.partial(self._run_websocket, websocket), contextvars.Context())
+
+    async def _run_websocket(self, websocket: WebSocket) -> None:
+        server = self._server
+        async with server.one_at_a_time or contextlib.nullcontext():
+            pass  # what is being answered ends first
+        scope = websocket_scope(websocket.request, server.host.endpoints(self.connection), server.lifespan.state)
+        await websocket.run(server.application, scope)
+
+    def may_answer(self) -> bool:
+        """Whether what has come on the WebSocket may be used."""
+        host = self._server.host
+        if host.is_stopping:
+            return False
+        if self._is_held or not host.may_answer(self.connection):
+            if not self._is_held:
+                self._is_held = True
+                self.connection.enter(Phase.HELD)
+                host.give_back(self.connection)
+            return False
+        return True
+
+    def on_log(self, action: str) -> None:
+        if self._request is not None:
+            self._server.host.log_websocket(self.connection, self._request, action)
+        if self._stop_code and action == "CONNECT":
+            self.channel.loop.call_soon(self.request_stop, self._stop_code)
+
+    def on_over(self, socket: WebSocket) -> None:
+        self.channel.owner = None
+        if self._is_held:
+            self._is_over = True
+        elif self.channel.has_outgoing and not self._server.host.is_stopping:
+            self._server.run(self._let_websocket_end, contextvars.Context())
+        else:
+            self._leave(Phase.CLOSED if self.channel.is_ended else Phase.CLOSING)
+
+    async def _let_websocket_end(self) -> None:
+        await self.channel.drain()
+        self._leave(Phase.CLOSED if self.channel.is_ended else Phase.CLOSING)
+
+
+@functools.cache
+def _has_websockets() -> bool:
+    return find_spec("websockets") is not None
