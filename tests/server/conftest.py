@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from devrunserver.server import ThreadedWSGIServer, WSGIRequestHandler, WSGIServer
+from devrunserver.server.django.asgi_host import AsgiHandler
 from tests.live import wait_for
 from tests.server.application import Application
 from tests.server.wire import PATIENCE, Wire
@@ -56,7 +57,11 @@ def run() -> Iterator[Run]:
     def start(threaded: bool = True, server: type[Any] | None = None, application: Any = None) -> Running:
         cls = server or (ThreadedWSGIServer if threaded else WSGIServer)
         running = Running(cls(("127.0.0.1", 0), WSGIRequestHandler), application or Application())
-        running.server.set_app(running.application)
+        if isinstance(application, AsgiHandler):
+            running.server.set_app(application.others)
+            application.begin(running.server)
+        else:
+            running.server.set_app(running.application)
         started.append(running)
         running.thread.start()
         return running

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from devrunserver.server.connection import HAS_SENDFILE, RECEIVE_SIZE, SEND_PATIENCE, ClientGone, Connection
 
-BUFFER_LIMIT = 65_536  # bytes that are read ahead of the application
+BUFFER_LIMIT = 1 << 18  # bytes that are read ahead of the application; more than any head has
 OUTGOING_LIMIT = 65_536  # bytes that may wait for the client while the application goes on
 
 

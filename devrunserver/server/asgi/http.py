@@ -8,8 +8,9 @@ exchange is over when the answer is, although the application may have more to d
 The head waits for the first content, so that small answers are one packet; where the application waits before it has
 any, the head goes out alone, for it may be a stream whose client wants to know that it is there.
 
-A client that has closed its side before the application was called may still read: it gets its answer. One that does
-so later has gone away, and the application is told.
+A client that has closed its side when the application was called, or right after that, may still read: it gets its
+answer. One that does so later has gone away, and the application is told; what it sends nevertheless goes out until the
+system says that nobody is there.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ Send = Callable[[Message], Coroutine[Any, Any, None]]
 Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 NOT_IN_TIME = (HTTPStatus.SERVICE_UNAVAILABLE, "The application did not answer in time.")
+HALF_CLOSE_PATIENCE = 0.1  # seconds until a client that has closed its side is taken for one that is gone
 IGNORED_LIMIT = 10_000  # messages that are sent to a client that is gone, until the application is told by an error
 DISCONNECT: Message = {"type": "http.disconnect"}
 CONDITIONAL = ("range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
@@ -106,11 +108,13 @@ class HttpExchange:
         """The next request may wait: it is read when this one is over."""
 
     def on_end(self) -> None:
-        if self._is_half_closed and not self.channel.is_broken:
-            return
-        if not self.channel.connection.buffer or self.channel.is_broken:  # or else it awaits another answer
+        # while a body comes, it is the body that has failed; where more waits, another answer is awaited
+        awaits = self._is_half_closed or not self.body.is_complete or self.channel.connection.buffer
+        if self.channel.is_broken:
             self._is_gone = self.response.is_gone = True
             self._ends.set()
+        elif not awaits:
+            self.channel.loop.call_later(HALF_CLOSE_PATIENCE, self._ends.set)
 
     # The application's
 
@@ -121,7 +125,7 @@ class HttpExchange:
             if not self.body.failure:
                 self._has_received_all = self.body.is_complete
                 return {"type": "http.request", "body": block, "more_body": not self.body.is_complete}
-        if self.body.failure or self.is_over or self._is_gone:
+        if self.body.failure or self.is_over or self._ends.is_set():
             return DISCONNECT
         self.channel.read_on()
         await self._ends.wait()
@@ -180,10 +184,12 @@ class HttpExchange:
 
     def _end_unanswered(self) -> None:
         """The application has ended, and the answer not."""
-        if self._is_gone and not self.body.failure:
+        is_left = self._ends.is_set() and not self.body.failure  # by the client, as far as the application knows
+        if is_left or self.response.is_begun:
             self.response.broken = self.response.close = True
+        if is_left:
+            self.response.is_gone = True
         elif self.response.is_begun:
-            self.response.broken = self.response.close = True
             logger.warning('The answer to "%s" was not ended; the connection was closed.', self.request.line)
         elif self.body.failure:
             self._refuse(self.body.failure, "The body of the request did not come in full.")

@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-``Answer`` knows HTTP: which headers may go out, how the content is framed, what a range is. It sends by its
+``Response`` knows HTTP: which headers may go out, how the content is framed, what a range is. It sends by its
 connection, and would wait there. Here it is given an ``Outbox`` in place of one, which waits for nothing and keeps
 what is to be sent; whoever owns the outbox sends it on the loop.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from devrunserver.server.connection import Connection
 from devrunserver.server.protocol.parser import Request
 from devrunserver.server.request_body import Body
-from devrunserver.server.response import Answer
+from devrunserver.server.response import Response
 
 Headers = list[tuple[str, str]]
 
@@ -53,7 +53,7 @@ class Outbox:
         return data
 
 
-class MessageResponse(Answer):
+class MessageResponse(Response):
     """The answer to one request, said piece by piece."""
 
     def __init__(
@@ -69,12 +69,12 @@ class MessageResponse(Answer):
     @property
     def is_begun(self) -> bool:
         """Whether its head was sent."""
-        return self._is_begun
+        return self._framing is not None
 
     @property
     def is_event_stream(self) -> bool:
         """Whether it has no end of its own: server-sent events."""
-        return self._values.get("content-type", "").startswith("text/event-stream")
+        return (self._headers.get("content-type") or "").startswith("text/event-stream")
 
     def start(self, status: object, headers: Iterable[tuple[object, object]]) -> None:
         """The status and the headers; they go out with the first content.
@@ -96,7 +96,7 @@ class MessageResponse(Answer):
             data = bytes(data)
         if not isinstance(data, bytes):
             raise TypeError(f"The content of an answer consists of bytes, not {type(data).__name__}.")
-        if not self._is_begun and not more:
+        if self._framing is None and not more:
             self._begin([data], len(data))
         else:
             self._write(data)
@@ -105,7 +105,7 @@ class MessageResponse(Answer):
 
     def send_head(self) -> None:
         """Sends the head before there is any content."""
-        if not self._is_begun:
+        if self._framing is None:
             self._begin([], None)
 
     def add_file(self, file: Any) -> None:

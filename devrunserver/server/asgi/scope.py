@@ -30,11 +30,12 @@ class Endpoints:
 
 
 def is_websocket(request: Request) -> bool:
-    """Whether a request asks for a WebSocket: RFC 6455, 4.1."""
+    """Whether a request asks for a WebSocket (RFC 6455, 4.1), be it rightly or with something missing."""
     return (
         request.method == "GET"
         and "websocket" in tokens(request.get("upgrade") or "")
         and "upgrade" in tokens(request.get("connection") or "")
+        and any(name.lower().startswith("sec-websocket-") for name, _ in request.fields)
     )
 
 

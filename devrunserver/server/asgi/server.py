@@ -193,7 +193,7 @@ class AsgiServer:
         else:
             self.is_ready = True
             for turn in list(self.turns.values()):
-                turn.on_data()
+                turn.on_data()  # what has come meanwhile
 
     def _admit(self, connection: Connection) -> None:
         turn = self.turns.get(connection)

@@ -132,10 +132,12 @@ class Turn:
 
     def on_data(self) -> None:
         self._advance()
+        if self.channel.owner is self and self.channel.is_ended:
+            self._leave(Phase.CLOSED)
 
     def on_end(self) -> None:
-        self.connection.enter(Phase.CLOSED)
-        self._server.leave(self)
+        if self._server.is_ready or not self.connection.buffer:  # or else its request is still to be read
+            self._leave(Phase.CLOSED)
 
     def _advance(self) -> None:
         """Reads the next request, if it has come."""

@@ -38,8 +38,9 @@ from devrunserver.server.asgi.channel import OUTGOING_LIMIT, Channel
 from devrunserver.server.asgi.http import Application, Message
 from devrunserver.server.asgi.response import MessageResponse, Outbox
 from devrunserver.server.asgi.scope import Scope
+from devrunserver.server.protocol.headers import NAME, VALUE
 from devrunserver.server.protocol.parser import Request
-from devrunserver.server.response import NAME, SERVER_ERROR, VALUE
+from devrunserver.server.response import SERVER_ERROR
 
 QUEUE_LIMIT = 16  # messages that wait for the application
 WINDOW_BITS = 12  # of the compression: 4 kB, which costs 64 kB of memory for each WebSocket

@@ -54,7 +54,7 @@ class AsgiHost:
 
     @property
     def is_last(self) -> bool:
-        return bool(self._server.stopping and self._server.keeper is None)
+        return bool(self._server.stopping and self._server.gate is None)
 
     @property
     def is_replaced(self) -> bool:
@@ -69,12 +69,12 @@ class AsgiHost:
     def give_back(self, connection: Connection) -> None:
         if connection.phase is Phase.CLOSING:
             connection.end_sending()
-        if connection.phase is Phase.CLOSED or not self._server.parking.arrive(connection):
+        if connection.phase is Phase.CLOSED or not self._server.idle.arrive(connection):
             self._server._end(connection)
 
     def give_turn(self, connection: Connection) -> None:
         self._server._pool.run(functools.partial(self._server._take_turn, connection))
-        self._server.parking.wake()  # its loop gives work to threads
+        self._server.idle.wake()  # its loop gives work to threads
 
     def refuse(self, connection: Connection, error: FramingError) -> None:
         self._handler(connection).refuse(connection, error)

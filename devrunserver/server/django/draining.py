@@ -6,11 +6,14 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from devrunserver.server.connection import ClientGone, Connection, Phase
 from devrunserver.server.gate import Gate
 from devrunserver.server.idle_connections import IdleConnections
+
+if TYPE_CHECKING:
+    from devrunserver.server.asgi.server import AsgiServer
 
 SPARE_AGE = 1.0  # seconds after which a connection without a request is one that a browser has opened to have it
 
@@ -21,6 +24,7 @@ class Draining(Protocol):
     connections: dict[socket.socket, Connection]
     idle: IdleConnections
     gate: Gate | None
+    asgi: AsgiServer | None
 
     def step(self, patience: float | None = None) -> None:
         """Sleeps until there is something to do, at most so many seconds, and does it."""
@@ -36,6 +40,8 @@ def drain(server: Draining, grace: float) -> None:
         grace: seconds for answers that are under way.
     """
     deadline = time.monotonic() + grace
+    if server.asgi is not None:
+        server.asgi.request_stop()
     hand_over(server)
     while server.connections and (left := deadline - time.monotonic()) > 0:
         for connection in _spare(server):
@@ -52,8 +58,11 @@ def hand_over(server: Draining) -> None:
     waiting = server.idle.of(Phase.NEW, Phase.READING, Phase.IDLE, Phase.HELD)
     for connection in waiting:
         server.idle.leave(connection)
+        if connection.is_upgraded and server.asgi is not None:  # whose end is the loop's
+            server.asgi.admit(connection)
+            continue
         del server.connections[connection.socket]
-    if waiting:
+    if waiting := [connection for connection in waiting if not connection.is_upgraded]:
         server.gate.take(waiting)
 
 
