@@ -15,6 +15,7 @@ INSTALLED_APPS = [
     "devrunserver",
     "shop",
     "lab",
+    "chat",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -36,6 +37,8 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "bookshop.urls"
 WSGI_APPLICATION = "bookshop.wsgi.application"
+ASGI_APPLICATION = "bookshop.asgi.application"
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 TEMPLATES = [
     {

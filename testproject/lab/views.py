@@ -1,8 +1,10 @@
 """Pages no shop wants: slow, endless, broken or paused. A development server has to live with all of them."""
 
+import asyncio
 import hashlib
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -12,6 +14,7 @@ PLAIN = "text/plain; charset=utf-8"
 LONGEST_SLEEP_SECONDS = 30
 MOST_LINES = 10_000
 LINE_INTERVAL_SECONDS = 0.2
+EVENT_INTERVAL_SECONDS = 1
 CHUNK_BYTES = 64 * 1024
 
 
@@ -32,6 +35,17 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
             time.sleep(LINE_INTERVAL_SECONDS)
 
     return StreamingHttpResponse(content(), content_type=PLAIN)
+
+
+async def events(request: HttpRequest) -> StreamingHttpResponse:
+    """Server-sent events without an end; by ASGI, where each is sent as it is yielded."""
+
+    async def content() -> AsyncIterator[str]:
+        for number in itertools.count(1):
+            yield f"data: event {number}\n\n"
+            await asyncio.sleep(EVENT_INTERVAL_SECONDS)
+
+    return StreamingHttpResponse(content(), content_type="text/event-stream")
 
 
 def fail(request: HttpRequest) -> HttpResponse:

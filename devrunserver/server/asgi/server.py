@@ -102,15 +102,16 @@ class AsgiServer:
         self.failure: StartupFailed | None = None
         self.one_at_a_time: asyncio.Lock | None = None
         self._others = others
-        self._events: EventLoop | None = None
+        self._events: EventLoop | None = None  # until it is closed
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = threading.Lock()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        assert self._events is not None
-        return self._events.loop
+        assert self._loop is not None, "it was not started"
+        return self._loop
 
     # From any thread
 
@@ -118,6 +119,7 @@ class AsgiServer:
         """Starts the loop, and on it the application."""
         self.host = host
         self._events = EventLoop()
+        self._loop = self._events.loop
         self._events.start()
         self._events.call(self._begin)
 

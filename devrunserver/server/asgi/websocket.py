@@ -360,6 +360,7 @@ class WebSocket:
         headers: list[tuple[bytes, bytes]] = [(b"Content-Type", b"text/plain; charset=utf-8")]
         if self.request.get("sec-websocket-version") != VERSION:
             status = HTTPStatus.UPGRADE_REQUIRED
+        if status == HTTPStatus.UPGRADE_REQUIRED:
             headers.append((b"Sec-WebSocket-Version", VERSION.encode()))
         self.response.start(status, headers)
         self.response.add(self._handshake.body or b"", more=False)

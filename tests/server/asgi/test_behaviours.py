@@ -18,7 +18,13 @@ from tests.server.table import TABLE, Row
 
 # What cannot be said by ASGI (a method in lower case, a status that is no number, two answers), or is the server's to
 # choose (a chunked body that the application does not read ends its connection).
-OTHERS = ("get /told/", "!#$%&'*+-.^_`|~09aZ", "GET /bad-status/", "GET /fail/twice", "POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer")
+OTHERS = (
+    "get /told/",
+    "!#$%&'*+-.^_`|~09aZ",
+    "GET /bad-status/",
+    "GET /fail/twice",
+    "POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer",
+)
 ROWS = {
     f"{group} {number}": row
     for group, rows in TABLE.items()

@@ -1,0 +1,313 @@
+"""WebSockets by RFC 6455: a table of frames by raw sockets, and what an application can do."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("websockets")
+
+from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.sync.client import ClientConnection, connect
+
+from devrunserver.server import ThreadedWSGIServer, WSGIRequestHandler
+from devrunserver.server.asgi.server import AsgiServer
+from devrunserver.server.asgi.turn import Options
+from devrunserver.server.django.asgi_host import AsgiHandler, not_found
+from tests.live import wait_for
+from tests.server.asgi.conftest import RunAsgi
+from tests.server.asgi.frames import ACCEPT, HANDSHAKES, LIMIT, TABLE, Row, close, frame, handshake
+from tests.server.conftest import Running, messages
+from tests.server.wire import PATIENCE, Wire
+
+ROWS = {f"{group} {number}": row for group, rows in TABLE.items() for number, row in enumerate(rows)}
+
+
+class Sockets:
+    """An application that echoes, or does what the path says. Knows how each of its WebSockets ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[int, str]] = []
+        self.scopes: list[Any] = []
+        self.cancelled = threading.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            raise ValueError(scope["type"])
+        self.scopes.append(scope)
+        assert (await receive())["type"] == "websocket.connect"
+        await getattr(self, f"do_{scope['path'].strip('/') or 'echo'}")(scope, receive, send)
+
+    async def do_echo(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            content = {key: value for key, value in message.items() if key != "type" and value is not None}
+            await send({"type": "websocket.send", **content})
+        self.ends.append((message["code"], message["reason"]))
+
+    async def do_protocol(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"x-extra", b"1"), (b"connection", b"close")]
+        await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][-1], "headers": headers})
+        await send({"type": "websocket.close", "code": 4000, "reason": "r" * 200})
+
+    async def do_deny(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close"})
+
+    async def do_denial(self, scope: Any, receive: Any, send: Any) -> None:
+        assert "websocket.http.response" in scope["extensions"]
+        await send({"type": "websocket.http.response.start", "status": 418, "headers": [(b"x-why", b"tea")]})
+        await send({"type": "websocket.http.response.body", "body": b"short ", "more_body": True})
+        await send({"type": "websocket.http.response.body", "body": b"and stout"})
+
+    async def do_fail(self, scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("before it was accepted")
+
+    async def do_leave(self, scope: Any, receive: Any, send: Any) -> None:
+        """Neither accepts nor closes."""
+
+    async def do_crash(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        raise RuntimeError("after it was accepted")
+
+    async def do_return(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def do_flood(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        for number in range(200):
+            await send({"type": "websocket.send", "bytes": bytes([number]) * 50_000})
+
+    async def do_stay(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        try:
+            await asyncio.sleep(PATIENCE)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    async def do_undecided(self, scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        self.ends.append((message["code"], message["reason"]))
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[Running]:
+    """One server for the whole table."""
+    server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
+    application = Sockets()
+    handler = AsgiHandler(AsgiServer(application, (), Options(message_limit=LIMIT)), not_found)
+    server.set_app(handler.others)
+    running = Running(server, application)  # type: ignore[arg-type]
+    handler.begin(server)
+    running.thread.start()
+    yield running
+    server.shutdown()
+    running.thread.join(PATIENCE)
+    server.server_close()
+
+
+@pytest.fixture
+def sockets() -> Sockets:
+    return Sockets()
+
+
+class Frames:
+    """What a server sends on a WebSocket, frame by frame."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._socket = wire.socket
+        self._pending = b""
+
+    def next(self) -> tuple[int, bytes]:
+        first, length = self._take(2)
+        assert first & 0xF0 == 0x80, "the only frame of a message, without an extension"
+        assert length < 128, "a server does not mask"
+        if length == 126:
+            (length,) = struct.unpack("!H", self._take(2))
+        elif length == 127:
+            (length,) = struct.unpack("!Q", self._take(8))
+        return first & 0x0F, self._take(length)
+
+    def is_ended(self) -> bool:
+        return not self._pending and not self._socket.recv(1)
+
+    def _take(self, count: int) -> bytes:
+        while len(self._pending) < count:
+            data = self._socket.recv(65_536)
+            assert data, "it ended"
+            self._pending += data
+        taken, self._pending = self._pending[:count], self._pending[count:]
+        return taken
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_the_table(echo: Running, row: Row) -> None:
+    with echo.wire() as wire:
+        wire.send(handshake())
+        assert b"101 Switching" in wire._until(b"\r\n\r\n")
+        frames = Frames(wire)
+        wire.send(row.sent)
+        for answer in row.answers:
+            assert frames.next() == answer
+        if row.code is None:
+            wire.send(close(1000))
+        opcode, payload = frames.next()
+        assert opcode == 8
+        assert (struct.unpack("!H", payload[:2])[0] if payload else 1005) == (row.code or 1000)
+        assert frames.is_ended()
+
+
+@pytest.mark.parametrize(("sent", "status"), HANDSHAKES)
+def test_handshakes(echo: Running, sent: str, status: int) -> None:
+    with echo.wire() as wire:
+        wire.send(sent)
+        if status != 101:
+            answer = wire.answer()
+            assert answer.status == status
+            assert answer["Sec-WebSocket-Version"] == ("13" if status == 426 else None)
+        else:
+            head = wire._until(b"\r\n\r\n").decode()
+            assert head.startswith("HTTP/1.1 101 ")
+            assert f"Sec-WebSocket-Accept: {ACCEPT}" in head
+            wire.send(frame(1, b"hello"))
+            assert Frames(wire).next() == (1, b"hello")
+
+
+def client(running: Running, path: str = "/", **options: Any) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{running.port}{path}", open_timeout=PATIENCE, close_timeout=PATIENCE, **options)
+
+
+def test_the_scope(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    running = run_asgi(sockets)
+    headers = {"Cookie": "a=b", "X_Posing": "1"}
+    with client(running, "/echo?q=%20", subprotocols=["a", "b"], additional_headers=headers) as one:  # type: ignore[list-item]
+        assert one.subprotocol is None
+    (scope,) = sockets.scopes
+    assert scope["path"] == "/echo"
+    assert scope["raw_path"] == b"/echo"
+    assert scope["query_string"] == b"q=%20"
+    assert scope["scheme"] == "ws"
+    assert scope["subprotocols"] == ["a", "b"]
+    assert scope["client"][0] == "127.0.0.1"
+    assert (b"cookie", b"a=b") in scope["headers"]
+    assert not any(name.startswith(b"x_") for name, _ in scope["headers"])
+
+
+def test_a_subprotocol_headers_and_a_long_reason(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    with client(run_asgi(sockets), "/protocol", subprotocols=["a", "b"]) as one:  # type: ignore[list-item]
+        assert one.subprotocol == "b"
+        assert one.response is not None
+        assert one.response.headers["X-Extra"] == "1"
+        assert one.response.headers["Connection"] == "Upgrade"
+        with pytest.raises(ConnectionClosed) as end:
+            one.recv(PATIENCE)
+    assert end.value.rcvd is not None
+    assert (end.value.rcvd.code, end.value.rcvd.reason) == (4000, "r" * 123)
+
+
+@pytest.mark.parametrize(("path", "code"), [("/crash", 1011), ("/return", 1000)])
+def test_an_application_that_ends(run_asgi: RunAsgi, sockets: Sockets, path: str, code: int) -> None:
+    with client(run_asgi(sockets), path) as one, pytest.raises(ConnectionClosed) as end:
+        one.recv(PATIENCE)
+    assert end.value.rcvd is not None
+    assert end.value.rcvd.code == code
+
+
+def test_a_denial_by_http(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    with run_asgi(sockets).wire() as wire:
+        wire.send(handshake(path="/denial"))
+        answer = wire.answer()
+    assert (answer.status, answer.body, answer["x-why"]) == (418, b"short and stout", "tea")
+
+
+def test_compression(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    running = run_asgi(sockets)
+    for no_context in (True, False):
+        factory = ClientPerMessageDeflateFactory(
+            server_no_context_takeover=no_context, client_no_context_takeover=no_context
+        )
+        with client(running, compression=None, extensions=[factory]) as one:
+            assert len(one.protocol.extensions) == 1
+            for text in ("", "a", "b" * 50_000, "b" * 50_000, "κόσμε" * 1_000):
+                one.send(text)
+                assert one.recv(PATIENCE) == text
+
+
+def test_what_is_large_only_when_it_is_inflated(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    with client(run_asgi(sockets, message_limit=LIMIT)) as one:
+        one.send("a" * (LIMIT * 50))
+        with pytest.raises(ConnectionClosed) as end:
+            one.recv(PATIENCE)
+    assert end.value.rcvd is not None
+    assert end.value.rcvd.code == 1009
+
+
+def test_a_client_that_reads_slowly(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    with run_asgi(sockets).wire(receive_buffer=4_096) as wire:
+        wire.send(handshake(path="/flood"))
+        wire._until(b"\r\n\r\n")
+        frames = Frames(wire)
+        frames._pending, wire._pending = wire._pending, b""
+        for number in range(200):
+            assert frames.next() == (2, bytes([number]) * 50_000)
+        assert frames.next()[0] == 8
+
+
+def test_a_client_that_vanishes(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    running = run_asgi(sockets)
+    with running.wire() as wire:
+        wire.send(handshake())
+        wire._until(b"\r\n\r\n")
+    wait_for(lambda: sockets.ends, "the application was told", PATIENCE)
+    assert sockets.ends == [(1006, "")]
+    wait_for(lambda: not running.server.connections, "nothing is left", PATIENCE)
+
+
+def test_what_the_client_says_at_the_end(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    with client(run_asgi(sockets)) as one:
+        one.close(3001, "enough")
+    wait_for(lambda: sockets.ends, "the application was told", PATIENCE)
+    assert sockets.ends == [(3001, "enough")]
+
+
+def test_an_application_that_does_not_decide(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    with run_asgi(sockets, handshake_timeout=0.05).wire() as wire:
+        wire.send(handshake(path="/undecided"))
+        assert wire.answer().status == 503
+    wait_for(lambda: sockets.ends, "the application was told", PATIENCE)
+
+
+def test_the_end_of_the_server(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    """Clients are told by 1012, so that they come again, and the application as well."""
+    running = run_asgi(sockets)
+    with client(running) as one, client(running, "/stay") as other:
+        one.send("a")
+        assert one.recv(PATIENCE) == "a"
+        running.server.shutdown()
+        for each in (one, other):
+            with pytest.raises(ConnectionClosed) as end:
+                each.recv(PATIENCE)
+            assert end.value.rcvd is not None
+            assert end.value.rcvd.code == 1012
+        wait_for(lambda: sockets.ends, "the application was told", PATIENCE)
+        assert sockets.ends == [(1012, "The server restarts")]
+        running.server.server_close()
+    assert sockets.cancelled.wait(PATIENCE)
+
+
+def test_the_log(run_asgi: RunAsgi, sockets: Sockets, records: Any) -> None:
+    running = run_asgi(sockets)
+    with client(running, "/echo?secret=1"):
+        pass
+    with running.wire() as wire:
+        wire.send(handshake(path="/deny"))
+        wire.answer()
+    wait_for(lambda: len(records) == 3, "three lines", PATIENCE)
+    said = [line.partition(" [127.0.0.1:")[0] for line in messages(records)]
+    assert said == ["WebSocket CONNECT /echo", "WebSocket DISCONNECT /echo", "WebSocket REJECT /deny"]

@@ -1,0 +1,153 @@
+"""Stories of a project that is served by ASGI, WebSockets included."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import socket
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("websockets")
+pytest.importorskip("channels")
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from tests.live import PATIENCE, Server, replace
+from tests.pairs import add_probe, stories
+
+ORIGIN = Origin("http://localhost")  # Channels refuses who names none
+PAIRS = 2  # of each kind
+DEEP_PAIRS = 100
+CLIENTS = 50
+DEEP_RELOADS = 200
+
+
+def chat(port: int, room: str = "lobby") -> ClientConnection:
+    address = f"ws://127.0.0.1:{port}/ws/chat/{room}/"
+    return connect(address, origin=ORIGIN, open_timeout=PATIENCE, close_timeout=PATIENCE)
+
+
+def say(one: ClientConnection, message: str) -> dict[str, str]:
+    """Says something, and returns what comes back."""
+    one.send(json.dumps({"message": message}))
+    answer: dict[str, str] = json.loads(one.recv(PATIENCE))
+    return answer
+
+
+def close_code(one: ClientConnection) -> int | None:
+    """The code by which the server closes."""
+    try:
+        while True:
+            one.recv(PATIENCE)
+    except ConnectionClosed as end:
+        return end.rcvd.code if end.rcvd is not None else None
+
+
+def test_a_chat_and_a_stream_over_a_reload(project: Path) -> None:
+    """The stream is cut, the chat is told by 1012 and goes on in the next worker, and Ctrl-C tells it by 1001."""
+    with Server(project, "--asgi") as server:
+        server.wait_for_log("Serving bookshop.asgi.application by ASGI: --asgi is given")
+        with chat(server.port) as one, socket.create_connection(("127.0.0.1", server.port), PATIENCE) as stream:
+            assert say(one, "hello") == {"message": "hello", "mark": "mark-0"}
+            stream.sendall(b"GET /events/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            received = b""
+            while b"data: event 1\n" not in received:
+                received += stream.recv(65_536)
+            server.edit("shop/marks.py", "mark-0", "mark-1")
+            assert close_code(one) == 1012
+            while data := stream.recv(65_536):
+                received += data
+            assert not received.endswith(b"0\r\n\r\n")  # it shows that there was more
+        with chat(server.port) as one:
+            assert say(one, "again") == {"message": "again", "mark": "mark-1"}
+            assert "mark-1" in server.get().body
+            server.process.send_signal(signal.SIGINT)
+            assert close_code(one) in (1001, 1012, None)
+            assert server.wait_for_end() == 0
+        assert "WebSocket CONNECT /ws/chat/lobby/ [127.0.0.1:" in server.log
+        assert "Traceback" not in server.log
+
+
+def freshness(project: Path, posted: Path, pairs: int) -> None:
+    add_probe(project)
+    posted.touch()
+    numbers = itertools.count(1)
+    with Server(project, "--asgi", environ={"PROBE_LOG": str(posted)}) as server:
+        server.wait_for_body("html-00000", path="/probe/")
+        for story in stories():
+            story.run(project, server.port, pairs, numbers)
+            assert story.outcomes == {"fresh": pairs}, story
+    assert set(Counter(posted.read_text().split()).values()) == {1}
+
+
+def test_save_and_ask(project: Path, tmp_path: Path) -> None:
+    freshness(project, tmp_path / "posted.log", PAIRS)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(1800)
+def test_save_and_ask_often(project: Path, tmp_path: Path) -> None:
+    freshness(project, tmp_path / "posted.log", DEEP_PAIRS)
+
+
+class Talker(threading.Thread):
+    """Talks all the time, and comes again whenever it is told to."""
+
+    def __init__(self, port: int, ended: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.outcomes: Counter[str] = Counter()
+        self.marks: list[str] = []
+        self._port = port
+        self._ended = ended
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                with chat(self._port, self.name) as one:
+                    self.outcomes["connected"] += 1
+                    while not self._ended.is_set():
+                        said = say(one, "x")
+                        self.marks.append(said["mark"])
+                        self._ended.wait(0.01)
+            except ConnectionClosed as error:
+                self.outcomes[f"closed by {error.rcvd.code if error.rcvd else None}"] += 1
+            except Exception as error:
+                self.outcomes[type(error).__name__] += 1
+
+
+def reloads_under_talkers(project: Path, clients: int, reloads: int) -> None:
+    ended = threading.Event()
+    with Server(project, "--asgi") as server:
+        talkers = [Talker(server.port, ended) for _ in range(clients)]
+        for one in talkers:
+            one.start()
+        for number in range(1, reloads + 1):
+            replace(project / "shop/marks.py", f'MARK = "mark-{number}"\n')
+            server.wait_for_body(f"mark-{number} ")
+            with chat(server.port) as one:
+                assert say(one, "x")["mark"] == f"mark-{number}"
+        ended.set()
+        for talker in talkers:
+            talker.join(PATIENCE)
+    outcomes = sum((talker.outcomes for talker in talkers), Counter())
+    assert set(outcomes) <= {"connected", "closed by 1012"}, outcomes
+    for talker in talkers:  # nobody is answered by an older worker than before
+        numbers = [int(mark.rpartition("-")[2]) for mark in talker.marks]
+        assert numbers == sorted(numbers)
+
+
+def test_talkers_through_reloads(project: Path) -> None:
+    reloads_under_talkers(project, 5, 4)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(1800)
+def test_many_talkers_through_many_reloads(project: Path) -> None:
+    reloads_under_talkers(project, CLIENTS, DEEP_RELOADS)
