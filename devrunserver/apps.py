@@ -10,7 +10,7 @@ from types import ModuleType
 from django.apps import AppConfig, apps
 from django.core import checks, management
 
-from devrunserver.checks import check_precedence, check_setting, check_watchdog
+from devrunserver.checks import check_precedence, check_setting, check_watchdog, check_websockets
 from devrunserver.common import environment, stdio
 from devrunserver.supervisor import early_start
 
@@ -34,7 +34,7 @@ class DevrunserverConfig(AppConfig):
             keep_command(self.name)
 
     def ready(self) -> None:
-        for check in (check_setting, check_precedence, check_watchdog):
+        for check in (check_setting, check_precedence, check_watchdog, check_websockets):
             checks.register(check)
 
 

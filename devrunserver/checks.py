@@ -23,7 +23,7 @@ COMMAND = Path("management", "commands", "runserver.py")
 # Apps whose command builds on the next app's, and so belongs above ours: what each would lose below it.
 WRAPPERS = {"whitenoise.runserver_nostatic": "static files are served by Django instead of WhiteNoise"}
 # Apps whose command we do all of.
-CONTAINED = {"django.contrib.staticfiles"}
+CONTAINED = {"django.contrib.staticfiles", "daphne"}
 
 
 def check_setting(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -76,6 +76,19 @@ def precedence(names: Iterable[str], shipping: set[str], building: set[str]) -> 
         cause = f"devrunserver's runserver replaces the one of {name}" + (f": {loss}." if loss else ".")
         messages.append(Warning(cause, hint=hint, id="devrunserver.W002"))
     return messages
+
+
+def check_websockets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W005: WebSockets are wanted, as daphne is installed, and the package that ours needs is missing."""
+    if not apps.is_installed("daphne") or find_spec("websockets") is not None:
+        return []
+    return [
+        Warning(
+            "websockets is not installed: requests for WebSockets are answered with 501.",
+            hint='python -m pip install "devrunserver[asgi]"',
+            id="devrunserver.W005",
+        )
+    ]
 
 
 def check_watchdog(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:

@@ -31,12 +31,12 @@ ABOVE, BELOW = "devrunserver.W001", "devrunserver.W002"
         ([LIVERELOAD, US], [(ABOVE, LIVERELOAD)]),
         ([STATIC, US], [(ABOVE, STATIC)]),
         (["daphne", US], [(ABOVE, "daphne")]),
-        ([US, "daphne"], [(BELOW, "daphne")]),
+        ([US, "daphne"], []),
         (["daphne", STATIC, US], [(ABOVE, "daphne"), (ABOVE, STATIC)]),
         ([US, WHITENOISE], [(BELOW, WHITENOISE)]),
         ([US, WHITENOISE, STATIC], [(BELOW, WHITENOISE)]),
         ([US, LIVERELOAD, STATIC], [(BELOW, LIVERELOAD)]),
-        ([STATIC, US, "daphne"], [(ABOVE, STATIC), (BELOW, "daphne")]),
+        ([STATIC, US, "daphne"], [(ABOVE, STATIC)]),
         (["shop", US, "blog"], []),  # they bring no runserver
     ],
 )
@@ -59,12 +59,12 @@ def test_precedence(order: list[str], expected: list[tuple[str, str]]) -> None:
         (
             ["daphne", US],
             "The runserver of daphne replaces devrunserver's.",
-            'Move "devrunserver" to the top of INSTALLED_APPS, or remove it if you want daphne\'s.',
+            'Move "devrunserver" to the top of INSTALLED_APPS.',
         ),
         (
-            [US, "daphne"],
-            "devrunserver's runserver replaces the one of daphne.",
-            'Remove "devrunserver" or "daphne" from INSTALLED_APPS.',
+            [US, LIVERELOAD],
+            "devrunserver's runserver replaces the one of livereload.",
+            'Remove "devrunserver" or "livereload" from INSTALLED_APPS.',
         ),
         (
             [US, WHITENOISE],
@@ -75,7 +75,7 @@ def test_precedence(order: list[str], expected: list[tuple[str, str]]) -> None:
     ],
 )
 def test_cause_and_remedy(order: list[str], cause: str, hint: str) -> None:
-    [message] = precedence(order, {STATIC, "daphne", WHITENOISE}, {WHITENOISE})
+    [message] = precedence(order, {STATIC, "daphne", WHITENOISE, LIVERELOAD}, {WHITENOISE})
     assert (message.msg, message.hint) == (cause, hint)
 
 
