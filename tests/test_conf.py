@@ -38,7 +38,6 @@ unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
         ({"CHECKPOINTS": 40}, Conf(CHECKPOINTS=40)),
         ({"ASGI": True}, Conf(ASGI=True)),
         ({"ASGI": None}, Conf()),
-        ({"ASGI": "yes"}, Conf()),
         ({"PREPARE": False}, Conf(PREPARE=False)),
         ({"CHECKPOINT_MEMORY": 100}, Conf(CHECKPOINT_MEMORY=100)),
         ({"CHECKPOINT_MEMORY": 0.5}, Conf(CHECKPOINT_MEMORY=0.5)),
