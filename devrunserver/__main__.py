@@ -14,7 +14,10 @@ from collections.abc import Sequence
 
 from devrunserver.common import environment, stdio
 
-USAGE = "Usage: python -m devrunserver manage.py runserver [options]"
+USAGE = (
+    "Usage: python -m devrunserver manage.py runserver [options]\n"
+    "       python -m devrunserver trust [--undo]   has browsers trust the certificates of --https"
+)
 USAGE_STATUS = 2
 
 
@@ -29,6 +32,10 @@ def main() -> None:
     if start.report:
         show(WorkerEnded(start.report), quiet=True)
         return
+    if sys.argv[:1] == ["trust"]:
+        from devrunserver.https import trust
+
+        sys.exit(trust.main(sys.argv[1:]))
     if not sys.argv:
         print(USAGE, file=sys.stderr)
         sys.exit(USAGE_STATUS)

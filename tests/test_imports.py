@@ -24,16 +24,17 @@ ALLOWED: dict[str, set[str]] = {
     "server/": {"common"},
     "browser/": {"common"},
     "browser/errors/": {"common", "conf", "project"},
+    "https/": {"common", "server.tunnel", "server.reachable", "server.protocol"},
     "worker/": {"checkpoints", "background", "server", "browser", "conf", "project", "common"},
     "conf.py": {"common", "project", "supervisor.watching.backends", "browser.errors"},
     "project.py": {"conf", "common"},
     "": {
         *("common", "supervisor", "checkpoints", "background", "server", "browser", "worker"),
-        *("conf", "project", "checks", "management"),
+        *("conf", "project", "checks", "management", "https"),
     },
 }
 # Parts that run without Django
-DJANGO_FREE = ("common/", "supervisor/", "checkpoints/", "background/", "server/")
+DJANGO_FREE = ("common/", "supervisor/", "checkpoints/", "background/", "server/", "https/")
 WITH_DJANGO = ("server/django/", "server/__init__.py")
 # What reads bytes has no socket
 PURE = "server/protocol/"

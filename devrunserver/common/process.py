@@ -19,6 +19,8 @@ from typing import Protocol
 from devrunserver.common import environment, process_exit
 from devrunserver.common.environment import WorkerStart
 
+NO_SUCH_PROGRAM = 127  # a shell's exit status
+
 # Of prctl(2)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -88,6 +90,28 @@ else:
 def spawn(argv: Sequence[str], link: socket.socket, start: WorkerStart) -> subprocess.Popen[bytes]:
     """Starts a worker that inherits its end of the link."""
     return _popen(argv, {**os.environ, **environment.write(start, link.fileno())}, link)
+
+
+def run_tool(argv: Sequence[str], patience: float) -> tuple[int, str]:
+    """Runs a program of the system to its end.
+
+    Args:
+        patience: seconds after which it is ended.
+
+    Returns:
+        Its exit status, 127 where there is no such program, and what it has printed.
+    """
+    pipe = subprocess.PIPE
+    try:
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT) as popen:
+            try:
+                output, _ = popen.communicate(timeout=patience)
+            except subprocess.TimeoutExpired:
+                popen.kill()
+                output, _ = popen.communicate()
+            return popen.returncode, output.decode(errors="replace").strip()
+    except OSError as error:
+        return NO_SUCH_PROGRAM, str(error)
 
 
 class Process(Protocol):

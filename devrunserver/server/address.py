@@ -15,6 +15,8 @@ ADDRPORT = re.compile(
     re.VERBOSE,
 )
 
+LOOPBACK = re.compile(r"(?:(?:[a-z0-9_-]+\.)*localhost\.?|127(?:\.\d{1,3}){3}|\[::1\])(?::\d*)?", re.IGNORECASE)
+
 
 class AddressError(ValueError):
     """What the user gave is no address; the message is a sentence for them."""
@@ -52,3 +54,8 @@ def parse(
     if not host:
         host, raw_ipv6 = (default_host_ipv6 if use_ipv6 else default_host), use_ipv6
     return Address(host, port, use_ipv6, raw_ipv6)
+
+
+def is_loopback(authority: str) -> bool:
+    """Whether a host, perhaps with a port, is by its name this machine itself: RFC 6761, 6.3, and RFC 6890."""
+    return LOOPBACK.fullmatch(authority) is not None

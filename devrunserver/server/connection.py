@@ -45,6 +45,10 @@ class ClientGone(ConnectionResetError):
 class Connection:
     """An accepted socket.
 
+    Args:
+        address: of the client.
+        scheme: "https" where TLS is spoken before us.
+
     Attributes:
         buffer: received, and not yet used.
         phase: what it is doing.
@@ -55,9 +59,10 @@ class Connection:
         is_upgraded: whether it is no HTTP any more, so that no other process can take it over.
     """
 
-    def __init__(self, sock: socket.socket, address: Any) -> None:
+    def __init__(self, sock: socket.socket, address: Any, scheme: str = "http") -> None:
         self.socket = sock
         self.address = address
+        self.scheme = scheme
         self.buffer = bytearray()
         self.phase = Phase.NEW
         self.since = time.monotonic()

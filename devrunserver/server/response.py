@@ -26,11 +26,12 @@ from wsgiref.simple_server import software_version
 from wsgiref.util import FileWrapper
 
 from devrunserver.server import file_part
+from devrunserver.server.address import is_loopback
 from devrunserver.server.connection import JOIN_LIMIT, ClientGone, Connection
 from devrunserver.server.file_part import is_regular
 from devrunserver.server.protocol import conditional
 from devrunserver.server.protocol.framing import Framing
-from devrunserver.server.protocol.headers import HOP_BY_HOP, Headers, checked
+from devrunserver.server.protocol.headers import HOP_BY_HOP, STRICT_TRANSPORT, Headers, checked
 from devrunserver.server.protocol.parser import Request, tokens
 from devrunserver.server.request_body import DRAIN_LIMIT, Body
 
@@ -161,6 +162,9 @@ class Response:
         return self._write
 
     def _speaks_for_us(self, name: object, value: object) -> bool:
+        if isinstance(name, str) and name.lower() == STRICT_TRANSPORT:
+            # browsers would hold all ports of the name to it, and every other project that is served there
+            return is_loopback(self._environ.get("HTTP_HOST", ""))
         if not isinstance(name, str) or name.lower() not in HOP_BY_HOP:
             return False
         if name.lower() == "connection" and "close" in tokens(str(value)):

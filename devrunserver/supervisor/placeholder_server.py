@@ -9,6 +9,7 @@ from typing import Any
 
 from devrunserver.browser.starting_page import starting_page
 from devrunserver.common.handoff import Handed
+from devrunserver.server import tunnel
 from devrunserver.server.access_log import AccessLog
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.django import server
@@ -36,8 +37,8 @@ class PlaceholderServer:
 
     def open(self, waiting: Sequence[Handed]) -> None:
         """Starts to answer, on these connections first."""
-        host, port = self._listener.getsockname()[:2]
-        self._server = server.ThreadedWSGIServer((host, port), WSGIRequestHandler, bind_and_activate=False)
+        address = tunnel.public_address(self._listener)[:2]
+        self._server = server.ThreadedWSGIServer(address, WSGIRequestHandler, bind_and_activate=False)
         self._server.adopt(self._listener.dup(), name="localhost")
         self._server.log = AccessLog(ignored=("/",))  # no request of the project's
         self._server.set_app(starting_page)

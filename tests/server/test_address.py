@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.management.commands.runserver import Command
-from devrunserver.server.address import Address, AddressError, parse
+from devrunserver.server.address import Address, AddressError, is_loopback, parse
 
 unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
@@ -103,3 +103,24 @@ def test_parity_with_django(addrport: str | None, use_ipv6: bool, expected: Addr
 @example("٣", False)
 def test_parity_with_django_for_whatever_is_typed(addrport: str, use_ipv6: bool) -> None:
     assert read_by(Command, addrport, use_ipv6) == read_by(StockCommand, addrport, use_ipv6)
+
+
+@pytest.mark.parametrize(
+    ("authority", "expected"),
+    [
+        ("localhost", True),
+        ("localhost:8000", True),
+        ("LOCALHOST.", True),
+        ("a.b.localhost:1", True),
+        ("127.0.0.1", True),
+        ("127.1.2.3:8000", True),
+        ("[::1]:8000", True),
+        ("", False),
+        ("localhost.example.com", False),
+        ("notlocalhost", False),
+        ("192.168.1.5", False),
+        ("example.com:8000", False),
+    ],
+)
+def test_names_of_this_machine_itself(authority: str, expected: bool) -> None:
+    assert is_loopback(authority) is expected

@@ -6,13 +6,14 @@ Django's own command lends its options, its messages and its hooks (``on_bind``,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -25,7 +26,9 @@ from django.utils import autoreload
 from devrunserver import conf, project
 from devrunserver.browser.errors import technical_500
 from devrunserver.common import process_exit
-from devrunserver.server import access_log, address, listener
+from devrunserver.https import options as https
+from devrunserver.https.error import HttpsError
+from devrunserver.server import access_log, address, listener, reachable, tunnel
 from devrunserver.server.asgi.choice import Choice, choose
 from devrunserver.server.django import server, static_setup
 from devrunserver.supervisor import early_start, safe_mode
@@ -36,7 +39,7 @@ from devrunserver.supervisor.signals import die_of
 from devrunserver.supervisor.watching.exclusions import Exclusions
 from devrunserver.supervisor.watching.watcher import Watcher
 from devrunserver.supervisor.worker_cycle import logger
-from devrunserver.worker import worker
+from devrunserver.worker import banner, worker
 
 MAX_PORT = 65535
 READY = "Listening on {url}"  # a promise to other programs: README has it as a regular expression
@@ -90,7 +93,8 @@ class Command(RunserverCommand):
             action="store_true",
             help="Tells after each reload where it resumed, what was imported again, and what would make it faster.",
         )
-
+        https.add_to(parser)
+        banner.add_to(parser)
         _add_asgi_arguments(parser)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -105,6 +109,7 @@ class Command(RunserverCommand):
         if options["use_ipv6"] and not socket.has_ipv6:
             raise CommandError("Your Python does not support IPv6.")
         self.set_address(options)
+        self._options = options
         self.run(**options)
 
     def set_address(self, options: dict[str, Any]) -> None:
@@ -121,6 +126,8 @@ class Command(RunserverCommand):
             raise CommandError(str(error)) from None
         self.addr, self.port = where.host, where.port
         self.use_ipv6, self._raw_ipv6 = where.use_ipv6, where.raw_ipv6
+        if https.is_asked_for(options):
+            self.protocol = "https"
 
     def run(self, **options: Any) -> None:
         """Runs the server: as worker, as supervisor that keeps a worker, or all in this process."""
@@ -147,7 +154,7 @@ class Command(RunserverCommand):
             handler = current.load(lambda: self.get_handler(*args, **options), not options["skip_checks"])
             current.check(functools.partial(self._check, options))
         try:
-            self._serve(handler, options["use_threading"])
+            self._serve(handler, options)
         except OSError as error:
             if worker.current() is not None:
                 raise  # not the address: that is bound already
@@ -184,12 +191,22 @@ class Command(RunserverCommand):
             super().on_bind(server_port)
             if line := self.choice.banner(static_setup.setting("ASGI_APPLICATION")):
                 self.stdout.write(line)
+            self._tell_of_reach(server_port)
             self.stdout.flush()  # what follows may come from another process
 
     def url(self, port: int) -> str:
         """Where the server is, as the banner says it."""
         host = f"[{self.addr}]" if self._raw_ipv6 else "0.0.0.0" if self.addr == "0" else self.addr
         return f"{self.protocol}://{host}:{port}/"
+
+    def _tell_of_reach(self, port: int) -> None:
+        """Tells who signs, and where others reach the server; a fault in this keeps nobody from serving."""
+        options = getattr(self, "_options", {})
+        try:
+            lines = banner.lines(self.protocol, self.addr, port, https.describe(options), options.get("qr", False))
+            self.stdout.write("\n".join(lines), ending="\n" if lines else "")
+        except Exception as error:
+            self.stderr.write(f"{type(error).__name__}: {error}")
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
         """The project's application by WSGI or ASGI, with static files if they should be served."""
@@ -202,47 +219,61 @@ class Command(RunserverCommand):
         handler = super().get_handler(*args, **options)
         return static_setup.wrap(handler, serve, options["insecure_serving"])
 
-    def _tell_ready(self, port: int) -> None:
+    def _on_ready(self, port: int, options: dict[str, Any]) -> None:
+        """The project serves for the first time."""
         self.stdout.write(READY.format(url=self.url(port)))
         self.stdout.flush()
+        if options.get("open_browser"):
+            banner.open_browser(reachable.own_url(self.protocol, self.addr, port), self._say)
 
     def _choose(self, options: dict[str, Any]) -> Choice:
         """Whether the project is served by WSGI or by ASGI."""
         installed = {config.name for config in apps.get_app_configs()}
         return choose(options.get("use_asgi"), conf.load().ASGI, installed, static_setup.setting("ASGI_APPLICATION"))
 
-    def _serve(self, handler: Any, use_threading: bool) -> None:
+    def _serve(self, handler: Any, options: dict[str, Any]) -> None:
         current = worker.current()
-        with technical_500.replaced():
+        with technical_500.replaced(), contextlib.ExitStack() as stack:
+            listening = current.listener if current else None
+            if current is None and https.is_asked_for(options):
+                listening = stack.enter_context(self._listen(options))
             server.run(
                 (self.addr, int(self.port)),
                 handler,
                 ipv6=self.use_ipv6,
-                threading=use_threading,
+                threading=options["use_threading"],
                 on_bind=self.on_bind,
                 server_cls=self.server_cls,
-                listener=current.listener if current else None,
-                on_serve=current.start_serving if current else lambda server: self._tell_ready(server.server_port),
+                listener=listening,
+                on_serve=current.start_serving if current else lambda one: self._on_ready(one.server_port, options),
                 log=_log(conf.load()),
             )
 
-    def supervise(self, options: dict[str, Any]) -> None:
-        """Keeps a worker running until the user ends it; needs ``set_address`` and no settings."""
+    @contextlib.contextmanager
+    def _listen(self, options: dict[str, Any]) -> Iterator[socket.socket]:
+        """The socket to serve on: it listens, and TLS is spoken before it where that is asked for."""
+        names = reachable.addresses(self.use_ipv6) if reachable.is_for_all(self.addr) else [self.addr]
         try:
+            shown = https.certificates(options, names, self._say)
             listening = listener.listen(self.addr, int(self.port), self.use_ipv6)
-        except listener.ListenError as error:
+        except (HttpsError, listener.ListenError) as error:
             self.stderr.write(f"Error: {error}")
             sys.exit(1)
-        watcher = self._make_watcher(options)
-        logger.info("Watching for file changes with %s", watcher.name)
-        with listening:
+        with listening, https.before(listening, shown, self._say) as plain:
+            yield plain
+
+    def supervise(self, options: dict[str, Any]) -> None:
+        """Keeps a worker running until the user ends it; needs ``set_address`` and no settings."""
+        with self._listen(options) as listening:
+            watcher = self._make_watcher(options)
+            logger.info("Watching for file changes with %s", watcher.name)
             settled = conf.load()
-            port = listening.getsockname()[1]
+            port = tunnel.public_address(listening)[1]
             console = Console(
                 self._say,
                 options.get("verbosity", 1),
                 options.get("explain_reload", False),
-                lambda: self._tell_ready(port),
+                lambda: self._on_ready(port, options),
             )
             limits = Limits(settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY, settled.PREPARE)
             placeholder = PlaceholderServer(listening)

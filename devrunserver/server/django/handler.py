@@ -39,6 +39,10 @@ from devrunserver.server.response import Response, logger, refuse
 
 LINGER = 0.02  # seconds for the next request to come, before the connection is parked
 MILLISECONDS = 1000
+# Django's sentence, and what helps
+THIS_IS_TLS = (
+    "You're accessing the development server over HTTPS, but it only supports HTTP. Start it with --https to have both."
+)
 NO_ESCAPES = not hasattr(basehttp, "log_message")  # Django 4.2 logs what it is given
 REPLACED = ("setup", "handle", "handle_one_request", "parse_request", "finish")  # as far as a turn is concerned
 
@@ -65,12 +69,14 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
     rfile: Any
 
     _turn: Connection | None = None
+    _scheme = "http"
     _head: Request | None = None
     _message: Any = None
     _began = 0.0
 
     def setup(self) -> None:
         self._turn = getattr(self.server, "connections", {}).get(self.request)
+        self._scheme = getattr(self._turn, "scheme", "http")
         if self._turn is not None and self._turn.is_ours:
             self.connection = self.request
         else:
@@ -233,11 +239,14 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
     def get_environ(self) -> dict[str, Any]:
         """As Django's; headers with underscores in their name are dropped: they could pose as others."""
         request = self._head
+        # what wsgiref guesses the scheme from
+        https = {"HTTPS": "on"} if self._scheme == "https" else {}
         if request is None:
-            return dict(super().get_environ())
+            return super().get_environ() | https
         path, _, query = request.target.partition("?")
         environ: dict[str, Any] = {
             **self.server.base_environ,
+            **https,
             "SERVER_PROTOCOL": self.request_version,
             "SERVER_SOFTWARE": self.server_version,
             "REQUEST_METHOD": request.method,
@@ -272,7 +281,11 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         log = getattr(self.server, "log", None) or AccessLog()
         if not log.is_wanted(getattr(self, "path", ""), str(args[1]) if len(args) > 1 else ""):
             return
-        if NO_ESCAPES and not str(args[0]).startswith(TLS_HANDSHAKE.decode("latin-1")):
+        if str(args[0]).startswith(TLS_HANDSHAKE.decode("latin-1")):
+            extra = {"request": self.request, "server_time": self.log_date_time_string(), "status_code": 500}
+            logger.error(THIS_IS_TLS, extra=extra)
+            return
+        if NO_ESCAPES:
             args = tuple(escaped(one) if isinstance(one, str) else one for one in args)
         super().log_message(format, *args)
 

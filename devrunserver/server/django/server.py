@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.servers import basehttp
 from django.db import connections as databases
 
+from devrunserver.server import tunnel
 from devrunserver.server.access_log import AccessLog
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.django.draining import drain, hand_over
@@ -116,8 +117,7 @@ class Serving(Server):
         """
         self.socket.close()
         self.socket = listener
-        self.server_address = listener.getsockname()
-        host, port = listener.getsockname()[:2]
+        host, port, *_ = self.server_address = tunnel.public_address(listener)
         self.server_name = name or socket.getfqdn(host)
         self.server_port = port
         if hasattr(self, "setup_environ"):
@@ -163,7 +163,7 @@ class Serving(Server):
             received: what was received of its next request.
         """
         try:
-            connection = Connection(sock, sock.getpeername())
+            connection = Connection(sock, *tunnel.origin(sock, sock.getpeername()))
         except OSError:  # the client is gone
             sock.close()
             return
@@ -223,13 +223,18 @@ class Serving(Server):
     def _handle_request_noblock(self) -> None:
         """Accepts a connection. Those that are ours get a turn as soon as something comes."""
         try:
-            request, client_address = self.get_request()
+            request, peer = self.get_request()
         except OSError as error:
             if error.errno in FULL:  # the connection stays where it is, and would wake us again at once
                 self._is_full = True
                 self.idle.stop_listening()
             return
-        connection = self.connections[request] = Connection(request, client_address)
+        try:
+            client_address, scheme = tunnel.origin(request, peer)
+        except OSError:  # nobody whom we know
+            request.close()
+            return
+        connection = self.connections[request] = Connection(request, client_address, scheme)
         try:
             if not self.verify_request(request, client_address):
                 self.shutdown_request(request)

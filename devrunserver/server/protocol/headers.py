@@ -13,6 +13,7 @@ HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
     "te", "trailer", "transfer-encoding", "upgrade",
 }  # fmt: skip
+STRICT_TRANSPORT = "strict-transport-security"  # RFC 6797
 
 
 class Headers:
