@@ -26,6 +26,7 @@ class Conf:
         CHECKPOINTS: how many checkpoints are kept, at most; 0: none, so that each reload is a fresh start.
         CHECKPOINT_MEMORY: megabytes that all checkpoints together may take.
         PREPARE: whether the next reload of the files that are being edited is prepared in the background.
+        READ_FILES: whether a change of a data file that the start has read reloads.
         WARM_UP: whether a worker to whom nobody talks does what the first request would have to wait for.
         EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
         ASGI: whether the project is served by ASGI; None: where daphne is installed as an app.
@@ -44,6 +45,7 @@ class Conf:
     CHECKPOINTS: int = 6
     CHECKPOINT_MEMORY: float = 500
     PREPARE: bool = True
+    READ_FILES: bool = True
     WARM_UP: bool = True
     ASGI: bool | None = None
     LOG_DURATION: bool = False
@@ -93,7 +95,7 @@ def _cause(key: str, value: Any) -> str:
     """What is wrong with one value; empty if nothing is."""
     if key == "WATCHER":
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
-    if key in ("PREPARE", "WARM_UP", "LOG_DURATION", "LOG_FILES"):
+    if key in ("PREPARE", "READ_FILES", "WARM_UP", "LOG_DURATION", "LOG_FILES"):
         return "" if isinstance(value, bool) else "neither True nor False"
     if key == "ASGI":
         return "" if value is None or isinstance(value, bool) else "neither True, False nor None"

@@ -9,7 +9,7 @@ import re
 import site
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from devrunserver.common.configuration_files import may_configure
 from devrunserver.common.module_files import PACKAGES, file_of
 
 SERVING = (
@@ -129,6 +130,18 @@ class Files:
         loaded = list(sys.modules.values())
         return [module for module in loaded if (file := file_of(module)) and self.is_own(file)]
 
+    def data_of_settings(self, names: Container[str]) -> list[str]:
+        """The files beside the project's settings that these may have been read from: ``.env``, and of these names."""
+        base = setting("BASE_DIR")
+        directories = {os.getcwd(), *([os.fspath(base)] if isinstance(base, str | Path) else [])}
+        directories |= {os.path.dirname(file_of(module) or "") for module in self.loaded_modules()}
+        found = []
+        for directory in {os.path.realpath(one) for one in directories if not self.is_installed(one)}:
+            with suppress(OSError), os.scandir(directory) as entries:
+                named = [entry for entry in entries if _is_data_of_settings(entry.name, names)]
+                found += [entry.path for entry in named if entry.is_file()]
+        return sorted(found)
+
     def names_in_settings(self) -> list[str]:
         """What looks like the name of a file in the project's files that are loaded now: the settings."""
         names: set[str] = set()
@@ -136,3 +149,7 @@ class Files:
             with suppress(OSError):
                 names.update(FILE_NAME.findall(Path(file_of(module) or "").read_text(errors="replace")))
         return sorted(names)
+
+
+def _is_data_of_settings(name: str, named: Container[str]) -> bool:
+    return name.startswith(".env") or (name in named and may_configure(name, named))

@@ -23,6 +23,7 @@ from typing import Any
 from devrunserver.checkpoints import audit
 from devrunserver.common import file_state
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read, answering
+from devrunserver.common.pyc import SOURCE_SUFFIX
 
 DEVICES = ("/dev/", "/proc/", "/sys/")
 IMPORT_SYSTEM = "<frozen importlib"  # beginning of the file names of Python's own finders and loaders
@@ -112,6 +113,10 @@ class Reads:
         """The facts since the last call."""
         taken, self._taken = self._taken, len(self._facts)
         return self._facts[taken:]
+
+    def data_files(self) -> list[str]:
+        """What was read that is no source, with links to directories resolved."""
+        return [path for path in self._states if not path.endswith(SOURCE_SUFFIX)]
 
     def has_read(self, path: str) -> bool:
         return path in self._states

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from devrunserver.common import pyc
+from devrunserver.common.configuration_files import may_configure
 from devrunserver.common.freshness import Notice
 from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.supervisor import relevance
@@ -116,7 +117,7 @@ class FileEvents:
         if relevance.is_source(event.path):
             self._rewritten.add(event.path)
             pyc.forget([event.path])
-        elif self.watcher.in_project(event.path) and relevance.may_configure(event.path, self.settings_names):
+        elif self.watcher.in_project(event.path) and may_configure(event.path, self.settings_names):
             self.configured_by = event.path
         if self._concerns_somebody(event.path):
             token = token_of(event.path)

@@ -9,13 +9,9 @@ import os
 from collections.abc import Collection, Iterable
 
 from devrunserver.common import globs
+from devrunserver.common.configuration_files import is_configuration
 from devrunserver.common.globs import Glob
 from devrunserver.common.pyc import SOURCE_SUFFIX
-
-# What broken settings may have been read from: while the project is broken, a change there starts it again.
-CONFIGURATION_SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".ini", ".cfg", ".conf", ".env")
-# The same where the settings name the file; many programs write such files for other reasons.
-DATA_SUFFIXES = (".json", ".txt", ".xml", ".pem", ".key", ".crt")
 
 
 def is_source(path: str) -> bool:
@@ -37,22 +33,6 @@ def concerns_worker(path: str, files: Collection[str], patterns: Iterable[Glob])
 def concerns_next_worker(path: str, is_directory: bool) -> bool:
     """Whether a change of a path might mend what keeps the project from starting."""
     return is_source(path) or is_configuration(path) or is_directory
-
-
-def is_configuration(path: str) -> bool:
-    """Whether settings are commonly read from files of this name."""
-    name = os.path.basename(path)
-    return name.endswith(CONFIGURATION_SUFFIXES) or name.startswith(".env")
-
-
-def may_configure(path: str, settings_names: Collection[str]) -> bool:
-    """Whether a project's settings may have been read from one of its files. That happened before we could see it.
-
-    Args:
-        settings_names: of files that the settings name.
-    """
-    name = os.path.basename(path)
-    return name in settings_names if name.endswith(DATA_SUFFIXES) else is_configuration(name)
 
 
 def _may_be_package(path: str) -> bool:

@@ -30,12 +30,16 @@ DATABASE = b"SQLite format 3\x00"  # the beginning of a database, whatever its n
 Handler = Callable[[tuple[Any, ...]], None]
 
 
-def is_edited_by_people(path: str, root: str = "") -> bool:
-    """Whether a file that was read is one whose change should show: by its name, and the directories below ``root``."""
+def is_edited_by_people(path: str) -> bool:
+    """Whether a file that was read is one whose change should show.
+
+    Args:
+        path: relative to the project's directory; what is above that says nothing about a file.
+    """
     if path.endswith((SOURCE_SUFFIX, *CHANGING_SUFFIXES, *HANDLED_SUFFIXES)):
         return False
-    directories = os.path.dirname(os.path.relpath(path, root) if root else path).split(os.sep)
-    return not any(name.lower() in CHANGING_DIRECTORIES or name.startswith(".") for name in directories if name != "..")
+    directories = os.path.dirname(path).split(os.sep)
+    return not any(name.lower() in CHANGING_DIRECTORIES or name.startswith(".") for name in directories)
 
 
 def is_database(path: str) -> bool:
@@ -49,14 +53,19 @@ class ReadFiles:
 
     Args:
         paths: what the start has read, with links to directories resolved.
-        root: the project's directory; what is above it says nothing about a file.
+        roots: the project's directories; what was read elsewhere does not count.
     """
 
-    def __init__(self, paths: Iterable[str], root: str) -> None:
-        self._paths = {path for path in paths if is_edited_by_people(path, root) and not is_database(path)}
+    def __init__(self, paths: Iterable[str] = (), roots: Iterable[str] = ()) -> None:
+        prefixes = sorted((os.path.join(root, "") for root in roots), key=len, reverse=True)
+        self._paths: set[str] = set()
+        for path in paths:
+            root = next((prefix for prefix in prefixes if path.startswith(prefix)), None)
+            if root is not None and is_edited_by_people(path.removeprefix(root)) and not is_database(path):
+                self._paths.add(path)
         self._names = {os.path.basename(path) for path in self._paths}
 
-    def __contains__(self, path: str) -> bool:
+    def __contains__(self, path: object) -> bool:
         return path in self._paths
 
     @property

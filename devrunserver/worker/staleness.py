@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from enum import Enum
 from typing import Protocol
 
@@ -43,6 +43,7 @@ class Staleness:
     """
 
     def __init__(self, reads: ReadFiles, watched: Watched) -> None:
+        self.data_files: Container[str] = ()  # that the start has read, and whose change shows only after a reload
         self._reads = reads
         self._watched = watched
         self._loaded_at = (0, "")  # the state of sys.modules that the next is of
@@ -52,6 +53,8 @@ class Staleness:
         """What follows from a change of a path."""
         if path.endswith(SOURCE_SUFFIX) or path in self.loaded_files():  # a source, or an archive or an extension
             return Answer.STALE if self._has_seen(path) else Answer.NOTHING
+        if path in self.data_files and self._reads.is_outdated(path):
+            return Answer.STALE
         if self._watched.spelled(path) is not None:
             return Answer.STALE_UNLESS_HANDLED
         is_stale = "." not in os.path.basename(path) and self._has_seen(path)

@@ -25,6 +25,7 @@ from devrunserver.common.messages import DryRun, Hello, Resume, Serving
 from devrunserver.worker import debugger_prompt
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.identity import Identity
+from devrunserver.worker.read_files import ReadFiles
 
 if TYPE_CHECKING:
     from devrunserver.background.dry_run import Rehearsal
@@ -43,6 +44,7 @@ class Startup:
     def __init__(self, channel: Channel, start: WorkerStart) -> None:
         self.identity = Identity(channel, self.on_resume)
         self.project_files = project.Files()
+        self.read_files = ReadFiles()  # known when the start is over
         self.reads = Reads(self.project_files.is_installed)
         placement = None
         if start.makes_checkpoints and conf.load().CHECKPOINTS:
@@ -62,10 +64,13 @@ class Startup:
         """
         for file in module_files.loaded_files():
             self.reads.file_read_before(file, spawned)
+        names = self.project_files.names_in_settings()
+        for file in self.project_files.data_of_settings(set(names)):
+            self.reads.file_read_before(file, spawned)
         for name in module_files.unloaded_imports(self.project_files.loaded_modules()):
             self._hook.note(name)
         self._hook.install()
-        self.identity.say(Hello(os.getpid(), self.project_files.names_in_settings()))
+        self.identity.say(Hello(os.getpid(), names))
         self._handlers |= dict.fromkeys(debugger_prompt.EVENTS, lambda args: on_prompt())
         audit.listen(self._handlers)
         if self.checkpoints.active:
@@ -73,6 +78,8 @@ class Startup:
             self.checkpoints.seal.connections.follow()
             connection_created.connect(self._on_connection, dispatch_uid="devrunserver")
             self.checkpoints.make("the first app")
+        elif conf.load().READ_FILES:
+            self._handlers |= self.reads.handlers
         if not self.checkpoints.active:
             self.identity.channel.listen()
 
@@ -101,6 +108,9 @@ class Startup:
         """The start is over."""
         self.checkpoints.finish()
         self._handlers.clear()
+        if conf.load().READ_FILES:
+            self.read_files = ReadFiles(self.reads.data_files(), project.roots())
+            self._handlers |= self.read_files.handlers
         connection_created.disconnect(dispatch_uid="devrunserver")
         self.identity.channel.listen()
 

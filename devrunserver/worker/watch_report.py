@@ -18,12 +18,20 @@ class WatchReport:
         send: sends a message to the supervisor.
         staleness: knows what is loaded.
         signals: knows what the receivers want.
+        data_files: tells which files the start has read besides modules.
     """
 
-    def __init__(self, send: Callable[[Message], None], staleness: Staleness, signals: Sender) -> None:
+    def __init__(
+        self,
+        send: Callable[[Message], None],
+        staleness: Staleness,
+        signals: Sender,
+        data_files: Callable[[], list[str]],
+    ) -> None:
         self._send = send
         self._staleness = staleness
         self._signals = signals
+        self._data_files = data_files
         self._reported_at = (0, "")  # the state of sys.modules that the supervisor knows
         self._is_on = True
 
@@ -34,7 +42,7 @@ class WatchReport:
             Watching(
                 directories=module_files.directories_of(self._staleness.loaded_files()),
                 globs=self._signals.globs(),
-                files=[*self._signals.files(), *self._staleness.other_files()],
+                files=[*self._signals.files(), *self._staleness.other_files(), *self._data_files()],
             )
         )
 

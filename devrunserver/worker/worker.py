@@ -76,8 +76,8 @@ class Worker:
         self._server = ServerHandle(self._channel, self._leaving)
         self._checks = StartupChecks(self._identity, self._startup, self._replace_by, self._leaving)
         self._signals = Sender(lambda: self._report.send())
-        staleness = Staleness(self._startup.reads, self._signals)
-        self._report = WatchReport(self._channel.send, staleness, self._signals)
+        self._staleness = staleness = Staleness(self._startup.reads, self._signals)
+        self._report = WatchReport(self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths)
         self._changes = ChangeAnswers(
             self._channel.send, staleness, self._signals, self._server.let_answers_end, self._leaving
         )
@@ -235,6 +235,7 @@ class Worker:
     def _end_start(self) -> None:
         interrupts.end_start()
         self._startup.end()
+        self._staleness.data_files = self._startup.read_files
 
     def _resign(self) -> None:
         """In a process that the project forks: it is no worker, and must keep neither the port nor the link open."""

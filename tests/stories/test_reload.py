@@ -86,3 +86,29 @@ def _switches(server: Server) -> dict[str, int]:
                 if line.startswith("voluntary_ctxt_switches"):
                     found[f"{pid}/{task.name}"] = int(line.split()[1])
     return found
+
+
+def test_a_data_file_that_was_read_at_import_reloads(project: Path) -> None:
+    (project / "shop/data").mkdir()
+    data = project / "shop/data/mark.txt"
+    data.write_text("one")
+    (project / "shop/marks.py").write_text(
+        'from pathlib import Path\n\nMARK = Path(__file__).with_name("data").joinpath("mark.txt").read_text()\n'
+    )
+    with Server(project) as server:
+        server.wait_for_body("one")
+        data.write_text("two")
+        server.wait_for_body("two")
+        assert server.log.count("mark.txt changed, reloading.") == 1
+
+
+def test_an_environment_file_beside_the_settings_reloads(project: Path) -> None:
+    environment = project / ".env"
+    environment.write_text("one")
+    settings = project / "bookshop/settings.py"
+    settings.write_text(settings.read_text() + '\nMARK = (BASE_DIR / ".env").read_text()\n')
+    (project / "shop/marks.py").write_text("from django.conf import settings\n\nMARK = settings.MARK\n")
+    with Server(project) as server:
+        server.wait_for_body("one")
+        environment.write_text("two")
+        server.wait_for_body("two")

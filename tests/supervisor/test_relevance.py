@@ -50,20 +50,3 @@ def test_what_concerns_a_worker_that_serves(path: str, expected: bool) -> None:
 )
 def test_what_may_mend_a_broken_start(path: str, is_directory: bool, expected: bool) -> None:
     assert relevance.concerns_next_worker(path, is_directory) is expected
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/p/.env", True),
-        ("/p/settings.toml", True),
-        ("/p/named.json", True),
-        ("/p/other.json", False),  # written by many programs for other reasons
-        ("/p/key.pem", False),
-        ("/p/named.pem", True),
-        ("/p/templates/a.html", False),
-        ("/p/debug.log", False),
-    ],
-)
-def test_what_settings_may_have_been_read_from(path: str, expected: bool) -> None:
-    assert relevance.may_configure(path, {"named.json", "named.pem"}) is expected

@@ -39,9 +39,18 @@ def test_is_edited_by_people(path: str, expected: bool) -> None:
     assert is_edited_by_people(path) is expected
 
 
-def test_directories_above_the_root_do_not_count() -> None:
-    assert is_edited_by_people("/tmp/project/data.json", "/tmp/project")
-    assert not is_edited_by_people("/tmp/project/tmp/data.json", "/tmp/project")
+@pytest.mark.parametrize(
+    ("path", "roots", "expected"),
+    [
+        ("/tmp/site/data.json", ["/tmp/site"], True),  # what is above the project says nothing
+        ("/tmp/site/tmp/data.json", ["/tmp/site"], False),
+        ("/tmp/site/app/logs/data.json", ["/tmp/site", "/tmp/site/app/logs"], True),
+        ("/etc/mime.types", ["/tmp/site"], False),  # not the project's
+        ("/tmp/sites/data.json", ["/tmp/site"], False),
+    ],
+)
+def test_what_counts_is_below_the_projects_directories(path: str, roots: list[str], expected: bool) -> None:
+    assert (path in ReadFiles([path], roots)) is expected
 
 
 @pytest.fixture
@@ -56,7 +65,7 @@ def test_a_database_of_any_name_is_none(home: Path) -> None:
     database.close()
     other = home / "other.dat"
     other.write_text("text")
-    read = ReadFiles([str(path), str(other), str(home / "gone.dat")], str(home))
+    read = ReadFiles([str(path), str(other), str(home / "gone.dat")], [str(home)])
     assert read.paths == [str(home / "gone.dat"), str(other)]
 
 
@@ -76,10 +85,10 @@ def test_what_the_process_writes_itself_counts_no_more(
     home: Path, event: str, args: tuple[object, ...], left: bool
 ) -> None:
     path = str(home / "a.json")
-    read = ReadFiles([path], str(home))
+    read = ReadFiles([path], [str(home)])
     read.handlers[event](tuple(one.format(home=home) if isinstance(one, str) else one for one in args))
     assert (path in read) is left
 
 
 def test_where_nothing_was_read_nothing_is_looked_at() -> None:
-    assert ReadFiles([], "").handlers == {}
+    assert ReadFiles().handlers == {}
