@@ -23,11 +23,13 @@ class Finder(MetaPathFinder):
         reads: where it is recorded.
         before: called with each module that was found, before it is loaded; returns True where time has passed
             meanwhile, so that it has to be found anew.
+        on_fault: called if something cannot be recorded.
     """
 
-    def __init__(self, reads: Reads, before: Callable[[str, str], bool]) -> None:
+    def __init__(self, reads: Reads, before: Callable[[str, str], bool], on_fault: Callable[[Exception], None]) -> None:
         self._reads = reads
         self._before = before
+        self._on_fault = on_fault
         self.found: list[tuple[float, str]] = []  # when (monotonic, seconds), and what
 
     def install(self) -> None:
@@ -42,7 +44,10 @@ class Finder(MetaPathFinder):
             spec = self._look_up(fullname, path, target)
             file = file_of(spec)
         if spec is None or file is not None or spec.loader is None:  # not found, found, a namespace package
-            self._reads.module(fullname, directories_on(path), file)
+            try:
+                self._reads.module(fullname, directories_on(path), file)
+            except Exception as fault:  # no import of the project fails because of us
+                self._on_fault(fault)
         if file is not None:
             self.found.append((time.monotonic(), fullname))
         return spec

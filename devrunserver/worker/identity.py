@@ -40,7 +40,10 @@ class Identity:
         return CONDUCT[self.role]
 
     def on_go(self, message: Go) -> None:
-        """The supervisor's word to serve."""
+        """The supervisor's word to serve; once."""
+        if self.listener is not None:
+            message.listener.close()
+            return
         self.listener, self.is_reload = message.listener, message.is_reload
         self._go_given.set()
 

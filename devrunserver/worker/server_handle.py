@@ -79,3 +79,5 @@ class ServerHandle:
         for one in handoff.from_message(message):
             if self._server is not None:
                 self._server.take_over(*one)
+            else:
+                one.socket.close()

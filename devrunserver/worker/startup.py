@@ -19,9 +19,10 @@ from devrunserver.checkpoints.checkpoint import Checkpoints
 from devrunserver.checkpoints.import_hook import Finder
 from devrunserver.checkpoints.policy import Placement
 from devrunserver.checkpoints.read_recorder import Reads
-from devrunserver.common import module_files
+from devrunserver.common import faults, module_files, process_exit
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import DryRun, Hello, Resume, Serving
+from devrunserver.common.role import Act
 from devrunserver.worker import debugger_prompt
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.identity import Identity
@@ -50,7 +51,7 @@ class Startup:
         if start.makes_checkpoints and conf.load().CHECKPOINTS:
             placement = Placement(start.edited, conf.load().CHECKPOINTS, time.monotonic())
         self.checkpoints = Checkpoints(self.identity, self.reads, placement, self.project_files.is_own)
-        self._hook = Finder(self.reads, self.checkpoints.before)
+        self._hook = Finder(self.reads, self._before_import, self._on_read_fault)
         self._handlers: dict[str, audit.Handler] = {}
         self._is_set_up = False  # what is left to import is the URLconf
         self._dry_run: Rehearsal | None = None
@@ -72,7 +73,7 @@ class Startup:
         self._hook.install()
         self.identity.say(Hello(os.getpid(), names))
         self._handlers |= dict.fromkeys(debugger_prompt.EVENTS, lambda args: on_prompt())
-        audit.listen(self._handlers)
+        audit.listen(self._handlers, self._on_read_fault)
         if self.checkpoints.active:
             self._handlers |= self.reads.handlers | self.checkpoints.seal.handlers
             self.checkpoints.seal.connections.follow()
@@ -135,6 +136,24 @@ class Startup:
 
             link, is_own = self.identity.channel.link, self.project_files.is_own
             self._dry_run = Rehearsal(link, order.edited, self._hook, self.reads.path_of, is_own)
+
+    def _before_import(self, fullname: str, file: str) -> bool:
+        """Leaves a checkpoint behind where it is due; whether this process was resumed from it."""
+        try:
+            return self.checkpoints.before(fullname, file)
+        except Exception as error:
+            if self.identity.conduct.at_failure is not Act.SHOW:  # it must not go on as a second worker
+                process_exit.leave(process_exit.FAILURE)
+            self._on_fault("leaving checkpoints behind", error)
+            return False
+
+    def _on_read_fault(self, error: Exception) -> None:
+        self._on_fault("the record of what the start reads", error)
+
+    def _on_fault(self, part: str, error: Exception) -> None:
+        """What checkpoints rely on has failed: there are no more from here on."""
+        self.checkpoints.end()
+        faults.tell(part, error)
 
     def _on_connection(self, **kwargs: Any) -> None:
         self.close_to_forks("it opened a database connection")

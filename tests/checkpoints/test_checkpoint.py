@@ -104,8 +104,8 @@ process.die_with_parent(os.getppid())
 lender, reads = Lender(), Reads(lambda directory: False)
 placement = Placement([os.path.join(here, name) for name in {edited!r}], 12, time.monotonic())
 checkpoints = Checkpoints(lender, reads, placement, lambda file: file.startswith(here))
-Finder(reads, checkpoints.before).install()
-audit.listen(reads.handlers | checkpoints.seal.handlers)
+Finder(reads, checkpoints.before, print).install()
+audit.listen(reads.handlers | checkpoints.seal.handlers, print)
 """
 
 

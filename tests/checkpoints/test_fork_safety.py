@@ -38,7 +38,7 @@ def trial():
 socket.create_server(("127.0.0.1", 0)).detach()  # was there before us
 ours = socket.create_server(("127.0.0.1", 0))
 seal = Seal(lambda: {{ours.fileno()}}, trial)
-audit.listen(seal.handlers)
+audit.listen(seal.handlers, print)
 seal.connections.follow()
 """
 ASKED = """

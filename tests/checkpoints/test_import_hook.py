@@ -68,10 +68,14 @@ def reads() -> Reads:
     return Reads(lambda directory: False)
 
 
+faults: list[Exception] = []
+
+
 @pytest.fixture
 def finder(reads: Reads, before: Before) -> Finder:
     """In its place."""
-    finder = Finder(reads, before)
+    faults.clear()
+    finder = Finder(reads, before, faults.append)
     finder.install()
     return finder
 
@@ -237,3 +241,15 @@ def test_file_of(tmp_path: Path) -> None:
         (tmp_path / f"extension{suffix}").touch()
     extension = file_of(PathFinder.find_spec("extension", [str(tmp_path)]))
     assert extension == str(tmp_path / f"extension{EXTENSION_SUFFIXES[0]}")
+
+
+def test_what_cannot_be_recorded_is_imported_all_the_same(
+    directory: Path, finder: Finder, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("no idea")
+
+    monkeypatch.setattr(reads, "module", fail)
+    create(directory / "fx_fault.py")
+    importlib.import_module("fx_fault")
+    assert [repr(fault) for fault in faults] == ["RuntimeError('no idea')"]

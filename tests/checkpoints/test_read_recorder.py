@@ -161,9 +161,9 @@ def run(directory: Path, code: str) -> Any:
             from devrunserver.checkpoints.import_hook import Finder
             from devrunserver.checkpoints.read_recorder import Reads
             reads = Reads(lambda directory: False)
-            finder = Finder(reads, lambda fullname, file: False)
+            finder = Finder(reads, lambda fullname, file: False, print)
             finder.install()
-            audit.listen(reads.handlers)
+            audit.listen(reads.handlers, print)
             """
         )
         + dedent(code)
