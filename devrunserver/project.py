@@ -39,6 +39,8 @@ SERVING = (
     "django.views.defaults",
     "django.views.static",
 )
+# What is served by ASGI with, WebSockets included
+ASGI = ("devrunserver.server.asgi.websocket", "devrunserver.server.django.asgi_setup")
 FILE_NAME = re.compile(r"[\w-]*\.[\w.-]*\w")
 
 INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")  # of sysconfig: nobody edits there
@@ -98,8 +100,10 @@ def import_ahead() -> None:
     for config in apps.app_configs.values():
         package = f"{config.name}.templatetags"
         names.update(f"{package}.{name}" for _, name, _ in pkgutil.iter_modules([f"{config.path}/templatetags"]))
+    if "--asgi" in sys.argv or (apps.is_installed("daphne") and "--noasgi" not in sys.argv):
+        names.update(ASGI)
     for name in sorted(names):
-        if name.startswith("django."):
+        if name.startswith(("django.", "devrunserver.")):
             with suppress(ImportError, ImproperlyConfigured):
                 importlib.import_module(name)
 

@@ -126,7 +126,7 @@ class Seal:
         return ""
 
     def _sockets(self) -> str:
-        streams = filter(_is_stream, _sockets() - self._inherited - self._ours())
+        streams = filter(_is_stream, _sockets() - self._inherited - self._ours() - _of_loop_never_run())
         return f"a socket is open{self._by('socket')}" if any(streams) else ""
 
     def _connected(self) -> str:
@@ -239,6 +239,19 @@ def _sockets() -> set[int]:
                 if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
                     found.add(int(name))
     return found
+
+
+def _of_loop_never_run() -> set[int]:
+    """The sockets by which daphne's event loop would be woken.
+
+    daphne makes the loop when it is imported. Nobody runs it here, as we serve in daphne's place: so processes that
+    share it do not meet there.
+    """
+    loop = getattr(sys.modules.get("daphne.server"), "twisted_loop", None)
+    if loop is None or loop.is_running():
+        return set()
+    pair = (getattr(loop, name, None) for name in ("_ssock", "_csock"))
+    return {one.fileno() for one in pair if one is not None}
 
 
 def _is_stream(descriptor: int) -> bool:

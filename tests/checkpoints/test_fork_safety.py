@@ -207,6 +207,15 @@ def test_what_is_there_forbids_and_what_is_gone_does_not(tmp_path: Path, name: s
     assert sealed(tmp_path, f"{begin}\nassert seal.is_closed() and not seal.is_lasting\n{end}") == ""
 
 
+def test_an_event_loop_that_nobody_runs(tmp_path: Path) -> None:
+    """daphne's, which is there as soon as daphne is imported; any other may be run."""
+    of_daphne = "import types\nloop = asyncio.new_event_loop()\n"
+    of_daphne += "sys.modules['daphne.server'] = types.SimpleNamespace(twisted_loop=loop)"
+    assert sealed(tmp_path, of_daphne) == ""
+    assert sealed(tmp_path, f"{of_daphne}\nother = asyncio.new_event_loop()") == f"a socket is open {BY}"
+    assert sealed(tmp_path, "loop = asyncio.new_event_loop()") == f"a socket is open {BY}"
+
+
 def test_what_was_learnt_forbids_for_ever(tmp_path: Path) -> None:
     code = "s = socket.create_connection(ours.getsockname())\nassert seal.is_closed() and seal.is_lasting\ns.close()"
     assert sealed(tmp_path, code) == f"it connected to a server {BY}"

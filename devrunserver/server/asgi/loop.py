@@ -29,6 +29,8 @@ class EventLoop:
 
     def __init__(self) -> None:
         self.loop = _new_loop()
+        self._executor = concurrent.futures.ThreadPoolExecutor(thread_name_prefix=NAME)
+        self.loop.set_default_executor(self._executor)
         self._thread = threading.Thread(target=self._run, name=NAME, daemon=True)
 
     def start(self) -> None:
@@ -66,6 +68,7 @@ class EventLoop:
         """Cancels what still runs and ends the thread; whether all of it ended within so many seconds."""
         deadline = time.monotonic() + patience
         has_ended = self.run(self._cancel_tasks(), patience)
+        self._executor.shutdown(wait=False, cancel_futures=True)
         self.call(self.loop.stop)
         self._thread.join(max(THREAD_PATIENCE, deadline - time.monotonic()) if has_ended else THREAD_PATIENCE)
         return has_ended

@@ -201,8 +201,8 @@ class AsgiServer:
         turn = self.turns.get(connection)
         if turn is not None:
             turn.go_on()
-        elif self.host.is_stopping and not connection.is_cleared:
-            self.host.give_back(connection)
+        elif self.host.is_stopping and not (connection.is_cleared or self.host.is_last):
+            self.host.give_back(connection)  # for the next worker
         else:
             turn = self.turns[connection] = Turn(self, connection)
             turn.begin()
