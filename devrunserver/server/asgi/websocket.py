@@ -264,7 +264,9 @@ class WebSocket:
         self._watcher.on_log("CONNECT")
         if self._timer is not None:
             self._timer.cancel()
-        if not str(self.channel.connection.address[0]).startswith(LOOPBACK):  # or else the kernel knows who is gone
+        address = self.channel.connection.address
+        is_remote = isinstance(address, tuple) and not str(address[0]).startswith(LOOPBACK)
+        if is_remote:  # or else the kernel knows who is gone
             self._set_timer(PING_INTERVAL, self._send_ping)
         self.channel.read_on()
         self.on_data()

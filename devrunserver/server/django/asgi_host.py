@@ -88,14 +88,14 @@ class AsgiHost:
     def log_websocket(self, connection: Connection, request: Request, action: str) -> None:
         if self._server.log.is_wanted(request.target, ""):
             path, _, _ = request.target.partition("?")
-            client = ":".join(map(str, connection.address[:2]))
+            client = ":".join(map(str, tuple(connection.address)[:2]))
             when = time.strftime("%d/%b/%Y %H:%M:%S")
             logger.info("WebSocket %s %s [%s]", action, escaped(path), client, extra={"server_time": when})
 
     def endpoints(self, connection: Connection) -> Endpoints:
         address = connection.address
         client = (str(address[0]), int(address[1])) if isinstance(address, tuple) and len(address) > 1 else None
-        return Endpoints(client, (self._server.server_name, self._server.server_port))
+        return Endpoints(client, (self._server.server_name, self._server.server_port), connection.scheme)
 
     def _handler(self, connection: Connection) -> Any:
         """A handler that has no turn: it knows how to log, and to refuse."""
