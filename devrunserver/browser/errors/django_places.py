@@ -17,6 +17,7 @@ from devrunserver.browser.errors.stack import IsOwn
 from devrunserver.browser.errors.values import message_of
 
 QUOTED = re.compile(r"""['"]([\w.\-]{3,})['"]""")
+MAX_SETTINGS_FILES = 20  # that are searched
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 TEMPLATE_CODE = ("django.template.", "django.utils.text", "jinja2.")  # modules that only execute templates
 
@@ -64,12 +65,12 @@ def attempts(error: BaseException) -> tuple[Attempt, ...]:
 
 
 def settings_files(is_own: IsOwn) -> list[str]:
-    """The files that the settings are from: the module itself, then those of the project that it was made of."""
+    """The files that the settings are from: the module itself, then those beside it, of which it may be made."""
     name = os.environ.get(SETTINGS_MODULE, "")
     package = name.rpartition(".")[0]
     found: dict[str, None] = {}
-    near = [other for other in list(sys.modules) if other.startswith(f"{package}.")] if package else []
-    for one in (name, *near):
+    near = [other for other in list(sys.modules) if package and other.rpartition(".")[0] == package]
+    for one in (name, *near[:MAX_SETTINGS_FILES]):
         file = getattr(sys.modules.get(one), "__file__", None)
         if isinstance(file, str) and is_own(file):
             found[file] = None
@@ -121,6 +122,7 @@ def not_reached(error: BaseException, request: Any, is_own: IsOwn) -> Frame | No
     """A place in the project for an error whose traceback has none of it."""
     ways: tuple[Callable[[], Frame | None], ...] = (
         lambda: view_frame(request, is_own),
+        lambda: mention(error, _migration_files(error)),
         lambda: mention(error, settings_files(is_own)),
         lambda: mention(error, _urlconf_files(is_own)),
     )
@@ -129,6 +131,13 @@ def not_reached(error: BaseException, request: Any, is_own: IsOwn) -> Frame | No
             if (frame := way()) is not None:
                 return frame
     return None
+
+
+def _migration_files(error: BaseException) -> list[str]:
+    """The migration that names another one which is not there."""
+    module = sys.modules.get(type(getattr(error, "origin", None)).__module__)
+    file = getattr(module, "__file__", None)
+    return [file] if isinstance(file, str) and "migrations" in file else []
 
 
 def _urlconf_files(is_own: IsOwn) -> list[str]:

@@ -25,7 +25,7 @@ from devrunserver.browser.errors.values import message_of
 from devrunserver.common.module_files import PACKAGES
 
 NEARNESS = 0.7  # of two names, for the one to be taken for the other misspelt; 1 means equal
-MAX_NAMES = 20_000  # that are compared
+MAX_NAMES = 5_000  # that are compared
 
 EXTENSION_TROUBLE = (
     "undefined symbol",

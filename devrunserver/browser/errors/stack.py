@@ -18,6 +18,7 @@ from devrunserver.browser.errors.source import place_at, place_of
 
 PACKAGE = f"{Path(__file__).parents[2]}{os.sep}"  # ours
 MAX_SAME = 2  # frames of the same line that are shown; a recursion has a thousand
+MAX_REPEATED = 3  # of those that repeat it, which are folded
 MAX_FRAMES = 150  # that are described at each end; more are not read by anybody
 MAX_OPEN = 25  # of the project's own frames that are shown with their code and variables
 AROUND_CALLER = 2  # lines before and after, of the frames that only led to the error
@@ -57,24 +58,23 @@ def frames(traceback: TracebackType | None, is_own: IsOwn, variables: Variables)
     seen: Counter[tuple[object, int]] = Counter()
     found: list[Frame] = []
     repeated: list[Frame] = []
-    opened = 0
+    opened, count = 0, max(0, left_out)
     for position, call in enumerate(calls):
         key = call.tb_frame.f_code, call.tb_lineno or 0
         seen[key] += 1
         own = is_own(call.tb_frame.f_code.co_filename) and not _is_door(calls, position)
         if seen[key] > MAX_SAME:
-            repeated.append(_closed(call, own))
+            count += 1
+            if len(repeated) < MAX_REPEATED:
+                repeated.append(_closed(call, own))
             continue
         opened += own
         is_open = (own and opened <= MAX_OPEN) or position == 0
         is_main = opened == 1 if own else position == 0
         found.append(_opened(call, own, variables, is_main) if is_open else _closed(call, own))
     folded = list(fold(found))
-    if repeated or left_out > 0:
-        count = len(repeated) + max(0, left_out)
-        folded.insert(
-            min(len(folded), 2 * MAX_SAME), FrameGroup(f"{count} frames more of the same", tuple(repeated[:3]))
-        )
+    if count:
+        folded.insert(min(len(folded), 2 * MAX_SAME), FrameGroup(f"{count} more frames of the same", tuple(repeated)))
     return folded
 
 

@@ -7,7 +7,7 @@ one line, and Django's is shown from then on.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -19,10 +19,14 @@ NAME = "technical_500_response"
 
 
 @contextmanager
-def replaced() -> Iterator[None]:
-    """While this lasts, errors in views are shown by us."""
+def replaced(before: Callable[[BaseException], object] | None = None) -> Iterator[None]:
+    """While this lasts, errors in views are shown by us.
+
+    Args:
+        before: called with each error before it is shown: a debugger.
+    """
     original = getattr(debug, NAME)
-    setattr(debug, NAME, Technical500(original))
+    setattr(debug, NAME, Technical500(original, before))
     try:
         yield
     finally:
@@ -34,10 +38,12 @@ class Technical500:
 
     Args:
         original: does so as Django does.
+        before: called with the error first.
     """
 
-    def __init__(self, original: Any) -> None:
+    def __init__(self, original: Any, before: Callable[[BaseException], object] | None) -> None:
         self._original = original
+        self._before = before
         self._is_broken = False
 
     def __call__(
@@ -48,6 +54,7 @@ class Technical500:
         tb: TracebackType | None,
         status_code: int = 500,
     ) -> HttpResponse:
+        self._call_before(exc_value)
         if not self._is_broken:
             try:
                 reporter: object = debug.get_exception_reporter_class(request)
@@ -61,3 +68,13 @@ class Technical500:
                 print(f"The error page has failed ({where}); Django's is shown until the next start.", file=sys.stderr)
         response: HttpResponse = self._original(request, exc_type, exc_value, tb, status_code)
         return response
+
+    def _call_before(self, exc_value: BaseException) -> None:
+        if self._before is None:
+            return
+        try:
+            self._before(exc_value)
+        except Exception as error:
+            self._before = None
+            where = f"{type(error).__name__}: {error}"
+            print(f"The debugger has failed ({where}); it is off until the next start.", file=sys.stderr)

@@ -39,7 +39,7 @@ from devrunserver.supervisor.signals import die_of
 from devrunserver.supervisor.watching.exclusions import Exclusions
 from devrunserver.supervisor.watching.watcher import Watcher
 from devrunserver.supervisor.worker_cycle import logger
-from devrunserver.worker import banner, worker
+from devrunserver.worker import banner, post_mortem, worker
 
 MAX_PORT = 65535
 READY = "Listening on {url}"  # a promise to other programs: README has it as a regular expression
@@ -93,8 +93,8 @@ class Command(RunserverCommand):
             action="store_true",
             help="Tells after each reload where it resumed, what was imported again, and what would make it faster.",
         )
-        https.add_to(parser)
-        banner.add_to(parser)
+        for part in (https, banner, post_mortem):
+            part.add_to(parser)
         _add_asgi_arguments(parser)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -233,7 +233,7 @@ class Command(RunserverCommand):
 
     def _serve(self, handler: Any, options: dict[str, Any]) -> None:
         current = worker.current()
-        with technical_500.replaced(), contextlib.ExitStack() as stack:
+        with technical_500.replaced(post_mortem.chosen(options)), contextlib.ExitStack() as stack:
             listening = current.listener if current else None
             if current is None and https.is_asked_for(options):
                 listening = stack.enter_context(self._listen(options))
