@@ -12,10 +12,12 @@ import runpy
 import sys
 from collections.abc import Sequence
 
+from devrunserver import control
 from devrunserver.common import environment, stdio
 
 USAGE = (
     "Usage: python -m devrunserver manage.py runserver [options]\n"
+    f"       python -m devrunserver {'|'.join(control.COMMANDS)} [--json] [--port PORT]\n"
     "       python -m devrunserver trust [--undo]   has browsers trust the certificates of --https"
 )
 USAGE_STATUS = 2
@@ -39,6 +41,10 @@ def main() -> None:
     if not sys.argv:
         print(USAGE, file=sys.stderr)
         sys.exit(USAGE_STATUS)
+    if not is_worker and sys.argv[0] in control.COMMANDS:
+        from devrunserver.control import command_line
+
+        sys.exit(command_line.main(sys.argv))
     outputs = mute() if start.is_rerun else None
     error = run_program(sys.argv)
     if error is None:

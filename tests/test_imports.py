@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "checkpoints/": {"common"},
     "background/": {"checkpoints", "common"},
     "server/": {"common"},
+    "control/": {"common"},
     "browser/": {"common"},
     "browser/errors/": {"common", "conf", "project"},
     "https/": {"common", "server.tunnel", "server.reachable", "server.protocol"},
@@ -29,12 +30,12 @@ ALLOWED: dict[str, set[str]] = {
     "conf.py": {"common", "project", "supervisor.watching.backends", "browser.errors"},
     "project.py": {"conf", "common"},
     "": {
-        *("common", "supervisor", "checkpoints", "background", "server", "browser", "worker"),
+        *("common", "supervisor", "checkpoints", "background", "server", "browser", "worker", "control"),
         *("conf", "project", "checks", "management", "https"),
     },
 }
 # Parts that run without Django
-DJANGO_FREE = ("common/", "supervisor/", "checkpoints/", "background/", "server/", "https/")
+DJANGO_FREE = ("common/", "supervisor/", "checkpoints/", "background/", "server/", "https/", "control/")
 WITH_DJANGO = ("server/django/", "server/__init__.py")
 # What reads bytes has no socket
 PURE = "server/protocol/"

@@ -127,11 +127,29 @@ class Serving(Message):
     seconds: float
     installed_seconds: float  # of these, in installed packages
     slowest: list[tuple[str, float]] = field(metadata=PAIRS)  # modules and seconds
+    is_checked: bool = True  # no checks run any more; or else ``Checked`` or ``Broken`` follows
 
 
 @message
 class Broken(Message):
     """I answer with the error that keeps the project from starting."""
+
+    error: dict[str, Any] = field(default_factory=dict)  # type, message, file, line and text
+
+
+@message
+class Checked(Message):
+    """The checks that ran beside me are done, and have found nothing that keeps the project from starting."""
+
+
+@message
+class History(Message):
+    """The answer to ``HistoryAsked``; what I know alone, also told when I leave."""
+
+    id: int  # of the question; 0 where there was none
+    requests: list[dict[str, Any]]
+    errors: list[dict[str, Any]]  # of views
+    routes: list[dict[str, Any]]  # URL patterns and their views
 
 
 @message
@@ -236,6 +254,14 @@ class Changed(Message):
 
 
 @message
+class HistoryAsked(Message):
+    """What has happened since you were asked last? The answer has the routes too, where they are wanted."""
+
+    id: int
+    routes: bool
+
+
+@message
 class Stop(Message):
     """Leave, in order."""
 
@@ -314,6 +340,8 @@ ROUTES: dict[type[Message], Route] = {
     Watching: _route(Role.WORKER),
     Serving: _route(Role.WORKER),
     Broken: _route(Role.WORKER),
+    Checked: _route(Role.WORKER),
+    History: _route(Role.WORKER),
     Verdict: _route(Role.WORKER),
     PromptLeft: _route(Role.WORKER),
     FreshAsked: _route(Role.WORKER),
@@ -327,6 +355,7 @@ ROUTES: dict[type[Message], Route] = {
     FreshnessShared: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Fresh: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Changed: _route(Role.SUPERVISOR, to=[Role.WORKER]),
+    HistoryAsked: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Stop: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
     DryRun: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),

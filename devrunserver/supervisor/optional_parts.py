@@ -32,6 +32,7 @@ class Part(Enum):
     EDITED_FILES = "guessing which files are edited next"
     PLACEHOLDER = "the page that is shown while the project starts"
     WEIGHING = "limiting the memory of checkpoints"
+    TOOLS = "answering `python -m devrunserver status` and the like"
     TERMINAL = "restoring the terminal"
 
 

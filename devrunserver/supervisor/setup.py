@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from devrunserver.common import process
 from devrunserver.common.freshness import Notice
@@ -20,8 +21,11 @@ from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.terminal import Terminal
+from devrunserver.supervisor.tools import Tools
 from devrunserver.supervisor.watching.watcher import Watcher
 from devrunserver.supervisor.worker_starter import WorkerStarter
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Setup:
         limits: of what makes reloads quick.
         placeholder: answers while no worker does, for long.
         clock: seconds.
+        tools: answers programs that ask how we are, if any may.
     """
 
     def __init__(
@@ -58,7 +63,9 @@ class Setup:
         limits: Limits,
         placeholder: PlaceholderServer,
         clock: Callable[[], float] = time.monotonic,
+        tools: Tools | None = None,
     ) -> None:
+        self._tools = tools
         self.listener = listener
         self.watcher = watcher
         self.console = console
@@ -70,6 +77,15 @@ class Setup:
         self.terminal = Terminal()
         self.own_children = process.children()
         self.has_served = False  # any worker: the next are reloads
+
+    def tell_tools(self, tell: Callable[[Tools], T]) -> T | None:
+        """Tells the interface for tools something; None where there is none, or it is off."""
+        return None if self._tools is None else self.optional.call(Part.TOOLS, tell, self._tools)
+
+    def close_tools(self) -> None:
+        """Ends the interface for tools, also one that is off. Again is harmless."""
+        if self._tools is not None:
+            self._tools.close()
 
     def be_safe(self) -> None:
         """From now on nothing is spent on quick reloads."""

@@ -38,9 +38,10 @@ from devrunserver.common.link import Link, LinkClosed
 from devrunserver.common.messages import Changed, Fresh
 from devrunserver.supervisor import relevance
 from devrunserver.supervisor.lifecycle import Happening, State
-from devrunserver.supervisor.optional_parts import Part
+from devrunserver.supervisor.optional_parts import ContainedSelector, Part
 from devrunserver.supervisor.setup import Parts, Setup
 from devrunserver.supervisor.signals import END_SIGNALS, HANGUP
+from devrunserver.supervisor.supervisor_view import SupervisorView
 from devrunserver.supervisor.worker_cycle import END_PATIENCE, WorkerCycle
 from devrunserver.supervisor.worker_messages import WorkerMessages
 
@@ -61,6 +62,8 @@ class Supervisor:
         self._cycle = WorkerCycle(self._parts, lambda: self._messages.read())
         self._messages = WorkerMessages(self._parts, self._cycle)
         setup.optional.clean_up_with(Part.PREPARING, self._end_preparing)
+        setup.optional.clean_up_with(Part.TOOLS, self._close_tools)
+        self._tool_sockets = ContainedSelector(self._parts.selector, setup.optional, Part.TOOLS)
 
     @property
     def is_ended(self) -> bool:
@@ -77,6 +80,8 @@ class Supervisor:
         selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
         for descriptor in watcher.filenos:
             selector.register(descriptor, selectors.EVENT_READ, self._parts.files.read)
+        view = SupervisorView(self._parts, self._cycle)
+        self._setup.tell_tools(lambda tools: tools.open(self._tool_sockets, view))
         self._setup.held.on_nobody_answers(self._setup.clock())
         self._cycle.happens(Happening.CHANGE)
         known = self._parts.files.learn(watcher.directories, since=self._setup.launcher.began)
@@ -100,6 +105,7 @@ class Supervisor:
         self._limit_memory(now)
         self._setup.held.step(now)
         self._settle()
+        self._setup.tell_tools(lambda tools: tools.step(self._setup.clock()))
         for note in self._parts.files.take_notes():
             self._setup.console.say(note)
 
@@ -111,6 +117,7 @@ class Supervisor:
             self._cycle.memory_due,
             self._parts.review.due,
             self._setup.held.due,
+            self._setup.tell_tools(lambda tools: tools.due),
             self._setup.optional.call(Part.PREPARING, lambda: self._parts.preparation.due),
         )
         due = [one - now for one in moments if one is not None]
@@ -123,6 +130,7 @@ class Supervisor:
         for step in (
             self._end_worker,
             self._end_preparing,
+            self._close_tools,
             lambda: self._parts.chain.close(END_PATIENCE),
             self._close_links,
             self._parts.notice.close,
@@ -222,6 +230,11 @@ class Supervisor:
             self._parts.preparation.forget()
         finally:
             self._parts.background.close_all()
+
+    def _close_tools(self) -> None:
+        """Ends the interface for tools: no client waits any more, and nobody finds us."""
+        self._setup.close_tools()
+        self._tool_sockets.close_all()
 
     def _close_links(self) -> None:
         """Closes every link that is left, which ends the process at its other end."""

@@ -69,8 +69,15 @@ class WorkerCycle:
             optional.call(Part.TELLING, logger.info, "%s changed, reloading.", path)
             if relevance.is_source(path):
                 optional.call(Part.EDITED_FILES, self._parts.edited.on_edit, path)
-        optional.call(Part.PREPARING, self._parts.preparation.changed, path or "")
-        self.reload = Reload(path, self._parts.review.began)
+        self._replace(Reload(path, self._parts.review.began))
+
+    def on_reload_asked(self) -> None:
+        """Somebody wants another worker, though nothing has changed."""
+        self._replace(Reload(None, self._setup.clock()))
+
+    def _replace(self, reload: Reload) -> None:
+        self._setup.optional.call(Part.PREPARING, self._parts.preparation.changed, reload.path or "")
+        self.reload = reload
         self.lifecycle.start_over()
         self.happens(Happening.CHANGE)
 

@@ -13,12 +13,14 @@ from devrunserver.common import globs, handoff
 from devrunserver.common.link import LinkClosed
 from devrunserver.common.messages import (
     Broken,
+    Checked,
     CheckpointMade,
     CheckpointsEnded,
     Connections,
     FreshAsked,
     FreshnessShared,
     Hello,
+    History,
     Listening,
     Message,
     MessageError,
@@ -110,6 +112,8 @@ class WorkerMessages:
         worker.serving_since, worker.is_prepared = now, message.prepared
         self._cycle.memory_due = now + MEMORY_DELAY if self._parts.chain else None
         reload, self._cycle.reload, self._cycle.difference = self._cycle.reload, None, None
+        path, took = (reload.path, now - reload.began) if reload is not None else (None, None)
+        self._setup.tell_tools(lambda tools: tools.on_serving(message, path, took))
         if reload is not None:
             console, optional = self._setup.console, self._setup.optional
             optional.call(Part.TELLING, console.reloaded, reload.path or "", now - reload.began, message)
@@ -125,9 +129,16 @@ class WorkerMessages:
 
     def _on_broken(self, worker: WorkerHandle, message: Broken) -> None:
         if self._is_expected(Happening.BREAKS):
+            self._setup.tell_tools(lambda tools: tools.on_broken(message))
             self._cycle.difference = None  # an exact start has followed
             self._served(True, broken=True)
             self._cycle.happens(Happening.BREAKS)
+
+    def _on_checked(self, worker: WorkerHandle, message: Checked) -> None:
+        self._setup.tell_tools(lambda tools: tools.on_checked())
+
+    def _on_history(self, worker: WorkerHandle, message: History) -> None:
+        self._setup.tell_tools(lambda tools: tools.on_history(message))
 
     def _on_verdict(self, worker: WorkerHandle, message: Verdict) -> None:
         review = self._parts.review
@@ -173,6 +184,8 @@ HANDLERS: dict[type[Message], Handler] = {
     Watching: WorkerMessages._on_watching,
     Serving: WorkerMessages._on_serving,
     Broken: WorkerMessages._on_broken,
+    Checked: WorkerMessages._on_checked,
+    History: WorkerMessages._on_history,
     Verdict: WorkerMessages._on_verdict,
     PromptLeft: WorkerMessages._on_prompt_left,
     FreshAsked: WorkerMessages._on_fresh_asked,

@@ -30,6 +30,7 @@ class StartupChecks:
         startup: whether and how it may fork.
         on_error: called on a thread with what the checks of a reload have raised.
         leaving: set when this process is to leave.
+        on_passed: called, on a thread, when those of a reload are over and have raised nothing.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class StartupChecks:
         startup: Startup,
         on_error: Callable[[Exception], None],
         leaving: threading.Event,
+        on_passed: Callable[[], None] = lambda: None,
     ) -> None:
         self._identity = identity
         self._startup = startup
         self._on_error = on_error
         self._leaving = leaving
+        self._on_passed = on_passed
         self._running: tuple[int, Check] | None = None  # the process that runs the checks, and what
 
     def run(self, check: Check) -> None:
@@ -61,6 +64,11 @@ class StartupChecks:
         elif not has_succeeded(pid):
             check(False, True)  # again, for the error
 
+    @property
+    def are_running(self) -> bool:
+        """Whether they run beside the server; what they find is told later."""
+        return self._running is not None
+
     def start_waiting(self) -> None:
         """Waits for the checks that still run, on a thread."""
         if self._running is not None:
@@ -68,12 +76,13 @@ class StartupChecks:
 
     def _wait(self, pid: int, check: Check) -> None:
         with faults.contained("the thread that waits for the checks"):
-            if has_succeeded(pid) or self._leaving.is_set():
-                return
             try:
-                check(False, True)
+                if not has_succeeded(pid) and not self._leaving.is_set():
+                    check(False, True)
             except Exception as error:
                 self._on_error(error)
+            else:
+                self._on_passed()
 
     def _check_and_leave(self, check: Check, is_reload: bool) -> None:
         """Runs the checks, in the process that is for them. Does not return."""

@@ -30,6 +30,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.core.signals import request_finished
@@ -40,10 +41,12 @@ from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import (
     Broken,
     Changed,
+    Checked,
     Connections,
     Fresh,
     FreshnessShared,
     Go,
+    HistoryAsked,
     Stop,
 )
 from devrunserver.common.role import Act, Role
@@ -52,6 +55,7 @@ from devrunserver.worker import interrupts, lasting_threads, warmup
 from devrunserver.worker.autoreload_signals import Sender
 from devrunserver.worker.change_answers import ChangeAnswers
 from devrunserver.worker.channel import Channel
+from devrunserver.worker.history import RequestHistory, summary
 from devrunserver.worker.server_handle import ServerHandle
 from devrunserver.worker.staleness import Staleness
 from devrunserver.worker.startup import Startup
@@ -74,7 +78,10 @@ class Worker:
         self._identity = self._startup.identity
         self._leaving = threading.Event()
         self._server = ServerHandle(self._channel, self._leaving)
-        self._checks = StartupChecks(self._identity, self._startup, self._replace_by, self._leaving)
+        self._checks = StartupChecks(
+            self._identity, self._startup, self._replace_by, self._leaving, lambda: self._channel.send(Checked())
+        )
+        self._history = RequestHistory(self._startup.project_files.is_own, self._channel.send)
         self._signals = Sender(lambda: self._report.send())
         self._staleness = staleness = Staleness(self._startup.reads, self._signals)
         self._report = WatchReport(self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths)
@@ -88,6 +95,7 @@ class Worker:
             Fresh: self._server.on_fresh,
             Connections: self._server.on_connections,
             Changed: self._changes.on_changed,
+            HistoryAsked: self._history.on_asked,
             Stop: self._on_stop,
         }
 
@@ -169,7 +177,8 @@ class Worker:
         self._identity.close_state_link()
         self._end_start()
         self._signals.start(files=[], patterns=self._watch)
-        self._channel.send(self._startup.summary())
+        self._history.begin(server)
+        self._channel.send(replace(self._startup.summary(), is_checked=not self._checks.are_running))
         self._report.send()
         request_finished.connect(self._report.after_request, weak=False, dispatch_uid="devrunserver")
         self._changes.is_serving = True
@@ -199,14 +208,14 @@ class Worker:
             startup_error.application(error, self._leaving.wait),
             threading=True,
             listener=self.listener,
-            on_serve=self._start_showing,
+            on_serve=functools.partial(self._start_showing, error),
         )
 
-    def _start_showing(self, server: Any) -> None:
+    def _start_showing(self, error: BaseException, server: Any) -> None:
         self._server.open(server)
         self._end_start()
         self._report.send()
-        self._channel.send(Broken())
+        self._channel.send(Broken(summary(error, self._startup.project_files.is_own)))
         if self._leaving.is_set():
             server.stop()
 
@@ -216,7 +225,7 @@ class Worker:
 
         startup_error.tell(error)
         self._server.replace_application(startup_error.application(error, self._leaving.wait))
-        self._channel.send(Broken())
+        self._channel.send(Broken(summary(error, self._startup.project_files.is_own)))
 
     def _leave_unless(self, act: Act, expected: Act) -> None:
         """What follows is for those who serve: any other process has failed, and has told why if it had to."""
@@ -247,6 +256,8 @@ class Worker:
     # What the supervisor says
 
     def _on_stop(self, message: Stop) -> None:
+        with faults.contained("telling tools of requests"):
+            self._history.tell()
         self._leaving.set()
         if not self._server.stop():
             interrupts.interrupt_main_thread()

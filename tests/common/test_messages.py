@@ -25,6 +25,8 @@ SAMPLES: dict[str, Any] = {
     "list[tuple[str, str]]": [("/a", "*.py")],
     "list[tuple[str, float]]": [("a", 0.5)],
     "list[tuple[str, str, Sequence[Sequence[str]]]]": [("a", "b", [["c", "d"]])],
+    "dict[str, Any]": {"a": [1, {"b": None}]},
+    "list[dict[str, Any]]": [{"a": 1}, {}],
     "dict[str, int]": {"a": 2**60},
     "dict[str, list[str]]": {"a": ["b"]},
     "dict[str, dict[str, int]]": {"a": {"b": 1}},

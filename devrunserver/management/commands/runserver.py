@@ -36,6 +36,7 @@ from devrunserver.supervisor.console import Console
 from devrunserver.supervisor.placeholder_server import PlaceholderServer
 from devrunserver.supervisor.setup import Limits, Setup
 from devrunserver.supervisor.signals import die_of
+from devrunserver.supervisor.tools import Tools, project_directory
 from devrunserver.supervisor.watching.exclusions import Exclusions
 from devrunserver.supervisor.watching.watcher import Watcher
 from devrunserver.supervisor.worker_cycle import logger
@@ -158,7 +159,7 @@ class Command(RunserverCommand):
         except OSError as error:
             if worker.current() is not None:
                 raise  # not the address: that is bound already
-            self.stderr.write(f"Error: {listener.explain(error, int(self.port))}")
+            self.stderr.write(f"Error: {listener.explain(error, int(self.port))}{self._who_listens()}")
             # Django's exit; also where this runs in a thread, which sys.exit() would end alone
             self.stderr.flush()
             process_exit.leave(process_exit.FAILURE)
@@ -256,8 +257,11 @@ class Command(RunserverCommand):
         try:
             shown = https.certificates(options, names, self._say)
             listening = listener.listen(self.addr, int(self.port), self.use_ipv6)
-        except (HttpsError, listener.ListenError) as error:
+        except HttpsError as error:
             self.stderr.write(f"Error: {error}")
+            sys.exit(1)
+        except listener.ListenError as error:
+            self.stderr.write(f"Error: {error}{self._who_listens()}")
             sys.exit(1)
         with listening, https.before(listening, shown, self._say) as plain:
             yield plain
@@ -277,7 +281,8 @@ class Command(RunserverCommand):
             )
             limits = Limits(settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY, settled.PREPARE)
             placeholder = PlaceholderServer(listening)
-            setup = Setup(listening, watcher, console, early_start.launcher(), limits, placeholder)
+            tools = Tools(self.url(port), project_directory(sys.argv), self._say)
+            setup = Setup(listening, watcher, console, early_start.launcher(), limits, placeholder, tools=tools)
             status = safe_mode.run(setup)
         if status < 0:
             die_of(-status)
@@ -287,6 +292,12 @@ class Command(RunserverCommand):
         keeper.daemon = True
         keeper.start()
         sys.exit(status)
+
+    def _who_listens(self) -> str:
+        """A sentence about the server of ours that has the port, if one has."""
+        from devrunserver.common import state_file  # here, as hardly any start needs it
+
+        return state_file.who_listens(int(self.port), project_directory(sys.argv))
 
     def _make_watcher(self, options: dict[str, Any]) -> Watcher:
         settled = conf.load()

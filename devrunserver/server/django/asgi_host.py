@@ -83,7 +83,7 @@ class AsgiHost:
         handler = self._handler(connection)
         handler.command, handler.path, handler.requestline = request.method, request.target, request.line
         handler._head, handler._began = request, began
-        handler.log_request(code, sent)
+        handler.tell(code, sent)
 
     def log_websocket(self, connection: Connection, request: Request, action: str) -> None:
         if self._server.log.is_wanted(request.target, ""):

@@ -30,7 +30,7 @@ from wsgiref.util import FileWrapper, guess_scheme
 
 from django.core.servers import basehttp
 
-from devrunserver.server.access_log import AccessLog
+from devrunserver.server.access_log import OWN_PATHS, AccessLog
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.idle_connections import LIMITS
 from devrunserver.server.protocol.parser import MAX_REQUEST_LINE, TLS_HANDSHAKE, FramingError, Request, take_head
@@ -159,8 +159,22 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
             connection.has_waited = False
             self.close_connection = answer.close
             if not answer.is_gone:
-                self.log_request(answer.code, answer.sent)
+                self.tell(answer.code, answer.sent)
             self._settle(connection, answer, body)
+
+    def tell(self, code: int, sent: int) -> None:
+        """Logs what was answered, and has it remembered by whoever wants to."""
+        self.log_request(code, sent)
+        if self.server.on_answer is not None and not self.path.startswith(OWN_PATHS):
+            record = {
+                "time": round(time.time(), 3),
+                "method": self.command,
+                "path": self.path,
+                "status": code,
+                "size": sent,
+                "ms": round((time.perf_counter() - self._began) * MILLISECONDS, 1),
+            }
+            self.server.on_answer(record)
 
     def _is_last(self) -> bool:
         """Whether the connection is not to be kept, whatever the client wants."""

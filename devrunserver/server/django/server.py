@@ -71,6 +71,7 @@ class Serving(Server):
         idle: those that wait, and the loop's sleep.
         log: which requests are logged, and how.
         gate: who knows whether we are fresh, if anybody does.
+        on_answer: called with what is to be remembered of each request, if anybody wants to.
         has_been_asked: whether a client has sent anything.
         asgi: serves the application, where that is one by ASGI.
     """
@@ -80,6 +81,7 @@ class Serving(Server):
     log = AccessLog()
     gate: Gate | None = None
     asgi: AsgiServer | None = None
+    on_answer: Callable[[dict[str, Any]], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.connections: dict[socket.socket, Connection] = {}

@@ -1,0 +1,49 @@
+"""What tools ask of the supervisor (``tool_answers.py``)."""
+
+from __future__ import annotations
+
+from devrunserver.common.messages import HistoryAsked
+from devrunserver.supervisor.lifecycle import State
+from devrunserver.supervisor.setup import Parts
+from devrunserver.supervisor.worker_cycle import WorkerCycle
+
+
+class SupervisorView:
+    """Implements ``tool_answers.Answering``.
+
+    Args:
+        parts: of the supervisor.
+        cycle: its worker.
+    """
+
+    def __init__(self, parts: Parts, cycle: WorkerCycle) -> None:
+        self._parts = parts
+        self._cycle = cycle
+
+    @property
+    def state(self) -> State:
+        return self._cycle.lifecycle.state
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a change may still have the worker replaced."""
+        return self._parts.review.is_open or self._cycle.difference is not None
+
+    @property
+    def worker_pid(self) -> int | None:
+        worker = self._cycle.worker
+        return worker.process.pid if worker is not None and worker.process is not None else None
+
+    def read_file_events(self) -> None:
+        self._parts.files.read()
+
+    def reload(self) -> None:
+        self._cycle.on_reload_asked()
+
+    def ask_worker(self, message: HistoryAsked) -> bool:
+        """Sends a message to the worker; False where it cannot hear yet."""
+        worker = self._cycle.worker
+        if worker is None or worker.link is None or not worker.hears:
+            return False
+        worker.send(message)
+        return True
