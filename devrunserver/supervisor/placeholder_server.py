@@ -42,7 +42,7 @@ class PlaceholderServer:
         self._server.adopt(self._listener.dup(), name="localhost")
         self._server.log = AccessLog(ignored=("/",))  # no request of the project's
         self._server.set_app(starting_page)
-        self._server.keeper = self
+        self._server.gate = self
         for one in waiting:
             self._server.take_over(*one)
         self._thread = threading.Thread(target=self._server.serve_forever, name="devrunserver-placeholder", daemon=True)

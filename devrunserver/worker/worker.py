@@ -16,7 +16,7 @@ While it starts, this process leaves checkpoints behind, and so must be the only
 SIGTERM. From the moment that no more checkpoints can be made, one thread listens to the supervisor:
 
 - ``Changed``: files changed; it answers with a verdict, whether this process has to be replaced;
-- ``FreshnessShared``, ``Fresh``, ``Connections``: about requests that wait (``keeper.py``);
+- ``FreshnessShared``, ``Fresh``, ``Connections``: about requests that wait (``request_gate.py``);
 - ``Stop``: it makes the main thread leave, in order, as far as that has come;
 - end-of-file: the supervisor is gone, and so is this process.
 
