@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -82,10 +83,12 @@ SAVES: dict[str, Save] = {"rename": replace, "in place": in_place, "delete and c
 
 
 class Connection:
-    """To the server; made anew where it is closed."""
+    """To the server, by TLS where there is a context; made anew where it is closed."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
         self._client = http.client.HTTPConnection("127.0.0.1", port, PATIENCE)
+        if context is not None:
+            self._client = http.client.HTTPSConnection("127.0.0.1", port, timeout=PATIENCE, context=context)
 
     def open(self) -> None:
         if self._client.sock is None:
@@ -125,8 +128,10 @@ class Story:
     connection: str
     outcomes: Counter[str] = field(default_factory=Counter)
 
-    def run(self, project: Path, port: int, count: int, numbers: Iterator[int]) -> None:
-        part, save, connection = PARTS[self.part], SAVES[self.save], Connection(port)
+    def run(
+        self, project: Path, port: int, count: int, numbers: Iterator[int], context: ssl.SSLContext | None = None
+    ) -> None:
+        part, save, connection = PARTS[self.part], SAVES[self.save], Connection(port, context)
         for number in itertools.islice(numbers, count):
             if self.connection != "kept alive":
                 connection.close()
@@ -160,11 +165,11 @@ def stories() -> list[Story]:
 class Client(threading.Thread):
     """Asks all the time, on one connection for as long as the server keeps it."""
 
-    def __init__(self, port: int, number: int, ended: threading.Event) -> None:
+    def __init__(self, port: int, number: int, ended: threading.Event, context: ssl.SSLContext | None = None) -> None:
         super().__init__()
         self.outcomes: Counter[str] = Counter()
         self.sent: list[str] = []
-        self._connection = Connection(port)
+        self._connection = Connection(port, context)
         self._number = number
         self._ended = ended
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -35,8 +36,8 @@ class Result:
 class Client:
     """One connection, made anew where the server does not keep it."""
 
-    def __init__(self, port: int, keep_alive: bool) -> None:
-        self._port, self._keep_alive = port, keep_alive
+    def __init__(self, port: int, keep_alive: bool, context: ssl.SSLContext | None = None) -> None:
+        self._port, self._keep_alive, self._context = port, keep_alive, context
         self.socket: socket.socket | None = None
         self._data = bytearray()
         self.path = ""
@@ -49,6 +50,8 @@ class Client:
         if self.socket is None:
             self.socket = socket.create_connection(("127.0.0.1", self._port), PATIENCE)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is not None:
+                self.socket = self._context.wrap_socket(self.socket, server_hostname="localhost")
         connection = "" if self._keep_alive else "Connection: close\r\n"
         self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{connection}{fields}\r\n".encode())
 
@@ -56,6 +59,8 @@ class Client:
         """Whether the answer is complete."""
         assert self.socket is not None
         data = self.socket.recv(SIZE)
+        while isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():  # no selector tells of these
+            data += self.socket.recv(SIZE)
         self._data += data
         head, end, _ = self._data.partition(b"\r\n\r\n")
         lower = bytes(head).lower()
@@ -88,10 +93,11 @@ def load(
     connections: int,
     keep_alive: bool = True,
     fields: Callable[[str], str] = lambda path: "",
+    context: ssl.SSLContext | None = None,
 ) -> Result:
     """Asks for each path once, on so many connections at a time, each with one request under way."""
     result, waiting = Result(), deque(paths)
-    clients = [Client(port, keep_alive) for _ in range(min(connections, len(waiting)))]
+    clients = [Client(port, keep_alive, context) for _ in range(min(connections, len(waiting)))]
     began = time.perf_counter()
     with selectors.DefaultSelector() as selector:
         for client in clients:
