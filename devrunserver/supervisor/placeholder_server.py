@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 from devrunserver.browser.starting_page import starting_page
 from devrunserver.common.handoff import Handed
@@ -31,26 +30,26 @@ class PlaceholderServer:
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
-        self._server: Any = None
+        self._server: server.ThreadedWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._left: list[Handed] = []
 
     def open(self, waiting: Sequence[Handed]) -> None:
         """Starts to answer, on these connections first."""
         address = tunnel.public_address(self._listener)[:2]
-        self._server = server.ThreadedWSGIServer(address, WSGIRequestHandler, bind_and_activate=False)
-        self._server.adopt(self._listener.dup(), name="localhost")
-        self._server.log = AccessLog(ignored=("/",))  # no request of the project's
-        self._server.set_app(starting_page)
-        self._server.gate = self
+        serving = self._server = server.ThreadedWSGIServer(address, WSGIRequestHandler, bind_and_activate=False)
+        serving.adopt(self._listener.dup(), name="localhost")
+        serving.log = AccessLog(ignored=("/",))  # no request of the project's
+        serving.set_app(starting_page)
+        serving.gate = self
         for one in waiting:
-            self._server.take_over(*one)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="devrunserver-placeholder", daemon=True)
+            serving.take_over(*one)
+        self._thread = threading.Thread(target=serving.serve_forever, name="devrunserver-placeholder", daemon=True)
         self._thread.start()
 
     def close(self) -> list[Handed]:
         """Stops; returns the connections on which the next request is awaited. Again is harmless."""
-        if self._thread is not None:
+        if self._thread is not None and self._server is not None:
             self._server.stop()
             self._thread.join(CLOSE_PATIENCE)
             self._server.server_close()
@@ -64,7 +63,8 @@ class PlaceholderServer:
         return True
 
     def ask(self) -> None:
-        self._server.release()
+        if self._server is not None:
+            self._server.release()
 
     def take(self, connections: Sequence[Connection]) -> None:
         self._left += handed(connections)

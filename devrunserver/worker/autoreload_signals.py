@@ -12,7 +12,7 @@ from django.utils.autoreload import BaseReloader, autoreload_started, file_chang
 from devrunserver.common import globs
 
 
-class Sender(BaseReloader):
+class AutoreloadSignals(BaseReloader):
     """Collects what the receivers want to have watched; shows them what changed.
 
     Receivers use ``watch_dir``, ``extra_files``, ``directory_globs`` and ``watched_files``, as they do with Django's.

@@ -10,7 +10,7 @@ from devrunserver.common import faults
 from devrunserver.common.messages import Changed, Message, Verdict
 from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.worker import debugger_prompt
-from devrunserver.worker.autoreload_signals import Sender
+from devrunserver.worker.autoreload_signals import AutoreloadSignals
 from devrunserver.worker.prompt_watch import PromptWatch
 from devrunserver.worker.staleness import Answer, Staleness
 
@@ -33,7 +33,7 @@ class ChangeAnswers:
         self,
         send: Callable[[Message], None],
         staleness: Staleness,
-        signals: Sender,
+        signals: AutoreloadSignals,
         let_answers_end: Callable[[float], None],
         leaving: threading.Event,
     ) -> None:

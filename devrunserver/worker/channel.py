@@ -13,10 +13,13 @@ from typing import Any, TypeVar
 
 from devrunserver.common import faults, process_exit
 from devrunserver.common.link import Link, LinkClosed
-from devrunserver.common.messages import Listening, Message, MessageError
+from devrunserver.common.messages import HistoryAsked, Listening, Message, MessageError
 
 Kind = TypeVar("Kind", bound=Message)
 Handler = Callable[[Any], None]
+
+# What serving does not need: a fault in its handler has no consequence
+OPTIONAL: frozenset[type[Message]] = frozenset({HistoryAsked})
 
 
 class Channel:
@@ -70,6 +73,10 @@ class Channel:
     def _hear(self, message: Message) -> None:
         try:
             self.handlers[type(message)](message)
-        except Exception as error:  # a fault of ours: what this process would do next is not certain
+        except Exception as error:
+            if type(message) in OPTIONAL:
+                faults.tell(f"what follows from {type(message).__name__}", error, "is left out")
+                return
+            # a fault of ours: what this process would do next is not certain
             faults.tell(f"what follows from {type(message).__name__}", error, "the server process starts again")
             process_exit.leave(process_exit.FAILURE)

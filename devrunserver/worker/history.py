@@ -50,7 +50,7 @@ class RequestHistory:
         got_request_exception.connect(self.on_exception, weak=False, dispatch_uid="devrunserver")
         server.on_answer = self.on_request
 
-    def on_asked(self, message: HistoryAsked) -> None:
+    def on_history_asked(self, message: HistoryAsked) -> None:
         """The supervisor wants to know."""
         found: list[dict[str, Any]] = []
         if message.routes and self._serves:

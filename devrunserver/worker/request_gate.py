@@ -13,8 +13,8 @@ from devrunserver.common.messages import FreshAsked
 from devrunserver.server.connection import Connection
 
 
-class Keeper:
-    """Implements ``server.gate.Keeper``.
+class RequestGate:
+    """Implements ``server.gate.Gate``.
 
     Args:
         to_supervisor: the worker's link.

@@ -10,7 +10,7 @@ from devrunserver.common import faults, handoff
 from devrunserver.common.messages import Connections, Fresh, FreshnessShared
 from devrunserver.server.django.server import Serving
 from devrunserver.worker.channel import Channel
-from devrunserver.worker.request_gate import Keeper
+from devrunserver.worker.request_gate import RequestGate
 
 ANSWERS_INTERVAL = 0.002  # seconds between two looks whether answers have ended
 
@@ -27,13 +27,13 @@ class ServerHandle:
         self._channel = channel
         self._leaving = leaving
         self._server: Serving | None = None
-        self._gate: Keeper | None = None
+        self._gate: RequestGate | None = None
 
     def open(self, server: Any) -> None:
         """The server is about to accept connections."""
         self._server = server
         if handoff.capacity():  # or else the server ends its connections in its own way
-            self._gate = server.gate = Keeper(self._channel.link)
+            self._gate = server.gate = RequestGate(self._channel.link)
 
     @property
     def has_been_asked(self) -> bool:

@@ -53,6 +53,7 @@ class Startup:
         self.checkpoints = Checkpoints(self.identity, self.reads, placement, self.project_files.is_own)
         self._hook = Finder(self.reads, self._before_import, self._on_read_fault)
         self._handlers: dict[str, audit.Handler] = {}
+        self._failed: set[str] = set()  # parts of ours
         self._is_set_up = False  # what is left to import is the URLconf
         self._dry_run: Rehearsal | None = None
 
@@ -151,9 +152,11 @@ class Startup:
         self._on_fault("the record of what the start reads", error)
 
     def _on_fault(self, part: str, error: Exception) -> None:
-        """What checkpoints rely on has failed: there are no more from here on."""
+        """What checkpoints rely on has failed: there are no more from here on. Said once."""
         self.checkpoints.end()
-        faults.tell(part, error)
+        if part not in self._failed:
+            self._failed.add(part)
+            faults.tell(part, error)
 
     def _on_connection(self, **kwargs: Any) -> None:
         self.close_to_forks("it opened a database connection")

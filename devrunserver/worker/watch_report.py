@@ -7,7 +7,7 @@ from typing import Any
 
 from devrunserver.common import faults, module_files
 from devrunserver.common.messages import Message, Watching
-from devrunserver.worker.autoreload_signals import Sender
+from devrunserver.worker.autoreload_signals import AutoreloadSignals
 from devrunserver.worker.staleness import Staleness
 
 
@@ -25,7 +25,7 @@ class WatchReport:
         self,
         send: Callable[[Message], None],
         staleness: Staleness,
-        signals: Sender,
+        signals: AutoreloadSignals,
         data_files: Callable[[], list[str]],
     ) -> None:
         self._send = send

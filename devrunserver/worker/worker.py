@@ -16,7 +16,7 @@ While it starts, this process leaves checkpoints behind, and so must be the only
 SIGTERM. From the moment that no more checkpoints can be made, one thread listens to the supervisor:
 
 - ``Changed``: files changed; it answers with a verdict, whether this process has to be replaced;
-- ``FreshnessShared``, ``Fresh``, ``Connections``: about requests that wait (``request_gate.py``);
+- ``FreshnessShared``, ``Fresh``, ``Connections``: about requests that wait (``server_handle.py``);
 - ``Stop``: it makes the main thread leave, in order, as far as that has come;
 - end-of-file: the supervisor is gone, and so is this process.
 
@@ -52,7 +52,7 @@ from devrunserver.common.messages import (
 from devrunserver.common.role import Act, Role
 from devrunserver.server.django import server
 from devrunserver.worker import interrupts, lasting_threads, warmup
-from devrunserver.worker.autoreload_signals import Sender
+from devrunserver.worker.autoreload_signals import AutoreloadSignals
 from devrunserver.worker.change_answers import ChangeAnswers
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.history import RequestHistory, summary
@@ -82,7 +82,7 @@ class Worker:
             self._identity, self._startup, self._replace_by, self._leaving, lambda: self._channel.send(Checked())
         )
         self._history = RequestHistory(self._startup.project_files.is_own, self._channel.send)
-        self._signals = Sender(lambda: self._report.send())
+        self._signals = AutoreloadSignals(lambda: self._report.send())
         self._staleness = staleness = Staleness(self._startup.reads, self._signals)
         self._report = WatchReport(self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths)
         self._changes = ChangeAnswers(
@@ -95,7 +95,7 @@ class Worker:
             Fresh: self._server.on_fresh,
             Connections: self._server.on_connections,
             Changed: self._changes.on_changed,
-            HistoryAsked: self._history.on_asked,
+            HistoryAsked: self._history.on_history_asked,
             Stop: self._on_stop,
         }
 

@@ -16,19 +16,19 @@ from devrunserver.common.link import Link, pair
 from devrunserver.common.messages import Connections, FreshAsked
 from devrunserver.common.role import Role
 from devrunserver.server.connection import Connection, Phase
-from devrunserver.worker.request_gate import Keeper
+from devrunserver.worker.request_gate import RequestGate
 
 PATIENCE = 10.0  # seconds
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Keeper, Link]]:
-    """A keeper, and the supervisor's end of its link."""
+def ends() -> Iterator[tuple[RequestGate, Link]]:
+    """A gate, and the supervisor's end of its link."""
     supervisor, sock = pair(Role.WORKER)
     to_supervisor = Link(sock, Role.WORKER, Role.SUPERVISOR)
-    keeper = Keeper(to_supervisor)
-    yield keeper, supervisor
-    keeper.close()
+    gate = RequestGate(to_supervisor)
+    yield gate, supervisor
+    gate.close()
     to_supervisor.close()
     supervisor.close()
 
@@ -39,39 +39,39 @@ def connected() -> tuple[Connection, socket.socket]:
     return Connection(ours, ""), client
 
 
-def test_fresh_as_soon_as_it_can_look(ends: tuple[Keeper, Link]) -> None:
-    keeper, _ = ends
-    assert not keeper.is_fresh()
-    keeper.look_with(None, None)  # on a system that shares nothing
-    assert keeper.is_fresh()
+def test_fresh_as_soon_as_it_can_look(ends: tuple[RequestGate, Link]) -> None:
+    gate, _ = ends
+    assert not gate.is_fresh()
+    gate.look_with(None, None)  # on a system that shares nothing
+    assert gate.is_fresh()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memfd_create")
-def test_a_process_that_the_project_forks_keeps_nothing_open(ends: tuple[Keeper, Link]) -> None:
-    keeper, _ = ends
+def test_a_process_that_the_project_forks_keeps_nothing_open(ends: tuple[RequestGate, Link]) -> None:
+    gate, _ = ends
     before = os.listdir("/proc/self/fd")
     notice = Notice(None)
     page, events = notice.descriptors
     assert page is not None
-    keeper.look_with(os.dup(page), events)
+    gate.look_with(os.dup(page), events)
     assert len(os.listdir("/proc/self/fd")) > len(before)
-    keeper.close()
+    gate.close()
     notice.close()
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_asks(ends: tuple[Keeper, Link]) -> None:
-    keeper, supervisor = ends
-    keeper.ask()
+def test_asks(ends: tuple[RequestGate, Link]) -> None:
+    gate, supervisor = ends
+    gate.ask()
     assert supervisor.receive() == [FreshAsked()]
 
 
-def test_takes_connections(ends: tuple[Keeper, Link]) -> None:
-    keeper, supervisor = ends
+def test_takes_connections(ends: tuple[RequestGate, Link]) -> None:
+    gate, supervisor = ends
     connection, client = connected()
     connection.buffer += b"GET "
     connection.enter(Phase.READING)
-    keeper.take([connection])
+    gate.take([connection])
     assert connection.socket.fileno() == -1
     [message] = supervisor.receive()
     assert isinstance(message, Connections)
@@ -82,12 +82,12 @@ def test_takes_connections(ends: tuple[Keeper, Link]) -> None:
     client.close()
 
 
-def test_nothing_stays_open_where_nobody_takes_it(ends: tuple[Keeper, Link]) -> None:
-    keeper, supervisor = ends
+def test_nothing_stays_open_where_nobody_takes_it(ends: tuple[RequestGate, Link]) -> None:
+    gate, supervisor = ends
     supervisor.close()
     connection, client = connected()
-    keeper.ask()  # nobody hears it
-    keeper.take([connection])
+    gate.ask()  # nobody hears it
+    gate.take([connection])
     assert client.recv(1) == b""
     client.close()
 
@@ -100,8 +100,10 @@ def test_nothing_stays_open_where_nobody_takes_it(ends: tuple[Keeper, Link]) -> 
         ("", "text/plain; charset=utf-8", b"still starting"),
     ],
 )
-@pytest.mark.parametrize("asked", ["page", "keeper"])
-def test_who_waits_for_too_long(ends: tuple[Keeper, Link], asked: str, accept: str, kind: str, part: bytes) -> None:
+@pytest.mark.parametrize("asked", ["page", "gate"])
+def test_who_waits_for_too_long(
+    ends: tuple[RequestGate, Link], asked: str, accept: str, kind: str, part: bytes
+) -> None:
     said: list[tuple[str, dict[str, str]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], *args: object) -> Any:
