@@ -33,6 +33,10 @@ class Conf:
         LOG_DURATION: whether the line of a request says how many milliseconds its answer took.
         LOG_FILES: whether static and media files are logged; those that fail always are.
         LOG_IGNORE: beginnings of paths whose requests are not logged.
+        LOG_QUERIES: whether a request's line says how many database queries it made, how long they took, and which of
+            them came again and again.
+        SLOW_QUERY: seconds from which a query is named with the line that made it, where LOG_QUERIES is on.
+        SLOW_REQUEST: seconds from which the line of a request says its duration in any case.
         EDITOR: which editor the links of the error page open: a name, or a template with {path}, {line} and {column};
             empty: the one that the environment names.
         EDITOR_PATHS: beginnings of paths, and what they are where the editor runs.
@@ -51,6 +55,9 @@ class Conf:
     LOG_DURATION: bool = False
     LOG_FILES: bool = True
     LOG_IGNORE: tuple[str, ...] = ()
+    LOG_QUERIES: bool = False
+    SLOW_QUERY: float = 0.1
+    SLOW_REQUEST: float = 5.0
     EDITOR: str = ""
     EDITOR_PATHS: Mapping[str, str] = field(default_factory=dict)
 
@@ -95,11 +102,13 @@ def _cause(key: str, value: Any) -> str:
     """What is wrong with one value; empty if nothing is."""
     if key == "WATCHER":
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
-    if key in ("PREPARE", "READ_FILES", "WARM_UP", "LOG_DURATION", "LOG_FILES"):
+    if key in ("PREPARE", "READ_FILES", "WARM_UP", "LOG_DURATION", "LOG_FILES", "LOG_QUERIES"):
         return "" if isinstance(value, bool) else "neither True nor False"
     if key == "ASGI":
         return "" if value is None or isinstance(value, bool) else "neither True, False nor None"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if key in ("SLOW_QUERY", "SLOW_REQUEST"):
+        return "" if is_number and value >= 0 else "not a number of seconds"
     if key == "POLL_INTERVAL":
         return "" if is_number and 0 < value < math.inf else "not a number of seconds above 0"
     if key == "CHECKPOINTS":

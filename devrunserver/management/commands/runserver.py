@@ -28,7 +28,8 @@ from devrunserver.browser.errors import technical_500
 from devrunserver.common import process_exit
 from devrunserver.https import options as https
 from devrunserver.https.error import HttpsError
-from devrunserver.server import access_log, address, listener, reachable, tunnel
+from devrunserver.management import request_log
+from devrunserver.server import address, listener, reachable, tunnel
 from devrunserver.server.asgi.choice import Choice, choose
 from devrunserver.server.django import server, static_setup
 from devrunserver.supervisor import early_start, safe_mode
@@ -94,7 +95,7 @@ class Command(RunserverCommand):
             action="store_true",
             help="Tells after each reload where it resumed, what was imported again, and what would make it faster.",
         )
-        for part in (https, banner, post_mortem):
+        for part in (request_log, https, banner, post_mortem):
             part.add_to(parser)
         _add_asgi_arguments(parser)
 
@@ -247,7 +248,7 @@ class Command(RunserverCommand):
                 server_cls=self.server_cls,
                 listener=listening,
                 on_serve=current.start_serving if current else lambda one: self._on_ready(one.server_port, options),
-                log=_log(conf.load()),
+                log=request_log.of(getattr(self, "_options", {}), self.style),
             )
 
     @contextlib.contextmanager
@@ -347,12 +348,6 @@ def _add_asgi_arguments(parser: CommandParser) -> None:
             metavar="BYTES",
             help=f"ASGI: how large a {unit} of a WebSocket may be (default: 1 MiB; 0: any size).",
         )
-
-
-def _log(settled: conf.Conf) -> access_log.AccessLog:
-    """Which requests the user wants to see."""
-    quiet = () if settled.LOG_FILES else static_setup.url_paths()
-    return access_log.AccessLog(duration=settled.LOG_DURATION, ignored=settled.LOG_IGNORE, quiet=quiet)
 
 
 def _end_on_sigterm() -> None:

@@ -30,8 +30,9 @@ from wsgiref.util import FileWrapper, guess_scheme
 
 from django.core.servers import basehttp
 
-from devrunserver.server.access_log import OWN_PATHS, AccessLog
+from devrunserver.server.access_log import OWN_PATHS, AccessLog, Recorder
 from devrunserver.server.connection import Connection, Phase
+from devrunserver.server.django import query_lines
 from devrunserver.server.idle_connections import LIMITS
 from devrunserver.server.protocol.parser import MAX_REQUEST_LINE, TLS_HANDSHAKE, FramingError, Request, take_head
 from devrunserver.server.request_body import Body, Incomplete, ask_for, spool
@@ -73,6 +74,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
     _head: Request | None = None
     _message: Any = None
     _began = 0.0
+    _queries: Recorder | None = None
 
     def setup(self) -> None:
         self._turn = getattr(self.server, "connections", {}).get(self.request)
@@ -155,7 +157,11 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         environ, body, stream = self._call(connection, request)
         with stream:
             answer = Response(connection, request, body, environ, self._is_last)
+            queries = self.server.log.queries
+            self._queries = queries.begin() if queries is not None else None
             answer.run(self.server.get_app() if not connection.has_waited else self.server.gate.overdue)
+            if queries is not None:
+                queries.end()
             connection.has_waited = False
             self.close_connection = answer.close
             if not answer.is_gone:
@@ -165,6 +171,9 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
     def tell(self, code: int, sent: int) -> None:
         """Logs what was answered, and has it remembered by whoever wants to."""
         self.log_request(code, sent)
+        log = self.server.log
+        if self._queries is not None and log.is_wanted(self.path, str(code)):
+            query_lines.tell(self._queries, log)
         if self.server.on_answer is not None and not self.path.startswith(OWN_PATHS):
             record = {
                 "time": round(time.time(), 3),
@@ -174,6 +183,8 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
                 "size": sent,
                 "ms": round((time.perf_counter() - self._began) * MILLISECONDS, 1),
             }
+            if self._queries is not None:
+                record["queries"] = self._queries.as_json(log.queries.slow)
             self.server.on_answer(record)
 
     def _is_last(self) -> bool:
@@ -284,10 +295,13 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         if isinstance(code, HTTPStatus):
             code = code.value
-        duration = self._began and getattr(getattr(self.server, "log", None), "duration", False)
-        if duration:
-            took = (time.perf_counter() - self._began) * MILLISECONDS
-            self.log_message('"%s" %s %s %s ms', self.requestline, str(code), str(size), f"{took:.0f}")
+        log = getattr(self.server, "log", None) or AccessLog()
+        took = time.perf_counter() - self._began if self._began else 0.0
+        told = f" {took * MILLISECONDS:.0f} ms" if self._began and (log.duration or took >= log.slow) else ""
+        if self._queries is not None and self._queries.count:
+            told += f", {self._queries.summary()}" if told else f" {self._queries.summary()}"
+        if told:
+            self.log_message('"%s" %s %s%s', self.requestline, str(code), str(size), told)
         else:
             self.log_message('"%s" %s %s', self.requestline, str(code), str(size))
 

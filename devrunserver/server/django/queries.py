@@ -1,0 +1,201 @@
+"""The database queries of a request: how many, how long, which of them again and again, and where in the project.
+
+Theory of operation
+-------------------
+Django calls an ``execute_wrapper`` for each query. Ours is on every connection from the moment that it is opened, and
+asks a context variable for the recorder of the present request; asgiref carries that to the threads that a view uses.
+It does little: two readings of the clock and one entry by the text of the query, which is the same for every round of a
+loop, as its parameters are apart. Only when a query comes for the second time, or was slow, is the stack looked at.
+
+The place is the innermost one that is the project's: a line of Python, or of a template that was being rendered.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from django.db import connections
+from django.db.backends.signals import connection_created
+
+MILLISECONDS = 1000
+MOST_DISTINCT = 500  # queries of one request that are told apart
+MOST_NAMED = 10  # that are named below the line of the request
+LONGEST_SQL = 300  # characters that are shown
+N_PLUS_ONE = 3  # times from which a query is taken to be in a loop
+RENDER = ("django.template.base", "render_annotated")  # module and function in which a template's node is rendered
+
+
+@dataclass(slots=True)
+class Query:
+    """One query of a request, however often it came."""
+
+    sql: str
+    count: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+    place: str = ""  # file and line of the project
+
+
+@dataclass(slots=True)
+class Recorder:
+    """The queries of one request."""
+
+    count: int = 0
+    seconds: float = 0.0
+    queries: dict[str, Query] = field(default_factory=dict)
+    printed: list[tuple[str, float]] = field(default_factory=list)  # with their parameters, where all are wanted
+
+    @property
+    def repeated(self) -> int:
+        """How many queries there would not be, if each came once."""
+        return self.count - len(self.queries)
+
+    def as_json(self, slow: float) -> dict[str, Any]:
+        """For programs; times in milliseconds.
+
+        Args:
+            slow: seconds from which a query is named though it came once.
+        """
+        return {
+            "count": self.count,
+            "ms": round(self.seconds * MILLISECONDS, 1),
+            "repeated": self.repeated,
+            "named": [
+                {
+                    "sql": one.sql[:LONGEST_SQL],
+                    "count": one.count,
+                    "ms": round(one.seconds * MILLISECONDS, 1),
+                    "place": one.place or None,
+                }
+                for one in self.named(slow)
+            ],
+        }
+
+    def named(self, slow: float) -> list[Query]:
+        """The queries that are worth a look: those that came again, or were slow; the most time first."""
+        found = [one for one in self.queries.values() if one.count > 1 or one.slowest >= slow]
+        return sorted(found, key=lambda one: -one.seconds)[:MOST_NAMED]
+
+    def summary(self) -> str:
+        """For the line of the request."""
+        text = f"{self.count} quer{'y' if self.count == 1 else 'ies'} {self.seconds * MILLISECONDS:.0f} ms"
+        return f"{text}, {self.repeated} repeated" if self.repeated > 0 else text
+
+    def lines(self, slow: float) -> Iterator[str]:
+        """What is told below the line of the request."""
+        for one in self.named(slow):
+            if one.count >= N_PLUS_ONE:
+                what = f"N+1: {one.count} times"
+            else:
+                what = f"repeated: {one.count} times" if one.count > 1 else "slow:"
+            sql = one.sql if len(one.sql) <= LONGEST_SQL else f"{one.sql[:LONGEST_SQL]}…"
+            place = f" at {one.place}" if one.place else ""
+            yield f"  {what} {one.seconds * MILLISECONDS:.0f} ms{place}: {sql}"
+
+
+CURRENT: ContextVar[Recorder | None] = ContextVar("devrunserver_queries", default=None)
+
+
+class QueryLog:
+    """Records the queries of requests.
+
+    Args:
+        is_own: whether a file is the project's.
+        slow: seconds from which a query is slow.
+        prints: whether each query is kept as it was sent to the database.
+    """
+
+    def __init__(self, is_own: Callable[[str], bool], slow: float, prints: bool = False) -> None:
+        self.slow = slow
+        self.prints = prints
+        self._is_own = is_own
+        self._known: dict[str, bool] = {}  # files
+
+    def install(self) -> None:
+        """Sees the queries of every connection from now on. Again is harmless."""
+        connection_created.connect(self._on_connection, weak=False, dispatch_uid="devrunserver-queries")
+        for connection in connections.all(initialized_only=True):
+            self._on_connection(connection=connection)
+
+    def begin(self) -> Recorder:
+        """A request begins, in this context."""
+        recorder = Recorder()
+        CURRENT.set(recorder)
+        return recorder
+
+    def end(self) -> None:
+        """It is answered."""
+        CURRENT.set(None)
+
+    def _on_connection(self, connection: Any, **kwargs: Any) -> None:
+        if self._record not in connection.execute_wrappers:
+            connection.execute_wrappers.append(self._record)
+
+    def _record(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        recorder = CURRENT.get()
+        if recorder is None:
+            return execute(sql, params, many, context)
+        began = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            took = time.perf_counter() - began
+            self._add(recorder, sql if isinstance(sql, str) else str(sql), took)
+            if self.prints:
+                recorder.printed.append((_sent(sql, params, context), took))
+
+    def _add(self, recorder: Recorder, sql: str, took: float) -> None:
+        recorder.count += 1
+        recorder.seconds += took
+        query = recorder.queries.get(sql)
+        if query is None:
+            if len(recorder.queries) == MOST_DISTINCT:
+                return
+            query = recorder.queries[sql] = Query(sql)
+        query.count += 1
+        query.seconds += took
+        query.slowest = max(query.slowest, took)
+        if not query.place and (query.count == 2 or took >= self.slow):
+            query.place = self.place(sys._getframe(2))
+
+    def place(self, frame: FrameType | None) -> str:
+        """The innermost place of the project's on a stack; empty where there is none, as on a thread of its own."""
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if self._owns(file):
+                return f"{_shown(file)}:{frame.f_lineno}"
+            if frame.f_code.co_name == RENDER[1] and frame.f_globals.get("__name__") == RENDER[0]:
+                node = frame.f_locals.get("self")
+                origin, token = getattr(node, "origin", None), getattr(node, "token", None)
+                name = getattr(origin, "name", "")
+                if token is not None and self._owns(name):
+                    return f"{_shown(name)}:{token.lineno}"
+            frame = frame.f_back
+        return ""
+
+    def _owns(self, file: str) -> bool:
+        known = self._known.get(file)
+        if known is None:
+            known = self._known[file] = os.path.isabs(file) and self._is_own(file)
+        return known
+
+
+def _sent(sql: Any, params: Any, context: dict[str, Any]) -> str:
+    """A query with its parameters, as the backend tells it."""
+    connection, cursor = context["connection"], context["cursor"]
+    try:
+        return str(connection.ops.last_executed_query(cursor.cursor, sql, params) or sql)
+    except Exception:  # the backend does not know, or the query has failed
+        return str(sql)
+
+
+def _shown(file: str) -> str:
+    relative = os.path.relpath(file)
+    return file if relative.startswith(os.pardir) else relative
