@@ -28,6 +28,7 @@ class Conf:
         PREPARE: whether the next reload of the files that are being edited is prepared in the background.
         READ_FILES: whether a change of a data file that the start has read reloads.
         WARM_UP: whether a worker to whom nobody talks does what the first request would have to wait for.
+        BROWSER_RELOAD: whether open pages follow each save.
         EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
         ASGI: whether the project is served by ASGI; None: where daphne is installed as an app.
         LOG_DURATION: whether the line of a request says how many milliseconds its answer took.
@@ -52,6 +53,7 @@ class Conf:
     READ_FILES: bool = True
     WARM_UP: bool = True
     ASGI: bool | None = None
+    BROWSER_RELOAD: bool = True
     LOG_DURATION: bool = False
     LOG_FILES: bool = True
     LOG_IGNORE: tuple[str, ...] = ()
@@ -102,7 +104,7 @@ def _cause(key: str, value: Any) -> str:
     """What is wrong with one value; empty if nothing is."""
     if key == "WATCHER":
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
-    if key in ("PREPARE", "READ_FILES", "WARM_UP", "LOG_DURATION", "LOG_FILES", "LOG_QUERIES"):
+    if key in ("PREPARE", "READ_FILES", "WARM_UP", "BROWSER_RELOAD", "LOG_DURATION", "LOG_FILES", "LOG_QUERIES"):
         return "" if isinstance(value, bool) else "neither True nor False"
     if key == "ASGI":
         return "" if value is None or isinstance(value, bool) else "neither True, False nor None"

@@ -73,7 +73,11 @@ def test_the_defaults() -> None:
             ("POLL_INTERVAL", value, "not a number of seconds above 0")
             for value in [0, -1, 0.0, "1", None, True, float("nan"), float("inf"), [1]]
         ),
-        *((key, value, "neither True nor False") for key in ("PREPARE", "WARM_UP") for value in [0, 1, None, "yes"]),
+        *(
+            (key, value, "neither True nor False")
+            for key in ("PREPARE", "WARM_UP", "BROWSER_RELOAD")
+            for value in [0, 1, None, "yes"]
+        ),
         *(("CHECKPOINTS", value, "not a number from 0 on") for value in [-1, 1.0, "5", None, True, [1], float("inf")]),
         *(
             ("CHECKPOINT_MEMORY", value, "not a number of megabytes above 0")
@@ -142,6 +146,7 @@ def test_it_is_read_from_the_settings(settings: Settings) -> None:
 
 anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one, max_size=3))
 KEYS = ["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "CHECKPOINTS", "CHECKPOINT_MEMORY", "PREPARE", "WARM_UP"]
+KEYS += ["BROWSER_RELOAD"]
 KEYS += ["LOG_DURATION", "LOG_FILES", "LOG_IGNORE"]
 keys = st.sampled_from([*KEYS, "NO"])
 

@@ -159,6 +159,14 @@ class Verdict(Message):
     id: int  # of the question
     stale: str | None  # the first path that makes me one who has to be replaced
     prompt: str | None  # of a debugger that waits for the user, so that the reload has to wait; None: none does
+    pages: list[tuple[str, list[str]]] = field(default_factory=list, metadata=PAIRS)  # kinds of changes, and URLs
+
+
+@message
+class PageStream(Message):
+    """A page wants to be told of changes on this connection; the head of the answer is sent."""
+
+    stream: socket.socket = field(metadata=SOCKET)
 
 
 @message
@@ -251,6 +259,14 @@ class Changed(Message):
 
     id: int
     paths: list[str]
+    generation: int = 0  # of the pages that are rendered afterwards, if pages are concerned
+
+
+@message
+class Generation(Message):
+    """Of the pages that you render."""
+
+    number: int
 
 
 @message
@@ -344,6 +360,7 @@ ROUTES: dict[type[Message], Route] = {
     History: _route(Role.WORKER),
     Verdict: _route(Role.WORKER),
     PromptLeft: _route(Role.WORKER),
+    PageStream: _route(Role.WORKER),
     FreshAsked: _route(Role.WORKER),
     FactsRead: _route(Role.CHECKPOINT, Role.BUILDER),
     BuildFailed: _route(Role.BUILDER),
@@ -356,6 +373,7 @@ ROUTES: dict[type[Message], Route] = {
     Fresh: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Changed: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     HistoryAsked: _route(Role.SUPERVISOR, to=[Role.WORKER]),
+    Generation: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Stop: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
     DryRun: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),

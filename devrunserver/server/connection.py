@@ -35,6 +35,7 @@ class Phase(Enum):
     OPEN = "a WebSocket, which has no end of its own"
     IDLE = "kept alive, between two requests"
     CLOSING = "answered for the last time; what the client still sends is thrown away"
+    GIVEN_AWAY = "a stream, whose head is sent; somebody else goes on with it"
     CLOSED = "of no use any more"
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 from wsgiref.types import StartResponse
 
 from devrunserver.server.connection import Connection
+
+
+class Streams(Protocol):
+    """Takes connections that stay open after the head of their answer, on which somebody else sends from then on."""
+
+    def claims(self, environ: dict[str, Any]) -> bytes:
+        """The head to send, where a request is one for a stream; empty where not. Safe from any thread."""
+
+    def take(self, sock: socket.socket) -> None:
+        """Gives the connection away; closes it here."""
 
 
 class Gate(Protocol):

@@ -77,13 +77,15 @@ class FileEvents:
         self._noted += len(notes)
         return notes
 
-    def start_over(self) -> None:
-        """A new worker is about to read everything, so whatever has happened is no change to it."""
+    def start_over(self) -> list[str]:
+        """A new worker is about to read everything, so whatever has happened is no change to it; tells what has."""
         self.watcher.restore()
         self.read()
+        dropped = self._review.changes.paths
         self._review.start_over()
         pyc.forget(self._rewritten)
         self._rewritten.clear()
+        return dropped
 
     def learn(self, directories: Iterable[str], since: float) -> Snapshot:
         """Takes the present state of source files for the one that the worker reads, so that a mere ``chmod`` is none.

@@ -33,6 +33,7 @@ class Part(Enum):
     PLACEHOLDER = "the page that is shown while the project starts"
     WEIGHING = "limiting the memory of checkpoints"
     TOOLS = "answering `python -m devrunserver status` and the like"
+    PAGES = "telling open pages of changes"
     TERMINAL = "restoring the terminal"
 
 

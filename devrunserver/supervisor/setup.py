@@ -19,6 +19,7 @@ from devrunserver.supervisor.file_events import FileEvents
 from devrunserver.supervisor.held_connections import HeldConnections, PlaceholderServer
 from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part
+from devrunserver.supervisor.page_streams import PageStreams
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.terminal import Terminal
 from devrunserver.supervisor.tools import Tools
@@ -113,6 +114,8 @@ class Parts:
             contained, self.chain, on_difference, setup.console.remark, setup.limits.prepares
         )
         self.background = contained
+        self.pages = PageStreams(ContainedSelector(self.selector, setup.optional, Part.PAGES))
+        setup.optional.clean_up_with(Part.PAGES, self.pages.close)
         self.starter = WorkerStarter(
             setup.listener, setup.launcher, self.chain, self.preparation, setup.optional, setup.clock
         )

@@ -132,6 +132,7 @@ class Supervisor:
             self._end_preparing,
             self._close_tools,
             lambda: self._parts.chain.close(END_PATIENCE),
+            self._parts.pages.close,
             self._close_links,
             self._parts.notice.close,
             self._parts.selector.close,
@@ -170,7 +171,9 @@ class Supervisor:
         if review.take_overflow():
             self._cycle.on_change(None)
             return
+        unanswered = review.question
         if (path := review.give_up_waiting(now)) is not None:
+            self._parts.pages.miss(unanswered.paths if unanswered is not None else [])
             self._cycle.on_change(path)
             return
         if self._wait_for_changes(now) != 0.0:
@@ -179,7 +182,7 @@ class Supervisor:
         is_broken = self._cycle.lifecycle.state is State.BROKEN
         if worker is not None and worker.link is not None and worker.hears and not is_broken:
             question = review.ask(paths, now)
-            worker.send(Changed(question.number, question.paths))
+            worker.send(Changed(question.number, question.paths, self._parts.pages.next_generation()))
         elif code := [path for path in paths if relevance.is_source(path) or self._setup.watcher.in_project(path)]:
             self._cycle.on_change(next(filter(relevance.is_source, code), code[0]))
 

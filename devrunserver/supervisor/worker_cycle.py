@@ -136,7 +136,7 @@ class WorkerCycle:
         """Resumes a checkpoint, or spawns a worker."""
         files = self._parts.files
         self.memory_due = None
-        files.start_over()
+        self._setup.optional.call(Part.PAGES, self._parts.pages.begin_generation, files.start_over())
         order = Order(
             self.lifecycle.attempt,
             self._parts.edited.paths,

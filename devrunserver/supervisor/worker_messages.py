@@ -19,19 +19,23 @@ from devrunserver.common.messages import (
     Connections,
     FreshAsked,
     FreshnessShared,
+    Generation,
     Hello,
     History,
     Listening,
     Message,
     MessageError,
+    PageStream,
     PromptLeft,
     Serving,
     Verdict,
     Watching,
 )
+from devrunserver.common.page_changes import ERROR, PAGE
 from devrunserver.supervisor.lifecycle import TRANSITIONS, Happening
 from devrunserver.supervisor.optional_parts import Part
 from devrunserver.supervisor.setup import Parts
+from devrunserver.supervisor.watching.polling import token_of
 from devrunserver.supervisor.worker_cycle import WorkerCycle
 from devrunserver.supervisor.worker_handle import WorkerHandle
 
@@ -94,6 +98,7 @@ class WorkerMessages:
         """The worker's modules and the globs of its signal receivers."""
         if not worker.can_look:
             worker.can_look = True
+            worker.send(Generation(self._parts.pages.rendered))
             worker.send(FreshnessShared(*self._parts.notice.descriptors))
         worker.patterns += message.globs
         worker.files.update(message.files)
@@ -126,6 +131,9 @@ class WorkerMessages:
             self._setup.console.tell_ready()
         self._setup.has_served = True
         self._cycle.happens(Happening.SERVES)
+        self._setup.optional.call(Part.PAGES, self._parts.pages.announce_start, PAGE)
+        for path in self._parts.pages.take_missed():
+            self._parts.review.changes.add(path, token_of(path), now, is_telling=False)
 
     def _on_broken(self, worker: WorkerHandle, message: Broken) -> None:
         if self._is_expected(Happening.BREAKS):
@@ -133,6 +141,7 @@ class WorkerMessages:
             self._cycle.difference = None  # an exact start has followed
             self._served(True, broken=True)
             self._cycle.happens(Happening.BREAKS)
+            self._setup.optional.call(Part.PAGES, self._parts.pages.announce_start, ERROR)
 
     def _on_checked(self, worker: WorkerHandle, message: Checked) -> None:
         self._setup.tell_tools(lambda tools: tools.on_checked())
@@ -141,7 +150,10 @@ class WorkerMessages:
         self._setup.tell_tools(lambda tools: tools.on_history(message))
 
     def _on_verdict(self, worker: WorkerHandle, message: Verdict) -> None:
-        review = self._parts.review
+        review, question = self._parts.review, self._parts.review.question
+        if question is not None and question.number == message.id:
+            self._parts.pages.miss(question.paths if message.stale is not None else [])
+            self._setup.optional.call(Part.PAGES, self._parts.pages.announce, message.pages)
         was_waiting = review.waits_for_prompt
         path = review.on_verdict(message.id, message.stale, message.prompt is not None)
         if path is not None:
@@ -162,6 +174,11 @@ class WorkerMessages:
     def _on_connections(self, worker: WorkerHandle, message: Connections) -> None:
         """The worker leaves, and these connections to the next."""
         self._setup.held.add(handoff.from_message(message))
+
+    def _on_page_stream(self, worker: WorkerHandle, message: PageStream) -> None:
+        if Part.PAGES in self._setup.optional.off:
+            message.stream.close()
+        self._setup.optional.call(Part.PAGES, self._parts.pages.add, message.stream)
 
     def _is_expected(self, happening: Happening) -> bool:
         """Whether anything follows from it; not from the late words of a worker that is leaving."""
@@ -190,4 +207,5 @@ HANDLERS: dict[type[Message], Handler] = {
     PromptLeft: WorkerMessages._on_prompt_left,
     FreshAsked: WorkerMessages._on_fresh_asked,
     Connections: WorkerMessages._on_connections,
+    PageStream: WorkerMessages._on_page_stream,
 }

@@ -11,6 +11,7 @@ from devrunserver.common.messages import Changed, Message, Verdict
 from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.worker import debugger_prompt
 from devrunserver.worker.autoreload_signals import AutoreloadSignals
+from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.prompt_watch import PromptWatch
 from devrunserver.worker.staleness import Answer, Staleness
 
@@ -25,6 +26,7 @@ class ChangeAnswers:
         send: sends a message to the supervisor.
         staleness: knows what this process has seen.
         signals: shows a change to the receivers of Django's signal.
+        pages: knows what a change means to open pages.
         let_answers_end: waits until nothing is being answered, for so many seconds at most.
         leaving: set when this process is to leave.
     """
@@ -34,6 +36,7 @@ class ChangeAnswers:
         send: Callable[[Message], None],
         staleness: Staleness,
         signals: AutoreloadSignals,
+        pages: LivePages,
         let_answers_end: Callable[[float], None],
         leaving: threading.Event,
     ) -> None:
@@ -41,6 +44,7 @@ class ChangeAnswers:
         self._send = send
         self._staleness = staleness
         self._signals = signals
+        self._pages = pages
         self._let_answers_end = let_answers_end
         self._prompt_watch = PromptWatch(send, leaving)
 
@@ -53,7 +57,8 @@ class ChangeAnswers:
         prompt = debugger_prompt.open_prompt() if stale is not None else None
         if stale is not None and prompt is None:
             self._let_answers_end(LOG_PATIENCE)
-        self._send(Verdict(message.id, stale, prompt))
+        pages = self._pages.on_changed(message, self._signals.spelled) if stale is None else []
+        self._send(Verdict(message.id, stale, prompt, pages))
         if prompt is not None:
             self._prompt_watch.start()
 

@@ -10,6 +10,7 @@ from devrunserver.common import faults, handoff
 from devrunserver.common.messages import Connections, Fresh, FreshnessShared
 from devrunserver.server.django.server import Serving
 from devrunserver.worker.channel import Channel
+from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.request_gate import RequestGate
 
 ANSWERS_INTERVAL = 0.002  # seconds between two looks whether answers have ended
@@ -20,20 +21,27 @@ class ServerHandle:
 
     Args:
         channel: to the supervisor.
+        pages: serves open pages.
         leaving: set when this process is to leave.
     """
 
-    def __init__(self, channel: Channel, leaving: threading.Event) -> None:
+    def __init__(self, channel: Channel, pages: LivePages, leaving: threading.Event) -> None:
         self._channel = channel
+        self._pages = pages
         self._leaving = leaving
         self._server: Serving | None = None
         self._gate: RequestGate | None = None
 
-    def open(self, server: Any) -> None:
-        """The server is about to accept connections."""
+    def open(self, server: Any, is_project: bool = True) -> None:
+        """The server is about to accept connections.
+
+        Args:
+            is_project: whether it serves the project, and not an error.
+        """
         self._server = server
         if handoff.capacity():  # or else the server ends its connections in its own way
             self._gate = server.gate = RequestGate(self._channel.link)
+        self._pages.serve(server, self._channel.link, inserts=is_project)
 
     @property
     def has_been_asked(self) -> bool:
@@ -48,9 +56,10 @@ class ServerHandle:
                 return
 
     def replace_application(self, application: Any) -> None:
-        """Serves something else from now on."""
+        """Serves an error from now on."""
         server: Any = self._server
         server.set_app(application)
+        self._pages.serve(server, self._channel.link, inserts=False)
 
     def stop(self) -> bool:
         """Has the server leave; whether there is one."""

@@ -8,6 +8,7 @@ from typing import Any
 from devrunserver.common import faults, module_files
 from devrunserver.common.messages import Message, Watching
 from devrunserver.worker.autoreload_signals import AutoreloadSignals
+from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.staleness import Staleness
 
 
@@ -19,6 +20,7 @@ class WatchReport:
         staleness: knows what is loaded.
         signals: knows what the receivers want.
         data_files: tells which files the start has read besides modules.
+        pages: knows of what open pages are to be told.
     """
 
     def __init__(
@@ -27,11 +29,13 @@ class WatchReport:
         staleness: Staleness,
         signals: AutoreloadSignals,
         data_files: Callable[[], list[str]],
+        pages: LivePages,
     ) -> None:
         self._send = send
         self._staleness = staleness
         self._signals = signals
         self._data_files = data_files
+        self._pages = pages
         self._reported_at = (0, "")  # the state of sys.modules that the supervisor knows
         self._is_on = True
 
@@ -41,7 +45,7 @@ class WatchReport:
         self._send(
             Watching(
                 directories=module_files.directories_of(self._staleness.loaded_files()),
-                globs=self._signals.globs(),
+                globs=[*self._signals.globs(), *self._pages.globs()],
                 files=[*self._signals.files(), *self._staleness.other_files(), *self._data_files()],
             )
         )

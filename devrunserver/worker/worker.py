@@ -45,6 +45,7 @@ from devrunserver.common.messages import (
     Connections,
     Fresh,
     FreshnessShared,
+    Generation,
     Go,
     HistoryAsked,
     Stop,
@@ -56,6 +57,7 @@ from devrunserver.worker.autoreload_signals import AutoreloadSignals
 from devrunserver.worker.change_answers import ChangeAnswers
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.history import RequestHistory, summary
+from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.server_handle import ServerHandle
 from devrunserver.worker.staleness import Staleness
 from devrunserver.worker.startup import Startup
@@ -77,16 +79,19 @@ class Worker:
         self._startup = Startup(self._channel, start)
         self._identity = self._startup.identity
         self._leaving = threading.Event()
-        self._server = ServerHandle(self._channel, self._leaving)
+        self._pages = LivePages(self._startup.project_files.is_installed)
+        self._server = ServerHandle(self._channel, self._pages, self._leaving)
         self._checks = StartupChecks(
             self._identity, self._startup, self._replace_by, self._leaving, lambda: self._channel.send(Checked())
         )
         self._history = RequestHistory(self._startup.project_files.is_own, self._channel.send)
         self._signals = AutoreloadSignals(lambda: self._report.send())
         self._staleness = staleness = Staleness(self._startup.reads, self._signals)
-        self._report = WatchReport(self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths)
+        self._report = WatchReport(
+            self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths, self._pages
+        )
         self._changes = ChangeAnswers(
-            self._channel.send, staleness, self._signals, self._server.let_answers_end, self._leaving
+            self._channel.send, staleness, self._signals, self._pages, self._server.let_answers_end, self._leaving
         )
         self._watch: list[str] = []
         self._channel.handlers = {
@@ -96,6 +101,7 @@ class Worker:
             Connections: self._server.on_connections,
             Changed: self._changes.on_changed,
             HistoryAsked: self._history.on_history_asked,
+            Generation: self._pages.on_generation,
             Stop: self._on_stop,
         }
 
@@ -119,18 +125,21 @@ class Worker:
             os.register_at_fork(after_in_child=self._resign)
         self._startup.begin(self._start.spawned, self._on_prompt)
 
-    def run(self, inner_run: Callable[[], None], watch: list[str]) -> None:
+    def run(self, inner_run: Callable[[], None], watch: list[str], follows_pages: bool = False) -> None:
         """Runs the command's ``inner_run`` on this thread until the supervisor says stop.
 
         Args:
             inner_run: calls ``load``, ``check`` and, serving what was loaded, ``start_serving``.
             watch: paths and globs that the user wants to have watched.
+            follows_pages: whether open pages are told of changes.
         """
         if self._start.is_rerun:
             # there is no error to catch any more: the supervisor starts us in the usual way
             process_exit.leave(process_exit.SUCCESS)
         interrupts.end_on_sigterm()
         self._watch = watch
+        if follows_pages:
+            self._pages.switch_on()
         try:
             self.await_word()
             inner_run()
@@ -212,7 +221,7 @@ class Worker:
         )
 
     def _start_showing(self, error: BaseException, server: Any) -> None:
-        self._server.open(server)
+        self._server.open(server, is_project=False)
         self._end_start()
         self._report.send()
         self._channel.send(Broken(summary(error, self._startup.project_files.is_own)))

@@ -24,6 +24,7 @@ SAMPLES: dict[str, Any] = {
     "list[Fact]": [facts.Read("/a", (1, 2, 3)), facts.Read("/b", None), facts.Answered("/", None, "a", ("a", "a.py"))],
     "list[tuple[str, str]]": [("/a", "*.py")],
     "list[tuple[str, float]]": [("a", 0.5)],
+    "list[tuple[str, list[str]]]": [("css", ["/static/a.css"])],
     "list[tuple[str, str, Sequence[Sequence[str]]]]": [("a", "b", [["c", "d"]])],
     "dict[str, Any]": {"a": [1, {"b": None}]},
     "list[dict[str, Any]]": [{"a": 1}, {}],
@@ -79,4 +80,4 @@ def test_what_carries_is_declared_so(kind: type[Message]) -> None:
 def test_equality_and_text() -> None:
     assert messages.Stop() == messages.Stop()
     assert messages.Stop() != messages.Fresh()
-    assert repr(messages.Verdict(1, None, None)) == "Verdict(id=1, stale=None, prompt=None)"
+    assert repr(messages.Verdict(1, None, None)) == "Verdict(id=1, stale=None, prompt=None, pages=[])"

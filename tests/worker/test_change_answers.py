@@ -11,6 +11,7 @@ import pytest
 from devrunserver.common.messages import Changed, Message, PromptLeft, Verdict
 from devrunserver.worker import change_answers, debugger_prompt
 from devrunserver.worker.change_answers import ANSWERS_PATIENCE, LOG_PATIENCE, ChangeAnswers
+from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.staleness import Answer
 from tests.worker.played import PATIENCE
 
@@ -28,7 +29,7 @@ class Stage:
         self.failing = ""
         self.leaving = threading.Event()
         played: Any = self
-        self.answers = ChangeAnswers(self.send, played, played, self.let_answers_end, self.leaving)
+        self.answers = ChangeAnswers(self.send, played, played, LivePages(bool), self.let_answers_end, self.leaving)
 
     def fail(self, what: str) -> None:
         if what == self.failing:

@@ -14,6 +14,7 @@ from devrunserver.common.messages import (
     Changed,
     Connections,
     FreshnessShared,
+    Generation,
     Go,
     HistoryAsked,
     Listening,
@@ -36,6 +37,7 @@ EXAMPLES: dict[type[Message], Callable[[], Message]] = {  # of those that carry 
     Go: lambda: Go(socket.socket(), False),
     FreshnessShared: lambda: FreshnessShared(None, None),
     Changed: lambda: Changed(1, ["/nobody/knows/this.py"]),
+    Generation: lambda: Generation(7),
     Connections: lambda: Connections([socket.socket()], [""]),
     HistoryAsked: lambda: HistoryAsked(1, False),
 }

@@ -14,6 +14,7 @@ from devrunserver.common import handoff
 from devrunserver.common.freshness import Notice
 from devrunserver.common.messages import Connections, Fresh, FreshnessShared
 from devrunserver.worker.channel import Channel
+from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.server_handle import ServerHandle
 from tests.worker.played import link_pair
 
@@ -46,7 +47,7 @@ class FakeServer:
 @pytest.fixture
 def handle() -> Iterator[ServerHandle]:
     with link_pair() as (_, link):
-        yield ServerHandle(Channel(link), threading.Event())
+        yield ServerHandle(Channel(link), LivePages(bool), threading.Event())
         link.close()
 
 

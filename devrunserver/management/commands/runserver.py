@@ -45,6 +45,7 @@ from devrunserver.worker import banner, post_mortem, worker
 
 MAX_PORT = 65535
 READY = "Listening on {url}"  # a promise to other programs: README has it as a regular expression
+OTHER_RELOADER = "django_browser_reload"
 EXIT_PATIENCE = 0.3  # seconds for the supervisor's own `atexit` handlers and threads
 SIGTERM_STATUS = 128 + signal.SIGTERM  # what a shell shows for a process that SIGTERM has ended
 
@@ -71,6 +72,9 @@ class Command(RunserverCommand):
             dest="insecure_serving",
             help="Allows serving static files even if DEBUG is False.",
         )
+        self._add_own_arguments(parser)
+
+    def _add_own_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--watcher",
             choices=conf.MODES,
@@ -89,6 +93,12 @@ class Command(RunserverCommand):
             default=[],
             metavar="GLOB",
             help="Does not watch directories and files of this name or path. May be given more than once.",
+        )
+        parser.add_argument(
+            "--no-browser-reload",
+            action="store_false",
+            dest="browser_reload",
+            help="Leaves open pages as they are when a file is saved.",
         )
         parser.add_argument(
             "--explain-reload",
@@ -137,7 +147,10 @@ class Command(RunserverCommand):
             raise CommandError(f"{self.port} is not a valid port number: the highest is {MAX_PORT}.")
         current = worker.current()
         if current is not None:
-            current.run(lambda: self.inner_run(None, **options), self._watched(options))
+            inner_run = functools.partial(self.inner_run, None, **options)
+            current.run(
+                inner_run, self._watched(options), _follows_pages(options, None if current.is_reload else self._say)
+            )
         elif options["use_reloader"]:
             self.supervise(options)
         else:
@@ -355,3 +368,14 @@ def _end_on_sigterm() -> None:
     on_main_thread = threading.current_thread() is threading.main_thread()
     if os.getpid() == 1 and on_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(SIGTERM_STATUS))
+
+
+def _follows_pages(options: dict[str, Any], tell: Callable[[str], None] | None) -> bool:
+    """Whether open pages are told of changes."""
+    if not (settings.DEBUG and options.get("browser_reload", True) and conf.load().BROWSER_RELOAD):
+        return False
+    if apps.ready and apps.is_installed(OTHER_RELOADER):
+        if tell is not None:
+            tell(f"Open pages are left to {OTHER_RELOADER}; without that app they would follow each save.")
+        return False
+    return True

@@ -38,7 +38,7 @@ class AsgiHandler:
         """Has a ``Serving`` serve it: from now on there are a loop and its thread."""
         server.asgi = self.server
         request_finished.connect(_close_databases, dispatch_uid="devrunserver-asgi")
-        self.server.start(AsgiHost(server, self.others))
+        self.server.start(AsgiHost(server, server.get_app()))  # as it is now, with what was put around it
 
 
 class AsgiHost:

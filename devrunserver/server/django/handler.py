@@ -118,7 +118,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
             FramingError: what came is none.
             ClientGone: the connection is broken.
         """
-        if connection.phase in (Phase.CLOSING, Phase.CLOSED):
+        if connection.phase in (Phase.CLOSING, Phase.CLOSED, Phase.GIVEN_AWAY):
             return None
         has_come = not self._began and not connection.is_cleared  # that is why there is a turn
         while True:
@@ -156,6 +156,8 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
         self.request_version = f"HTTP/{request.version[0]}.{request.version[1]}"
         environ, body, stream = self._call(connection, request)
         with stream:
+            if self._gives_away(connection, environ):
+                return
             answer = Response(connection, request, body, environ, self._is_last)
             queries = self.server.log.queries
             self._queries = queries.begin() if queries is not None else None
@@ -167,6 +169,15 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
             if not answer.is_gone:
                 self.tell(answer.code, answer.sent)
             self._settle(connection, answer, body)
+
+    def _gives_away(self, connection: Connection, environ: dict[str, Any]) -> bool:
+        """Sends the head of a stream, where the request is one for it."""
+        streams = getattr(self.server, "streams", None)
+        if streams is None or connection.has_waited or not (head := streams.claims(environ)):
+            return False
+        connection.send(head)
+        connection.enter(Phase.GIVEN_AWAY)
+        return True
 
     def tell(self, code: int, sent: int) -> None:
         """Logs what was answered, and has it remembered by whoever wants to."""

@@ -39,7 +39,7 @@ from devrunserver.server.access_log import AccessLog
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.django.draining import drain, hand_over
 from devrunserver.server.django.handler import LINGER, TruncatedUploads, WSGIRequestHandler, takes_turns
-from devrunserver.server.gate import Gate
+from devrunserver.server.gate import Gate, Streams
 from devrunserver.server.held_requests import HeldRequests
 from devrunserver.server.idle_connections import IdleConnections
 from devrunserver.server.listener import BACKLOG
@@ -72,6 +72,7 @@ class Serving(Server):
         log: which requests are logged, and how.
         gate: who knows whether we are fresh, if anybody does.
         on_answer: called with what is to be remembered of each request, if anybody wants to.
+        streams: who takes the connections that are to stay open, if anybody does.
         has_been_asked: whether a client has sent anything.
         asgi: serves the application, where that is one by ASGI.
     """
@@ -82,6 +83,7 @@ class Serving(Server):
     gate: Gate | None = None
     asgi: AsgiServer | None = None
     on_answer: Callable[[dict[str, Any]], None] | None = None
+    streams: Streams | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.connections: dict[socket.socket, Connection] = {}
@@ -280,6 +282,10 @@ class Serving(Server):
         except BaseException:  # Ctrl-C, with --nothreading
             self._end(connection)
             raise
+        if connection.phase is Phase.GIVEN_AWAY and self.streams is not None:
+            del self.connections[connection.socket]
+            self.streams.take(connection.socket)
+            return
         if connection.phase is Phase.CLOSING:
             connection.end_sending()
         is_for_loop = self.asgi is not None and connection.buffer and not self.stopping

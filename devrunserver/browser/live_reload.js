@@ -1,0 +1,437 @@
+// Keeps the page at the server's last generation: devrunserver has put this script into it.
+//
+// Theory of operation
+// -------------------
+// The page carries the generation that it was rendered by, and the stream tells the server's last one with the changes
+// that led to it. The page acts on the difference alone, so it does not matter how often it is told, by whom, or after
+// which sleep. One thing is done at a time, and nothing while nobody looks; afterwards the difference is taken again.
+//
+// - style sheets: the new one is loaded beside the old one, which is removed then;
+// - templates, translations, code: the page is asked for again and the difference is applied (`morph.js`);
+// - where that is in doubt, for other files that it uses, and after a pause in which more happened than the stream
+//   can tell: it is loaded, and what was typed and scrolled is restored;
+// - an error: `overlay.js` shows it over the page, which stays as it is until the error is mended.
+//
+// This script runs before every other one, so that it sees what the server has sent before scripts change it.
+
+(() => {
+  const tag = document.currentScript;
+  const base = new URL(".", tag.src);
+  const { token, version, method } = tag.dataset;
+  const fileUrl = (name) => new URL(`${name}?v=${version}`, base);
+
+  const STORE = `devrunserver:${location.href}`;
+  const OWN = "[data-devrunserver]";
+  const SHEET_PATIENCE = 3000; // milliseconds for a style sheet to load
+  const EMPTY_PATIENCE = 1000; // milliseconds in which an empty style sheet is taken for one that is being written
+  const LOOK_PAUSE = 50; // milliseconds between two looks at it
+
+  let known = Number(tag.dataset.generation);
+  let announced = { generation: known, since: known, changes: [] };
+  let isBusy = false;
+  let isLeaving = false;
+  let overlay = null; // the module that shows an error, while it shows one
+  let shown = 0; // the generation of that error
+  let from = null; // the page as the server has sent it
+  let live = new Map(); // its counterparts in the page
+  let body = null; // among them
+
+  // What the server has sent
+
+  const originals = new Map(); // attributes that scripts have changed before the page was complete
+  const early = new MutationObserver(rememberAttributes);
+  early.observe(document, { subtree: true, attributes: true, attributeOldValue: true });
+
+  function rememberAttributes(records) {
+    for (const { target, attributeName, oldValue } of records) {
+      if (!originals.has(target)) originals.set(target, new Map());
+      const attributes = originals.get(target);
+      if (!attributes.has(attributeName)) attributes.set(attributeName, oldValue);
+    }
+  }
+
+  /** Remembers the page as it is now. */
+  function remember() {
+    const copy = document.implementation.createHTMLDocument().importNode(document.documentElement, true);
+    live = new Map();
+    const pair = (one, other) => {
+      live.set(one, other);
+      const attributes = originals.get(other);
+      attributes?.forEach((value, name) => (value === null ? one.removeAttribute(name) : one.setAttribute(name, value)));
+      for (let a = one.firstChild, b = other.firstChild; a && b; a = a.nextSibling, b = b.nextSibling) pair(a, b);
+    };
+    pair(copy, document.documentElement);
+    for (const script of copy.querySelectorAll("script")) {
+      // what a script has added is asynchronous without saying so
+      if (live.get(script).async && !script.hasAttribute("async")) script.remove();
+    }
+    from = reduce(copy);
+    body = document.body;
+  }
+
+  /** Takes out what is not to be compared: our own tag, nonces, and what is not shown where scripts run. */
+  function reduce(root) {
+    for (const one of root.querySelectorAll(OWN)) one.remove();
+    for (const one of root.querySelectorAll("noscript")) one.replaceChildren();
+    for (const one of root.querySelectorAll("[nonce]")) one.removeAttribute("nonce");
+    return root;
+  }
+
+  document.addEventListener("readystatechange", () => {
+    if (document.readyState !== "interactive") return; // complete, and no deferred script has run
+    rememberAttributes(early.takeRecords());
+    early.disconnect();
+    remember();
+    originals.clear();
+    restore();
+  });
+  document.addEventListener("turbo:load", () => {
+    if (document.body !== body) remember(); // Turbo has put another one into this page
+  });
+
+  // What the server tells
+
+  function hear(announcement) {
+    if (announcement.generation <= announced.generation && announcement.generation <= known) return;
+    announced = announcement;
+    act();
+  }
+
+  /** The changes between what the page shows and what the server would answer now. */
+  function difference() {
+    if (announced.generation <= known) return [];
+    if (known < announced.since) return [{ kind: "load", files: [] }];
+    return announced.changes.filter((one) => one.generation > known);
+  }
+
+  async function act() {
+    if (isBusy || isLeaving || document.hidden || document.readyState === "loading") return;
+    isBusy = true;
+    try {
+      for (let changes = difference(); changes.length && !isLeaving; changes = difference()) {
+        if (changes.at(-1).kind === "error") {
+          attempted = announced.generation;
+          await showError(attempted);
+          break;
+        }
+        await hideError();
+        if (!(await follow(changes.filter((one) => one.kind !== "error"), announced.generation))) break;
+      }
+    } catch (error) {
+      console.warn("devrunserver: this page does not follow the last change.", error);
+    } finally {
+      isBusy = false;
+    }
+    if (difference().length && announced.generation !== attempted) act();
+  }
+
+  let attempted = 0; // the generation that was tried last
+
+  /** Brings the page to a generation; whether it is there now. */
+  async function follow(changes, generation) {
+    attempted = generation;
+    const kinds = new Set(changes.map((one) => one.kind));
+    const needsLoad = kinds.has("load") || changes.some((one) => one.kind === "asset" && one.files.some(isUsed));
+    if ((needsLoad || kinds.has("page")) && method && method !== "GET") {
+      offerLoad();
+      return false;
+    }
+    const detail = { generation, changes };
+    const event = new CustomEvent("devrunserver:before-update", { cancelable: true, detail });
+    if (!document.dispatchEvent(event)) {
+      known = generation;
+      return true;
+    }
+    const files = changes.filter((one) => one.kind === "css").flatMap((one) => one.files);
+    if (needsLoad) return load();
+    if (kinds.has("page") && !(await refresh(generation))) return false;
+    if (files.length) await swapSheets(files, generation);
+    known = Math.max(known, generation);
+    document.dispatchEvent(new CustomEvent("devrunserver:update", { detail }));
+    return true;
+  }
+
+  const pathOf = (url) => {
+    const { origin, pathname } = new URL(url, location.href);
+    return origin + pathname;
+  };
+
+  /** Whether the page is the answer of a status that says an error. */
+  const isFailure = () => (performance.getEntriesByType("navigation")[0]?.responseStatus ?? 200) >= 400;
+
+  /** Whether the page has loaded a file. */
+  function isUsed(file) {
+    return performance.getEntriesByType("resource").some((one) => pathOf(one.name) === pathOf(file));
+  }
+
+  // Templates, translations, code
+
+  /** Asks for the page again and applies the difference; false where it is being loaded instead. */
+  async function refresh(generation) {
+    const response = await fetch(location.href, {
+      headers: { Accept: "text/html,application/xhtml+xml,*/*;q=0.8", "X-Devrunserver": "refresh" },
+      cache: "reload",
+      credentials: "same-origin",
+    });
+    const isHtml = (response.headers.get("Content-Type") ?? "").startsWith("text/html");
+    const text = await response.text();
+    if (!response.ok && isHtml && (await showFailure(text))) {
+      known = generation;
+      return false;
+    }
+    if (!response.ok || !isHtml || response.redirected || !from) return load();
+    const { Doubt, hasSameScripts, morph, parse } = await import(fileUrl("morph.js"));
+    const parsed = parse(text);
+    const sent = parsed.querySelector(OWN)?.dataset.generation;
+    const to = reduce(parsed.documentElement);
+    const isTheSame = parsed.compatMode === document.compatMode && hasSameScripts(from, to);
+    if (!isTheSame || /<template[^>]*\sshadowroot/i.test(text)) return load();
+    const focused = document.activeElement;
+    try {
+      await settle(morph(from, to, live, tag.nonce));
+    } catch (error) {
+      if (!(error instanceof Doubt)) throw error;
+      return load();
+    }
+    if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
+    known = Math.max(known, generation, Number(sent ?? 0));
+    window.Turbo?.cache?.clear(); // pages of the generation before
+    for (const store of [localStorage, sessionStorage]) store.removeItem("htmx-history-cache");
+    return true;
+  }
+
+  /** Takes out of the page what is left over; style sheets not before those in their place are there. */
+  async function settle({ inserted, removed }) {
+    const isSheet = (one) => one.localName === "link" && one.relList.contains("stylesheet");
+    const sheets = inserted.filter(isSheet);
+    const later = sheets.length ? removed.filter((one) => isSheet(one) || one.localName === "style") : [];
+    for (const one of removed) if (!later.includes(one)) one.remove();
+    if (window.htmx?.process) inserted.forEach((one) => window.htmx.process(one));
+    await Promise.all(sheets.map((one) => loading(one)));
+    for (const one of later) one.remove();
+  }
+
+  const loading = (link) =>
+    new Promise((resolve) => {
+      setTimeout(resolve, SHEET_PATIENCE, false);
+      link.addEventListener("load", () => resolve(true));
+      link.addEventListener("error", () => resolve(false));
+    });
+
+  // Style sheets
+
+  async function swapSheets(files, generation) {
+    const paths = new Set(files.map(pathOf));
+    await Promise.all([...paths].map(awaitContent));
+    const swaps = [];
+    for (const page of pages()) {
+      for (const sheet of page.styleSheets) {
+        if (!uses(sheet, paths)) continue;
+        if (sheet.ownerNode.localName === "link") swaps.push(swap(sheet.ownerNode, generation));
+        else sheet.ownerNode.textContent += ""; // imports again
+      }
+    }
+    await Promise.all(swaps);
+  }
+
+  /** This page, and the pages in its frames that have no script of ours. */
+  function pages() {
+    const found = [document];
+    for (const frame of document.querySelectorAll("iframe, frame")) {
+      const inner = frame.contentDocument; // null: of another origin
+      if (inner && !inner.querySelector(OWN)) found.push(inner);
+    }
+    return found;
+  }
+
+  /** Loads a file anew, for who imports it; waits for a while where it is empty: it may be about to be written. */
+  async function awaitContent(path) {
+    for (const end = Date.now() + EMPTY_PATIENCE; ; ) {
+      const response = await fetch(path, { cache: "reload" });
+      if (!response.ok || (await response.text()).trim() || Date.now() > end) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_PAUSE));
+    }
+  }
+
+  /** Whether a style sheet is one of these files, or imports one. */
+  function uses(sheet, paths) {
+    if (!sheet) return false;
+    if (sheet.href && paths.has(pathOf(sheet.href))) return true;
+    try {
+      return [...sheet.cssRules].some((rule) => rule instanceof CSSImportRule && uses(rule.styleSheet, paths));
+    } catch {
+      return false; // of another origin
+    }
+  }
+
+  async function swap(link, generation) {
+    const url = new URL(link.href);
+    url.searchParams.set("devrunserver", generation);
+    const fresh = link.cloneNode();
+    fresh.href = url;
+    link.after(fresh);
+    if (!(await loading(fresh))) {
+      fresh.remove();
+      return;
+    }
+    link.remove();
+    for (const [one, other] of live) if (other === link) live.set(one, fresh);
+  }
+
+  // Loading
+
+  /** Loads the page; what was typed and scrolled is kept. */
+  function load() {
+    isLeaving = true;
+    const details = [...document.querySelectorAll("details")].map((one) => one.open);
+    const fields = [...fieldsByKey()].flatMap(([key, field]) => (isChanged(field) ? [[key, valueOf(field)]] : []));
+    const focused = [...fieldsByKey()].find(([, field]) => field === document.activeElement)?.[0];
+    try {
+      sessionStorage.setItem(STORE, JSON.stringify({ scroll: [scrollX, scrollY], fields, focused, details }));
+    } catch {
+      // the store is full, or not ours to use
+    }
+    location.reload();
+    return false;
+  }
+
+  function restore() {
+    let stored = null;
+    try {
+      stored = JSON.parse(sessionStorage.getItem(STORE));
+    } catch {
+      // as above
+    }
+    if (!stored || isFailure()) return; // a page that shows an error has not got these fields
+    sessionStorage.removeItem(STORE);
+    const fields = fieldsByKey();
+    for (const [key, value] of stored.fields) if (fields.has(key)) setValue(fields.get(key), value);
+    const details = document.querySelectorAll("details");
+    if (details.length === stored.details.length) details.forEach((one, index) => (one.open = stored.details[index]));
+    addEventListener("load", () => {
+      fields.get(stored.focused)?.focus({ preventScroll: true });
+      scrollTo({ left: stored.scroll[0], top: stored.scroll[1], behavior: "instant" });
+    });
+  }
+
+  /** The fields of the page in which somebody may have typed, by what they are found by again. */
+  function fieldsByKey() {
+    const found = new Map();
+    const unkept = ["password", "file", "hidden", "submit", "button", "reset", "image"];
+    for (const field of document.querySelectorAll("input, textarea, select")) {
+      if (unkept.includes(field.type)) continue;
+      const form = [...document.forms].indexOf(field.form);
+      const name = field.id || `${form}/${field.name}`;
+      let number = 0;
+      while (found.has(`${name}/${number}`)) number++;
+      found.set(`${name}/${number}`, field);
+    }
+    return found;
+  }
+
+  const isBox = (field) => ["checkbox", "radio"].includes(field.type);
+
+  function isChanged(field) {
+    if (isBox(field)) return field.checked !== field.defaultChecked;
+    if (field.options) return [...field.options].some((one) => one.selected !== one.defaultSelected);
+    return field.value !== field.defaultValue;
+  }
+
+  function valueOf(field) {
+    if (isBox(field)) return field.checked;
+    return field.options ? [...field.selectedOptions].map((one) => one.value) : field.value;
+  }
+
+  function setValue(field, value) {
+    if (isBox(field)) field.checked = value;
+    else if (field.options) for (const one of field.options) one.selected = value.includes(one.value);
+    else field.value = value;
+  }
+
+  /** A page that answers a form is not asked for again by itself: that would send the form once more. */
+  function offerLoad() {
+    if (document.querySelector("devrunserver-offer")) return;
+    const offer = document.createElement("devrunserver-offer");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "This page has changed. Load it again? (The form is sent again.)";
+    button.style.cssText = "position:fixed;z-index:2147483647;right:1em;bottom:1em;padding:.6em 1em;font:14px sans-serif";
+    button.addEventListener("click", load);
+    offer.attachShadow({ mode: "open" }).append(button);
+    document.documentElement.append(offer);
+  }
+
+  // Errors
+
+  async function showError(generation) {
+    if (shown === generation) return;
+    shown = generation;
+    overlay = await import(fileUrl("overlay.js"));
+    await overlay.show();
+  }
+
+  /** Shows the error of a view over the page as it was; false where this is no page of an error. */
+  async function showFailure(html) {
+    if (isFailure()) return false; // the page is one itself
+    const { isErrorPage, show } = (overlay = await import(fileUrl("overlay.js")));
+    return isErrorPage(html) && show({ html });
+  }
+
+  async function hideError() {
+    await overlay?.hide();
+    overlay = null;
+    shown = 0;
+  }
+
+  // The stream
+
+  let disconnect = () => {};
+  let check = () => {};
+  let isAlone = false; // there is no shared worker
+
+  function connect() {
+    const url = fileUrl("stream.js");
+    url.searchParams.set("token", token);
+    try {
+      const worker = new SharedWorker(url, { type: "module", name: "devrunserver" });
+      worker.onerror = connectAlone; // the page's policy forbids it
+      worker.port.onmessage = ({ data }) => hear(data);
+      check = () => worker.port.postMessage("check");
+      disconnect = () => {
+        worker.port.postMessage("leave");
+        worker.port.close();
+      };
+    } catch {
+      connectAlone();
+    }
+  }
+
+  async function connectAlone() {
+    isAlone = true;
+    const { Stream } = await import(fileUrl("stream.js"));
+    const url = new URL(`stream?token=${token}`, base);
+    let stream = null;
+    check = () => (stream ? stream.open() : (stream = new Stream(url, hear)));
+    disconnect = () => {
+      stream?.close();
+      stream = null;
+    };
+    if (!document.hidden) check();
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) {
+      act();
+      check(); // the stream may have died while the machine slept
+    } else if (isAlone) {
+      disconnect(); // the browser's few connections are for those who are seen
+    }
+  });
+  addEventListener("online", () => check());
+  addEventListener("pagehide", () => disconnect());
+  addEventListener("pageshow", (event) => event.persisted && connect()); // it was kept while another one was shown
+  document.addEventListener("DOMContentLoaded", () => {
+    connect();
+    act();
+  });
+})();

@@ -1,0 +1,151 @@
+"""The streams of open pages, with socket pairs in place of browsers."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from devrunserver.common.page_changes import ASSET, CSS, ERROR, PAGE
+from devrunserver.supervisor import page_streams
+from devrunserver.supervisor.page_streams import PageStreams
+
+PATIENCE = 10.0  # seconds; only a failing test waits so long
+
+
+class Browser:
+    """The other end of a stream."""
+
+    def __init__(self, streams: PageStreams) -> None:
+        self.socket, theirs = socket.socketpair()
+        self.socket.settimeout(PATIENCE)
+        self._received = b""
+        streams.add(theirs)
+
+    def next(self) -> Any:
+        while True:
+            event, mark, rest = self._received.partition(b"\n\n")
+            if mark:
+                self._received = rest
+                if event.startswith(b"data: "):
+                    return json.loads(event.removeprefix(b"data: "))
+            else:
+                data = self.socket.recv(65536)
+                if not data:
+                    return None
+                self._received += data
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+@pytest.fixture
+def streams() -> Iterator[PageStreams]:
+    with selectors.DefaultSelector() as selector:
+        found = PageStreams(selector)
+        yield found
+        found.close()
+        assert not selector.get_map()
+
+
+def turn(streams: PageStreams) -> None:
+    for key, _ in streams._selector.select(0):
+        key.data()
+
+
+def test_a_page_is_told_the_generation_at_once(streams: PageStreams) -> None:
+    browser = Browser(streams)
+    assert browser.next() == {"generation": streams.generation, "since": streams.generation, "changes": []}
+    browser.close()
+
+
+def test_every_page_is_told_of_every_change(streams: PageStreams) -> None:
+    browsers = [Browser(streams) for _ in range(3)]
+    began = streams.generation
+    streams.begin_generation([])
+    streams.announce_start(PAGE)
+    for browser in browsers:
+        assert browser.next()["changes"] == []
+        told = browser.next()
+        assert told["generation"] == streams.rendered > began == told["since"]
+        assert told["changes"] == [{"generation": streams.rendered, "kind": PAGE, "files": []}]
+        browser.close()
+
+
+def test_who_comes_late_is_told_all(streams: PageStreams) -> None:
+    first = streams.next_generation()
+    streams.announce([(CSS, ["/static/a.css"]), (ASSET, ["/static/a.js"])])
+    second = streams.next_generation()
+    streams.announce([(PAGE, [])])
+    streams.begin_generation([])
+    streams.announce_start(ERROR)
+    browser = Browser(streams)
+    told = browser.next()
+    assert [(one["generation"], one["kind"]) for one in told["changes"]] == [
+        (first, CSS),
+        (first, ASSET),
+        (second, PAGE),
+        (streams.rendered, ERROR),
+    ]
+    assert told["generation"] == streams.rendered
+    browser.close()
+
+
+def test_what_is_not_kept_any_more_is_said_to_be_missing(streams: PageStreams) -> None:
+    first = streams.next_generation()
+    streams.announce([(PAGE, [])])
+    for _ in range(page_streams.KEPT):
+        streams.next_generation()
+        streams.announce([(CSS, ["/a.css"])])
+    browser = Browser(streams)
+    told = browser.next()
+    assert told["since"] == first and len(told["changes"]) == page_streams.KEPT
+    browser.close()
+
+
+def test_the_generation_never_falls(streams: PageStreams) -> None:
+    streams.begin_generation([])
+    later = streams.next_generation()
+    streams.announce([(PAGE, [])])  # the worker has decided on a change before it served
+    streams.announce_start(PAGE)
+    assert streams.generation == later > streams.rendered
+
+
+def test_a_page_that_goes_is_forgotten(streams: PageStreams) -> None:
+    browser = Browser(streams)
+    browser.close()
+    turn(streams)
+    assert len(streams) == 0
+    streams.next_generation()
+    streams.announce([(PAGE, [])])
+
+
+def test_a_client_that_takes_nothing_is_let_go(streams: PageStreams) -> None:
+    browser = Browser(streams)
+    for _ in range(10_000):
+        streams.next_generation()
+        streams.announce([(CSS, ["/static/" + "a" * 1000])])
+        if not len(streams):
+            break
+    assert len(streams) == 0
+    browser.close()
+
+
+def test_of_too_many_the_oldest_goes(streams: PageStreams, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_streams, "MOST", 2)
+    browsers = [Browser(streams) for _ in range(3)]
+    assert len(streams) == 2
+    assert browsers[0].next() is not None and browsers[0].next() is None
+    for browser in browsers:
+        browser.close()
+
+
+def test_changes_that_come_with_a_reload_are_kept_for_the_new_worker(streams: PageStreams) -> None:
+    streams.miss(["/p/a.css", "/p/views.py", "/p/package"])
+    streams.begin_generation(["/p/a.css", "/p/b.html"])
+    assert streams.take_missed() == ["/p/a.css", "/p/b.html"]
+    assert streams.take_missed() == []
