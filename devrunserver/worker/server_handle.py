@@ -27,7 +27,7 @@ class ServerHandle:
 
     def __init__(self, channel: Channel, pages: LivePages, leaving: threading.Event) -> None:
         self._channel = channel
-        self._pages = pages
+        self.pages = pages
         self._leaving = leaving
         self._server: Serving | None = None
         self._gate: RequestGate | None = None
@@ -41,7 +41,7 @@ class ServerHandle:
         self._server = server
         if handoff.capacity():  # or else the server ends its connections in its own way
             self._gate = server.gate = RequestGate(self._channel.link)
-        self._pages.serve(server, self._channel.link, inserts=is_project)
+        self.pages.serve(server, self._channel.link, inserts=is_project)
 
     @property
     def has_been_asked(self) -> bool:
@@ -59,7 +59,7 @@ class ServerHandle:
         """Serves an error from now on."""
         server: Any = self._server
         server.set_app(application)
-        self._pages.serve(server, self._channel.link, inserts=False)
+        self.pages.serve(server, self._channel.link, inserts=False)
 
     def stop(self) -> bool:
         """Has the server leave; whether there is one."""

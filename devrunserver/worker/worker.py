@@ -79,8 +79,8 @@ class Worker:
         self._startup = Startup(self._channel, start)
         self._identity = self._startup.identity
         self._leaving = threading.Event()
-        self._pages = LivePages(self._startup.project_files.is_installed)
-        self._server = ServerHandle(self._channel, self._pages, self._leaving)
+        pages = LivePages(self._startup.project_files.is_installed)
+        self._server = ServerHandle(self._channel, pages, self._leaving)
         self._checks = StartupChecks(
             self._identity, self._startup, self._replace_by, self._leaving, lambda: self._channel.send(Checked())
         )
@@ -88,10 +88,10 @@ class Worker:
         self._signals = AutoreloadSignals(lambda: self._report.send())
         self._staleness = staleness = Staleness(self._startup.reads, self._signals)
         self._report = WatchReport(
-            self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths, self._pages
+            self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths, pages
         )
         self._changes = ChangeAnswers(
-            self._channel.send, staleness, self._signals, self._pages, self._server.let_answers_end, self._leaving
+            self._channel.send, staleness, self._signals, pages, self._server.let_answers_end, self._leaving
         )
         self._watch: list[str] = []
         self._channel.handlers = {
@@ -101,7 +101,7 @@ class Worker:
             Connections: self._server.on_connections,
             Changed: self._changes.on_changed,
             HistoryAsked: self._history.on_history_asked,
-            Generation: self._pages.on_generation,
+            Generation: pages.on_generation,
             Stop: self._on_stop,
         }
 
@@ -139,7 +139,7 @@ class Worker:
         interrupts.end_on_sigterm()
         self._watch = watch
         if follows_pages:
-            self._pages.switch_on()
+            self._server.pages.switch_on()
         try:
             self.await_word()
             inner_run()

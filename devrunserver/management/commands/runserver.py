@@ -72,42 +72,7 @@ class Command(RunserverCommand):
             dest="insecure_serving",
             help="Allows serving static files even if DEBUG is False.",
         )
-        self._add_own_arguments(parser)
-
-    def _add_own_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--watcher",
-            choices=conf.MODES,
-            help="How files are watched: by the system's events, by polling, or by what fits (auto, the default).",
-        )
-        parser.add_argument(
-            "--watch",
-            action="append",
-            default=[],
-            metavar="GLOB",
-            help="Reloads when this path, or a file that this glob names, changes. May be given more than once.",
-        )
-        parser.add_argument(
-            "--exclude",
-            action="append",
-            default=[],
-            metavar="GLOB",
-            help="Does not watch directories and files of this name or path. May be given more than once.",
-        )
-        parser.add_argument(
-            "--no-browser-reload",
-            action="store_false",
-            dest="browser_reload",
-            help="Leaves open pages as they are when a file is saved.",
-        )
-        parser.add_argument(
-            "--explain-reload",
-            action="store_true",
-            help="Tells after each reload where it resumed, what was imported again, and what would make it faster.",
-        )
-        for part in (request_log, https, banner, post_mortem):
-            part.add_to(parser)
-        _add_asgi_arguments(parser)
+        _add_own_arguments(parser)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         # what is wrong with the command line, the supervisor says, while a worker that was started early waits
@@ -379,3 +344,39 @@ def _follows_pages(options: dict[str, Any], tell: Callable[[str], None] | None) 
             tell(f"Open pages are left to {OTHER_RELOADER}; without that app they would follow each save.")
         return False
     return True
+
+
+def _add_own_arguments(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--watcher",
+        choices=conf.MODES,
+        help="How files are watched: by the system's events, by polling, or by what fits (auto, the default).",
+    )
+    parser.add_argument(
+        "--watch",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="Reloads when this path, or a file that this glob names, changes. May be given more than once.",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="Does not watch directories and files of this name or path. May be given more than once.",
+    )
+    parser.add_argument(
+        "--no-browser-reload",
+        action="store_false",
+        dest="browser_reload",
+        help="Leaves open pages as they are when a file is saved.",
+    )
+    parser.add_argument(
+        "--explain-reload",
+        action="store_true",
+        help="Tells after each reload where it resumed, what was imported again, and what would make it faster.",
+    )
+    for part in (request_log, https, banner, post_mortem):
+        part.add_to(parser)
+    _add_asgi_arguments(parser)
