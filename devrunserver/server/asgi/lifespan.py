@@ -24,10 +24,14 @@ class Lifespan:
 
     Attributes:
         state: what the application keeps for its requests.
+        is_ready: whether it has started, or does not know of this.
+        failure: why it has not started.
     """
 
     def __init__(self, application: Application) -> None:
         self.state: dict[str, Any] = {}
+        self.is_ready = False
+        self.failure: StartupFailed | None = None
         self._application = application
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._has_received = False
@@ -35,17 +39,18 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None
 
     async def start_up(self) -> None:
-        """Returns when the application is ready, or does not know of this.
-
-        Raises:
-            StartupFailed: it is not, and says why.
-        """
+        """Returns when it is known whether the application has started."""
         self._task = asyncio.ensure_future(self._application(lifespan_scope(self.state), self._receive, self._send))
-        message = await self._ask("startup")
+        try:
+            message = await self._ask("startup")
+        except StartupFailed as error:
+            self.failure = error
+            return
         if message is None:
             self._task = None
         elif message["type"] == "lifespan.startup.failed":
-            raise StartupFailed(message.get("message", ""))
+            self.failure = StartupFailed(message.get("message", ""))
+        self.is_ready = self.failure is None
 
     async def shut_down(self) -> None:
         """Returns when the application has put itself in order."""

@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 from devrunserver.server.asgi.http import Application
-from devrunserver.server.asgi.lifespan import Lifespan, StartupFailed
+from devrunserver.server.asgi.lifespan import Lifespan
 from devrunserver.server.asgi.loop import EventLoop
 from devrunserver.server.asgi.scope import Endpoints
 from devrunserver.server.asgi.turn import Options, Turn
@@ -87,8 +87,6 @@ class AsgiServer:
 
     Attributes:
         lifespan: the application's.
-        is_ready: whether it has started.
-        failure: why it has not.
         one_at_a_time: held while a request is answered, where they are not to be side by side.
     """
 
@@ -98,8 +96,6 @@ class AsgiServer:
         self.lifespan = Lifespan(application)
         self.host: Host
         self.turns: dict[Connection, Turn] = {}
-        self.is_ready = False
-        self.failure: StartupFailed | None = None
         self.one_at_a_time: asyncio.Lock | None = None
         self._others = others
         self._events: EventLoop | None = None  # until it is closed
@@ -187,15 +183,11 @@ class AsgiServer:
         self.run(self._start_up, contextvars.Context())
 
     async def _start_up(self) -> None:
-        try:
-            await self.lifespan.start_up()
-        except StartupFailed as error:
-            self.failure = error
+        await self.lifespan.start_up()
+        if not self.lifespan.is_ready:
             self.host.stop()
-        else:
-            self.is_ready = True
-            for turn in list(self.turns.values()):
-                turn.on_data()  # what has come meanwhile
+        for turn in list(self.turns.values()):
+            turn.on_data()  # what has come meanwhile
 
     def _admit(self, connection: Connection) -> None:
         turn = self.turns.get(connection)

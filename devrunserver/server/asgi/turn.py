@@ -21,18 +21,16 @@ from typing import TYPE_CHECKING
 
 from devrunserver.server.asgi.channel import Channel
 from devrunserver.server.asgi.http import HttpExchange
-from devrunserver.server.asgi.scope import http_scope, is_websocket, websocket_scope
+from devrunserver.server.asgi.scope import http_scope, is_websocket
 from devrunserver.server.connection import ClientGone, Connection, Phase
 from devrunserver.server.idle_connections import LIMITS
 from devrunserver.server.protocol.parser import FramingError, Request, take_head
 
 if TYPE_CHECKING:
     from devrunserver.server.asgi.server import AsgiServer
-    from devrunserver.server.asgi.websocket import WebSocket
+    from devrunserver.server.asgi.websocket_turn import WebSocketTurn
 
-STOP_PATIENCE = 0.05  # seconds for the client of a WebSocket to answer that we leave
 NOT_INSTALLED = 'WebSockets need the package websockets: python -m pip install "devrunserver[asgi]"'
-MISSED = 1013  # try again later: https://www.iana.org/assignments/websocket
 
 
 @dataclass(frozen=True)
@@ -66,20 +64,16 @@ class Turn:
         self.connection = connection
         self.channel = Channel(server.loop, connection)
         self._server = server
-        self._request: Request | None = None
         self._began = 0.0
         self._exchange: HttpExchange | None = None
-        self._websocket: WebSocket | None = None
+        self._websocket: WebSocketTurn | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._is_held = False  # a WebSocket, until it is known whether the code is fresh
-        self._is_over = False  # it ended meanwhile
-        self._stop_code = 0  # by which a WebSocket is closed, once the server leaves
 
     @property
     def is_waiting(self) -> bool:
         """Whether it waits for a request, or the rest of one."""
-        has_come = self.connection.buffer and not self._server.is_ready
+        has_come = self.connection.buffer and not self._server.lifespan.is_ready
         return self.connection.phase in (Phase.NEW, Phase.READING, Phase.IDLE) and not has_come
 
     def begin(self) -> None:
@@ -94,25 +88,14 @@ class Turn:
             self._server.expect()
 
     def go_on(self) -> None:
-        """A WebSocket was held, and it is known by now that the code is fresh, or was not for too long."""
-        if self._websocket is None or not self._is_held:
-            return
-        self._is_held = False
-        self.connection.enter(Phase.OPEN)
-        if self._is_over:
-            self.on_over(self._websocket)
-        elif self.connection.has_waited:
-            self._websocket.close(MISSED, "Try again later")
-        else:
+        """A connection comes back that was held as a WebSocket."""
+        if self._websocket is not None:
             self._websocket.go_on()
-        self.connection.is_cleared = self.connection.has_waited = False
 
     def request_stop(self, code: int) -> None:
-        """The server leaves."""
+        """The server leaves; WebSockets are closed by this code."""
         if self._websocket is not None:
-            self._stop_code = code
-            if self._websocket.is_accepted:  # or else as soon as it is: nobody is refused
-                self._websocket.close(code, "The server restarts", STOP_PATIENCE)
+            self._websocket.request_stop(code)
         elif self._exchange is not None:
             if self._exchange.response.is_event_stream and self._exchange.response.is_begun:
                 self._exchange.cut()
@@ -124,7 +107,7 @@ class Turn:
         if self._exchange is not None:
             self._exchange.cut()
         elif self._websocket is not None:
-            self._websocket.end()
+            self._websocket.cut()
         else:
             self._server.leave(self)
 
@@ -136,13 +119,13 @@ class Turn:
             self._leave(Phase.CLOSED)
 
     def on_end(self) -> None:
-        if self._server.is_ready or not self.connection.buffer:  # or else its request is still to be read
+        if self._server.lifespan.is_ready or not self.connection.buffer:  # or else its request is still to be read
             self._leave(Phase.CLOSED)
 
     def _advance(self) -> None:
         """Reads the next request, if it has come."""
         connection = self.connection
-        if not (self._server.is_ready and connection.buffer):
+        if not (self._server.lifespan.is_ready and connection.buffer):
             return
         if not self._server.wants(connection):
             self._server.leave(self, for_thread=True)
@@ -175,7 +158,7 @@ class Turn:
     # Requests
 
     def _answer(self, request: Request) -> None:
-        self._request, self._began = request, time.perf_counter()
+        self._began = time.perf_counter()
         if is_websocket(request):
             self._open(request)
             return
@@ -189,6 +172,17 @@ class Turn:
         self._task = self._server.run(functools.partial(self._run, exchange), contextvars.Context())
         if (patience := self._server.options.http_timeout) is not None:
             self._timer = self.channel.loop.call_later(patience, self._time_out)
+
+    def _open(self, request: Request) -> None:
+        """Begins a WebSocket, which has the connection from now on."""
+        if not _has_websockets():
+            error = FramingError(HTTPStatus.NOT_IMPLEMENTED, NOT_INSTALLED, request.line.encode("latin-1"))
+            self._refuse(error)
+            return
+        from devrunserver.server.asgi.websocket_turn import WebSocketTurn  # its package may be missing
+
+        self._websocket = WebSocketTurn(self._server, self.channel, request, self._leave)
+        self._websocket.begin()
 
     async def _run(self, exchange: HttpExchange) -> None:
         server = self._server
@@ -252,63 +246,6 @@ class Turn:
     def _leave(self, phase: Phase) -> None:
         self.connection.enter(phase)
         self._server.leave(self)
-
-    # WebSockets
-
-    def _open(self, request: Request) -> None:
-        if not _has_websockets():
-            error = FramingError(HTTPStatus.NOT_IMPLEMENTED, NOT_INSTALLED, request.line.encode("latin-1"))
-            self._refuse(error)
-            return
-        from devrunserver.server.asgi.websocket import Limits, WebSocket  # its package may be missing
-
-        options = self._server.options
-        self.connection.is_upgraded = True
-        self.connection.enter(Phase.OPEN)
-        limits = Limits(options.handshake_timeout, options.message_limit, options.frame_limit)
-        websocket = self._websocket = WebSocket(self.channel, request, self, limits)
-        self.channel.owner = websocket
-        self.channel.read_on()
-        self._server.run(functools.partial(self._run_websocket, websocket), contextvars.Context())
-
-    async def _run_websocket(self, websocket: WebSocket) -> None:
-        server = self._server
-        async with server.one_at_a_time or contextlib.nullcontext():
-            pass  # what is being answered ends first
-        scope = websocket_scope(websocket.request, server.host.endpoints(self.connection), server.lifespan.state)
-        await websocket.run(server.application, scope)
-
-    def may_answer(self) -> bool:
-        """Whether what has come on the WebSocket may be used."""
-        host = self._server.host
-        if host.is_stopping:
-            return False
-        if self._is_held or not host.may_answer(self.connection):
-            if not self._is_held:
-                self._is_held = True
-                self.connection.enter(Phase.HELD)
-                host.give_back(self.connection)
-            return False
-        return True
-
-    def on_log(self, action: str) -> None:
-        if self._request is not None:
-            self._server.host.log_websocket(self.connection, self._request, action)
-        if self._stop_code and action == "CONNECT":
-            self.channel.loop.call_soon(self.request_stop, self._stop_code)
-
-    def on_over(self, socket: WebSocket) -> None:
-        self.channel.owner = None
-        if self._is_held:
-            self._is_over = True
-        elif self.channel.has_outgoing and not self._server.host.is_stopping:
-            self._server.run(self._let_websocket_end, contextvars.Context())
-        else:
-            self._leave(Phase.CLOSED if self.channel.is_ended else Phase.CLOSING)
-
-    async def _let_websocket_end(self) -> None:
-        await self.channel.drain()
-        self._leave(Phase.CLOSED if self.channel.is_ended else Phase.CLOSING)
 
 
 @functools.cache

@@ -15,8 +15,6 @@ restarts (1012), and nothing of what was kept has been answered by old code.
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
 import sys
 import traceback
 from collections import deque
@@ -26,15 +24,12 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from websockets.datastructures import Headers
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request as HandshakeRequest
-from websockets.http11 import Response as HandshakeResponse
 from websockets.protocol import State
-from websockets.server import ServerProtocol
 
 from devrunserver.server.asgi.channel import OUTGOING_LIMIT, Channel
+from devrunserver.server.asgi.handshake import deny, new_protocol, shake_hands
+from devrunserver.server.asgi.heartbeat import Heartbeat, is_needed
 from devrunserver.server.asgi.http import Application, Message
 from devrunserver.server.asgi.response import MessageResponse, Outbox
 from devrunserver.server.asgi.scope import Scope
@@ -43,16 +38,9 @@ from devrunserver.server.protocol.parser import Request
 from devrunserver.server.response import SERVER_ERROR
 
 QUEUE_LIMIT = 16  # messages that wait for the application
-WINDOW_BITS = 12  # of the compression: 4 kB, which costs 64 kB of memory for each WebSocket
-MEMORY_LEVEL = 5  # of zlib
 CLOSE_PATIENCE = 5.0  # seconds for the client to answer that we close
-PING_INTERVAL = 20.0  # seconds between two questions whether a client on another machine is still there
-PING_PATIENCE = 20.0  # seconds for it to answer
 REASON_LIMIT = 123  # bytes of the reason of a close: RFC 6455, 5.5
-VERSION = "13"
-HANDSHAKE_PREFIX = "sec-websocket-"
 OURS = {"connection", "upgrade", "date", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-protocol"}
-LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
 @dataclass(frozen=True)
@@ -89,7 +77,7 @@ class Watcher(Protocol):
     def on_log(self, action: str) -> None:
         """CONNECT, DISCONNECT or REJECT."""
 
-    def on_over(self, socket: WebSocket) -> None:
+    def on_over(self) -> None:
         """It is over, and the connection with it. Called once."""
 
 
@@ -107,22 +95,13 @@ class WebSocket:
         self.stage = Stage.OFFERED
         self._watcher = watcher
         self._limits = limits
-        self._protocol = ServerProtocol(
-            extensions=[
-                ServerPerMessageDeflateFactory(
-                    server_max_window_bits=WINDOW_BITS,
-                    client_max_window_bits=WINDOW_BITS,
-                    compress_settings={"memLevel": MEMORY_LEVEL},
-                )
-            ],
-            max_size=(limits.message, limits.frame),
-        )
+        self._protocol = new_protocol(limits.message, limits.frame)
         self._outbox = Outbox(channel.connection)
         self.response = MessageResponse(self._outbox, request, None, {"wsgi.errors": sys.stderr}, lambda: True)
-        self._handshake = self._shake_hands()
+        self._handshake = shake_hands(self._protocol, request)
         self._inbox = Inbox()
-        self._timer: asyncio.TimerHandle | None = None  # of the handshake, the next ping, or the close
-        self._ping = b""  # that was not answered
+        self._timer: asyncio.TimerHandle | None = None  # of the handshake or the close
+        self._heartbeat = Heartbeat(channel.loop, self._ping, self._on_silence)
 
     @property
     def is_over(self) -> bool:
@@ -136,7 +115,10 @@ class WebSocket:
     async def run(self, application: Application, scope: Scope) -> None:
         """Calls the application. Raises nothing."""
         if self._handshake.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._deny_handshake()
+            self.stage = Stage.DENIED
+            deny(self._handshake, self.request, self.response)
+            self.channel.write(self._outbox.take())
+            self.finish()
             return
         self._inbox.put({"type": "websocket.connect"})
         self._timer = self.channel.loop.call_later(self._limits.handshake, self._time_out)
@@ -152,7 +134,7 @@ class WebSocket:
         if self.stage is Stage.OFFERED:
             self._deny(*SERVER_ERROR)
         elif self.stage is Stage.DENIED:
-            self._finish()
+            self.finish()
         else:
             self.close(code)
 
@@ -170,11 +152,7 @@ class WebSocket:
             self.channel.read_on()  # the client's answer
             self._inbox.put({"type": "websocket.disconnect", "code": code, "reason": reason})
         if not self.is_over:
-            self._set_timer(patience, self._finish)
-
-    def go_on(self) -> None:
-        """The code is fresh: what came is used."""
-        self.on_data()
+            self._set_timer(patience, self.finish)
 
     # The channel tells
 
@@ -197,11 +175,11 @@ class WebSocket:
     def on_end(self) -> None:
         if self.stage in (Stage.OFFERED, Stage.DENIED):
             self._inbox.put({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE, "reason": ""})
-            self._finish()
+            self.finish()
         elif self.stage is not Stage.OVER:
             self._protocol.receive_eof()
             self._take_frames()
-            self._finish()
+            self.finish()
 
     # The application's
 
@@ -243,7 +221,7 @@ class WebSocket:
             self.channel.write(self._outbox.take())
             await self.channel.drain(OUTGOING_LIMIT if more else 0)
             if not more:
-                self._finish()
+                self.finish()
         else:
             raise RuntimeError(f"{kind!r} was sent, which cannot come now.")
 
@@ -264,10 +242,8 @@ class WebSocket:
         self._watcher.on_log("CONNECT")
         if self._timer is not None:
             self._timer.cancel()
-        address = self.channel.connection.address
-        is_remote = isinstance(address, tuple) and not str(address[0]).startswith(LOOPBACK)
-        if is_remote:  # or else the kernel knows who is gone
-            self._set_timer(PING_INTERVAL, self._send_ping)
+        if is_needed(self.channel.connection.address):
+            self._heartbeat.begin()
         self.channel.read_on()
         self.on_data()
 
@@ -283,19 +259,6 @@ class WebSocket:
 
     # The protocol's
 
-    def _shake_hands(self) -> HandshakeResponse:
-        """What the protocol answers to the handshake: 101, or why not."""
-        fields = [("Connection", self.request.get("connection")), ("Upgrade", self.request.get("upgrade"))]
-        fields += [one for one in self.request.fields if one[0].lower().startswith(HANDSHAKE_PREFIX)]
-        lines = [f"{name}: {value}" for name, value in fields]
-        version = "HTTP/{}.{}".format(*self.request.version)
-        head = "\r\n".join([f"{self.request.method} / {version}", *lines, "\r\n"])
-        self._protocol.receive_data(head.encode("latin-1"))
-        for event in self._protocol.events_received():
-            if isinstance(event, HandshakeRequest):
-                return self._protocol.accept(event)
-        return HandshakeResponse(400, "Bad Request", Headers(), b"This is no handshake of a WebSocket.")
-
     def _take_frames(self) -> None:
         for frame in self._protocol.events_received():
             if isinstance(frame, Frame):
@@ -307,11 +270,11 @@ class WebSocket:
             code, reason = (close.code, close.reason) if close is not None else (CloseCode.ABNORMAL_CLOSURE, "")
             self._inbox.put({"type": "websocket.disconnect", "code": int(code), "reason": reason})
         if self._protocol.eof_sent and self.stage is Stage.CLOSING:
-            self._finish()
+            self.finish()
 
     def _take_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.PONG and bytes(frame.data) == self._ping:
-            self._ping = b""
+        if frame.opcode is Opcode.PONG:
+            self._heartbeat.on_pong(bytes(frame.data))
         elif self.stage is Stage.OPEN and frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
             try:
                 self._inbox.add(frame)
@@ -335,55 +298,34 @@ class WebSocket:
             self._inbox.put({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE, "reason": ""})
             self._deny(HTTPStatus.SERVICE_UNAVAILABLE, "The application did not accept the WebSocket in time.")
 
-    def _send_ping(self) -> None:
-        if self.stage is Stage.OPEN:
-            self._ping = base64.b16encode(os.urandom(2))
-            self._protocol.send_ping(self._ping)
-            self._flush()
-            self._set_timer(PING_PATIENCE, self._on_pong_due)
+    def _ping(self, data: bytes) -> None:
+        self._protocol.send_ping(data)
+        self._flush()
 
-    def _on_pong_due(self) -> None:
-        if self._ping and self.stage is Stage.OPEN:
+    def _on_silence(self) -> None:
+        if self.stage is Stage.OPEN:
             self._protocol.fail(CloseCode.INTERNAL_ERROR, "The client did not answer a ping in time")
             self._take_frames()
-        else:
-            self._set_timer(PING_INTERVAL, self._send_ping)
 
     # The end
-
-    def end(self) -> None:
-        """Ends it in the middle: the server does not wait for it any longer."""
-        self._finish()
-
-    def _deny_handshake(self) -> None:
-        """What came asks for no WebSocket that we know: RFC 6455, 4.2.2."""
-        self.stage = Stage.DENIED
-        status = self._handshake.status_code
-        headers: list[tuple[bytes, bytes]] = [(b"Content-Type", b"text/plain; charset=utf-8")]
-        if self.request.get("sec-websocket-version") != VERSION:
-            status = HTTPStatus.UPGRADE_REQUIRED
-        if status == HTTPStatus.UPGRADE_REQUIRED:
-            headers.append((b"Sec-WebSocket-Version", VERSION.encode()))
-        self.response.start(status, headers)
-        self.response.add(self._handshake.body or b"", more=False)
-        self.channel.write(self._outbox.take())
-        self._finish()
 
     def _deny(self, status: HTTPStatus, text: str) -> None:
         self.stage = Stage.DENIED
         self.response.refuse(status, text)
         self.channel.write(self._outbox.take())
-        self._finish()
+        self.finish()
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Ends it, also in the middle. Again is harmless."""
         if self.stage is Stage.OVER:
             return
         was_open, self.stage = self.stage is not Stage.DENIED and self.stage is not Stage.OFFERED, Stage.OVER
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._heartbeat.end()
         self._watcher.on_log("DISCONNECT" if was_open else "REJECT")
-        self._watcher.on_over(self)
+        self._watcher.on_over()
 
 
 class Inbox:

@@ -413,8 +413,8 @@ def run(
         if hasattr(wsgi_handler, "begin"):  # not before there are no more checkpoints
             wsgi_handler.begin(server)
         server.serve_forever()
-        if server.asgi is not None and server.asgi.failure is not None:
-            raise server.asgi.failure
+        if server.asgi is not None and (failure := server.asgi.lifespan.failure) is not None:
+            raise failure
     finally:
         logging.getLogger("django.request").removeFilter(quiet)
         server.server_close()

@@ -469,6 +469,6 @@ def test_an_application_that_cannot_start(run_asgi: RunAsgi, start: str, cause: 
     living.may_go_on.set()
     running = run_asgi(living)
     running.thread.join(PATIENCE)
-    failure = running.server.asgi.failure
+    failure = running.server.asgi.lifespan.failure
     assert isinstance(failure, StartupFailed)
     assert str(failure) == cause
