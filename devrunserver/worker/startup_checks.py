@@ -76,13 +76,13 @@ class StartupChecks:
 
     def _wait(self, pid: int, check: Check) -> None:
         with faults.contained("the thread that waits for the checks"):
-            try:
-                if not has_succeeded(pid) and not self._leaving.is_set():
+            if not has_succeeded(pid) and not self._leaving.is_set():
+                try:
                     check(False, True)
-            except Exception as error:
-                self._on_error(error)
-            else:
-                self._on_passed()
+                except Exception as error:
+                    self._on_error(error)
+                    return
+            self._on_passed()
 
     def _check_and_leave(self, check: Check, is_reload: bool) -> None:
         """Runs the checks, in the process that is for them. Does not return."""
