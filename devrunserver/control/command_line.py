@@ -18,6 +18,7 @@ COMMANDS = {
     "requests": "lists the last requests",
     "routes": "lists the URL patterns with their views",
     "reload": "replaces the worker as if code had changed",
+    "mcp": "answers a coding agent on standard input and output, by the Model Context Protocol",
 }
 FAILED, NO_SERVER = 1, 3  # exit statuses; 2 is argparse's
 WAIT_TIMEOUT = 60.0  # seconds
@@ -28,6 +29,10 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(argv)
     target = Target(here(), arguments.port)
     command = arguments.command
+    if command == "mcp":
+        from devrunserver.control import mcp
+
+        return mcp.main(target.directory, target.port)
     try:
         if command == "wait":
             began = time.monotonic()
