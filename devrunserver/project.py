@@ -41,6 +41,7 @@ SERVING = (
 )
 # What is served by ASGI with, WebSockets included
 ASGI = ("devrunserver.server.asgi.websocket", "devrunserver.server.django.asgi_setup")
+LOOKED_UP = ("encodings.idna", "stringprep")  # by the server, for its host
 FILE_NAME = re.compile(r"[\w-]*\.[\w.-]*\w")
 
 INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")  # of sysconfig: nobody edits there
@@ -93,7 +94,7 @@ def import_ahead() -> None:
     """Imports those parts of Django that serving the project needs anyway, so that no reload has to."""
     if not (apps.ready and apps.app_configs):
         return  # the set-up failed, and Django goes on without apps: their models cannot be imported
-    names = {*SERVING, str(setting("SESSION_ENGINE"))}
+    names = {*SERVING, *LOOKED_UP, str(setting("SESSION_ENGINE"))}
     for listing in map(setting, ("MIDDLEWARE", "AUTHENTICATION_BACKENDS")):
         if isinstance(listing, list | tuple):
             names.update(str(name).rpartition(".")[0] for name in listing)
@@ -103,7 +104,7 @@ def import_ahead() -> None:
     if "--asgi" in sys.argv or (apps.is_installed("daphne") and "--noasgi" not in sys.argv):
         names.update(ASGI)
     for name in sorted(names):
-        if name.startswith(("django.", "devrunserver.")):
+        if name.startswith(("django.", "devrunserver.", *LOOKED_UP)):
             with suppress(ImportError, ImproperlyConfigured):
                 importlib.import_module(name)
 

@@ -42,10 +42,18 @@ from devrunserver.common.module_files import file_of, is_standard, namespace
 
 DEPTH = 6  # how far from a module's attribute an object may be to be described
 ADDRESS = 2**40  # integers from here on may be addresses
-ADDRESS_IN_TEXT = re.compile(r" at 0x[0-9a-f]+")
+ADDRESS_IN_TEXT = re.compile(r" at 0x[0-9a-f]+|:\d{14,15}\b")  # the second by pydantic, in the names of schemas
+LONGEST = 100  # characters of a text that may be a time
+DATE_FORMATS = ("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d %b %Y")
+HOUR = 3600.0  # seconds
+DIGIT = re.compile(r"\d")
+NOT_A_NUMBER = 2  # its digest
 SMALL = 4  # members of a container that is described wherever it is met: two of them, or one twice, are the same
 TIMES = 600.0  # seconds before now: a number between may be the time of an import
 
+# Numbers in the order of creation, which shows in what is sorted by them: of fields of Django's models and forms, and
+# of REST framework's serializers, and of managers.
+COUNTERS = frozenset({"creation_counter", "auto_creation_counter", "_creation_counter"})
 # What is different in every process, or holds no order that anybody sees.
 IGNORED_NAMES = frozenset(
     {"__builtins__", "__cached__", "__loader__", "__spec__", "__warningregistry__", "__file__", "__path__", "__doc__"}
@@ -58,7 +66,9 @@ IGNORED_NAMES = frozenset(
         "__parameters__",
         "__orig_bases__",
     }
+    | COUNTERS
 )
+WEAK_CACHES = {"_dirty_len", "_pending_removals", "_iterating"}  # of who is gone
 # Attributes of objects of these types (and of types derived from them) that hold no order, or only cache
 UNORDERED = {
     "django.conf.LazySettings": {"*"},  # settings are put there when they are asked for
@@ -70,8 +80,13 @@ UNORDERED = {
     "celery.app.base.Celery": {"_pending"},
     "celery.app.registry.TaskRegistry": {"*"},
     "threading.local": {"*"},
+    "weakref.WeakValueDictionary": WEAK_CACHES,
+    "weakref.WeakKeyDictionary": WEAK_CACHES,
+    "_weakrefset.WeakSet": WEAK_CACHES,
     "asgiref.local.Local": {"*"},
 }
+# Dictionaries in these attributes, whose own order nobody sees: it is that in which apps have got their first model
+KEYED = {"django.apps.registry.Apps": {"all_models"}}
 # Of the standard library, whose own state is caches for the most part
 REGISTRIES = ("sys.meta_path", "sys.path", "sys.path_hooks", "os.environ", "logging.root", "warnings.filters")
 
@@ -95,6 +110,8 @@ class Fingerprint:
     ) -> None:
         self._own = own
         self._now, self._monotonic = time.time(), time.monotonic()
+        self._dates = _dates_around(self._now)
+        self._texts: dict[str, Digest] = {}
         self._is_project = is_project
         self._asks_for_subclasses = asks_for_subclasses
         self._places: dict[int, Digest] = {}  # of objects by id, where they were met first
@@ -118,6 +135,10 @@ class Fingerprint:
         found: list[tuple[str, str]] = []
         self._outline(self._values.get(module, {}).get(attribute), DEPTH, found, set())
         return found
+
+    def value(self, module: str, attribute: str) -> Any:
+        """What an attribute holds."""
+        return self._values.get(module, {}).get(attribute)
 
     def _outline(self, value: Any, depth: int, found: list[tuple[str, str]], seen: set[int]) -> None:
         kind = type(value)
@@ -201,9 +222,11 @@ class Fingerprint:
     def _digest(self, value: Any, depth: int, place: Digest, key: object) -> Digest:
         kind = type(value)
         if kind in SCALARS:
-            return hash(value) if kind not in VARYING else self._varying(value, kind)
+            return hash(value) if kind not in VARYING and value == value else self._varying(value, kind)
         if (describe := BY_NAME.get(kind)) is not None:
             return describe(value)
+        if kind.__module__ == "typing":  # these are cached, so that it is chance which are the same
+            return hash(_text(kind, "__qualname__"))
         known = self._places.get(id(value))
         if known is not None:
             return known
@@ -220,10 +243,23 @@ class Fingerprint:
     def _varying(self, value: Any, kind: Kind) -> Digest:
         """A value of a type that also holds what is another one in each process: addresses and times."""
         if kind is str:
-            return hash(ADDRESS_IN_TEXT.sub("", value) if " at 0x" in value else value)
+            known = self._texts.get(value)
+            if known is None:
+                known = self._texts[value] = hash(self._lasting(value))
+            return known
+        if value != value:
+            return NOT_A_NUMBER  # whose hash is its address
         if kind is int:
             return hash(value) if -ADDRESS < value < ADDRESS else 1
         return 1 if abs(value - self._now) < TIMES or abs(value - self._monotonic) < TIMES else hash(value)
+
+    def _lasting(self, text: str) -> str:
+        """A text without what is another one in each process: addresses, and the time where it is a time of today."""
+        if ":" in text or " at 0x" in text:
+            text = ADDRESS_IN_TEXT.sub("", text)
+        if len(text) <= LONGEST and any(date in text for date in self._dates):
+            text = DIGIT.sub("0", text)
+        return text
 
     def _describe(self, value: Any, kind: Kind, depth: int, place: Digest) -> Digest:
         if issubclass(kind, dict):
@@ -261,10 +297,12 @@ class Fingerprint:
         if name == "django.dispatch.dispatcher.Signal":
             return hash((name, *self._receivers(value, depth, place)))
         attributes = self._attributes_of(value, kind)
+        for attribute in KEYED.get(name, set()) & attributes.keys():
+            attributes[attribute] = dict(sorted(dict.items(attributes[attribute]), key=lambda item: str(item[0])))
         parts = [
             (attribute, self._digest(attributes[attribute], depth, place, attribute))
             for attribute in sorted(filter(_is_text, attributes))
-            if attribute not in ignored
+            if attribute not in ignored and attribute not in COUNTERS
         ]
         return hash((name, *parts))
 
@@ -291,6 +329,12 @@ class Fingerprint:
             names += ["threading.local"] if any(one.__name__ == "_local" for one in kind.__mro__) else []
             known = self._unordered[kind] = set().union(*(UNORDERED.get(name, ()) for name in names))
         return known
+
+
+def _dates_around(now: float) -> set[str]:
+    """Today's date as texts may hold it, here and elsewhere on earth."""
+    days = [time.gmtime(now + hours * HOUR) for hours in (-24, 0, 24)]
+    return {time.strftime(form, day) for form in DATE_FORMATS for day in (time.localtime(now), *days)}
 
 
 def is_class(value: Any) -> bool:
@@ -320,8 +364,11 @@ def _target(reference: Any) -> Any:
 
 
 def _function(value: Any) -> Digest:
-    code = value.__code__
-    return hash((value.__module__, value.__qualname__, code.co_firstlineno))
+    """By name, as lines shift when a file is edited; by content where names do not tell."""
+    code, name = value.__code__, value.__qualname__
+    if name.endswith(">") or "<locals>" in name or name == "_":
+        return hash((value.__module__, name, code.co_code, code.co_names, len(code.co_consts)))
+    return hash((value.__module__, name))
 
 
 def _builtin(value: Any) -> Digest:

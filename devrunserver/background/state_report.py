@@ -1,4 +1,4 @@
-"""A process that tells the supervisor in what state it is: its fingerprint, and the particulars that are asked for."""
+"""A process that tells the supervisor what it has come to: what it has imported, its fingerprint, and particulars."""
 
 from __future__ import annotations
 
@@ -7,11 +7,26 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 from devrunserver.background.fingerprint import Fingerprint
+from devrunserver.background.literals import Literals
 from devrunserver.checkpoints.checkpoint import NICENESS, silence
 from devrunserver.common import link, process_exit
-from devrunserver.common.messages import Attributes, AttributesAsked, Outlines, OutlinesAsked, StateReport
+from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.messages import (
+    Attributes,
+    AttributesAsked,
+    Imports,
+    ImportsAsked,
+    Loaded,
+    Outlines,
+    OutlinesAsked,
+    StateAsked,
+    StateReport,
+    Unexplained,
+    UnexplainedAsked,
+)
 from devrunserver.common.module_files import file_named
 
 OURS = "devrunserver"  # our own package, whose state is no part of the project's
@@ -21,25 +36,39 @@ def stand_aside() -> None:
     """Makes this a process in the background: low priority, and what it prints goes nowhere."""
     silence()
     with suppress(OSError):
-        os.nice(NICENESS)
+        os.nice(NICENESS - os.nice(0))
 
 
-def testify(to_supervisor: link.Link, is_project: Callable[[str], bool]) -> None:
-    """Tells the fingerprint, and answers until there are no more questions. Does not return.
+def testify(
+    to_supervisor: link.Link, is_project: Callable[[str], bool], record: Callable[[], ImportRecord]
+) -> NoReturn:
+    """Answers until there are no more questions.
 
     Args:
         is_project: whether a file is the project's.
+        record: what was imported.
     """
     with suppress(link.LinkClosed):
         to_supervisor.be_patient()
         gc.disable()  # we only look, and not for long
-        fingerprint = Fingerprint(_is_ours, is_project, _asks_for_subclasses(is_project))
-        to_supervisor.send(StateReport(fingerprint.modules()))
+        to_supervisor.send(Loaded())
+        fingerprint: Fingerprint | None = None
         for message in to_supervisor.messages():
-            if isinstance(message, AttributesAsked):
+            if isinstance(message, ImportsAsked):
+                to_supervisor.send(Imports(record()))
+                continue
+            if fingerprint is None:
+                fingerprint = Fingerprint(_is_ours, is_project, _asks_for_subclasses(is_project))
+            if isinstance(message, StateAsked):
+                to_supervisor.send(StateReport(fingerprint.modules()))
+            elif isinstance(message, AttributesAsked):
                 to_supervisor.send(Attributes({one: fingerprint.attributes(one) for one in message.modules}))
             elif isinstance(message, OutlinesAsked):
                 to_supervisor.send(Outlines([(*one, fingerprint.outline(*one)) for one in message.attributes]))
+            elif isinstance(message, UnexplainedAsked):
+                literals = Literals()
+                of = [one for one in message.attributes if not literals.explain(*one, fingerprint.value(*one))]
+                to_supervisor.send(Unexplained(of))
     process_exit.leave(process_exit.SUCCESS)
 
 

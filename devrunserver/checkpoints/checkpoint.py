@@ -27,7 +27,6 @@ serving, to tell in what state that ends; or it builds: it imports modules ahead
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import signal
 import socket
@@ -36,15 +35,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from importlib.machinery import PathFinder
+from typing import Any, Protocol
 
 from devrunserver.checkpoints import connections
 from devrunserver.checkpoints.building import Building
 from devrunserver.checkpoints.fork_safety import Seal
 from devrunserver.checkpoints.policy import Placement
 from devrunserver.checkpoints.read_recorder import Reads
-from devrunserver.common import link, process, process_exit
-from devrunserver.common.facts import Fact
+from devrunserver.common import link, module_files, process, process_exit
 from devrunserver.common.messages import Build, CheckpointMade, DryRun, FactsRead, Hello, Message, Resume
 from devrunserver.common.role import Role
 
@@ -54,6 +53,9 @@ OUTPUTS = (1, 2)  # the descriptors of standard output and standard error
 
 class Lender(Protocol):
     """What the worker lends to its checkpoints."""
+
+    def progress(self) -> tuple[int, int]:
+        """How many modules were looked up, and in which phase of Django's set-up this process is."""
 
     def say(self, message: Message) -> None:
         """Sends a message to the supervisor."""
@@ -171,18 +173,20 @@ class Checkpoints:
             return True, None
         self._lender.leave()
         self._lender.become(Role.CHECKPOINT)
-        message = self._pause(link.Link(ours, Role.CHECKPOINT, Role.SUPERVISOR), facts)
+        imported, phase = self._lender.progress()
+        read = FactsRead(facts, imported, [*module_files.incomplete(), at], phase)
+        message = self._pause(link.Link(ours, Role.CHECKPOINT, Role.SUPERVISOR), read)
         while isinstance(message, Build):
             message = self._pause(*self._build(message))
         return False, message
 
-    def _pause(self, to_supervisor: link.Link, facts: list[Fact]) -> Resume | DryRun | Build:
+    def _pause(self, to_supervisor: link.Link, read: FactsRead) -> Resume | DryRun | Build:
         """Waits, and forks whenever told to. Returns in the forked processes alone."""
         handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         to_supervisor.be_patient()
         with suppress(link.LinkClosed):
-            to_supervisor.send(FactsRead(facts))
+            to_supervisor.send(read)
             for message in to_supervisor.messages():
                 assert isinstance(message, Resume | DryRun | Build)  # by its route
                 with suppress(OSError):  # the supervisor sees that nobody takes the new link
@@ -197,7 +201,7 @@ class Checkpoints:
 
     # Building
 
-    def _build(self, message: Build) -> tuple[link.Link, list[Fact]]:
+    def _build(self, message: Build) -> tuple[link.Link, FactsRead]:
         """Imports modules ahead of their turn. Returns what a checkpoint needs."""
         to_supervisor = link.Link(message.link, Role.BUILDER, Role.SUPERVISOR)
         to_supervisor.be_patient()
@@ -211,7 +215,7 @@ class Checkpoints:
         gc.freeze()
         self._lender.become(Role.CHECKPOINT)
         to_supervisor.role = Role.CHECKPOINT
-        return to_supervisor, self._reads.take()
+        return to_supervisor, FactsRead(self._reads.take())
 
     def _sockets(self) -> set[int]:
         """The descriptors of our own sockets."""
@@ -355,7 +359,14 @@ def _signals_held() -> Iterator[None]:
 
 def _refresh() -> None:
     """Makes a resumed process like one that has just come here: it may have been paused for hours."""
-    importlib.invalidate_caches()
+    for path, known in list(sys.path_importer_cache.items()):
+        if known is None or not os.path.isabs(path):
+            del sys.path_importer_cache[path]
+    finders: list[Any] = [*sys.path_importer_cache.values(), *sys.meta_path]
+    for finder in finders:
+        # ``importlib.invalidate_caches`` also imports ``importlib.metadata``, with a dozen other modules
+        if finder is not PathFinder and hasattr(finder, "invalidate_caches"):
+            finder.invalidate_caches()
     numpy = sys.modules.get("numpy")
     if numpy is not None and "numpy.random" in sys.modules:  # Python's own generator is seeded anew at each fork
         numpy.random.seed()

@@ -45,6 +45,8 @@ DATABASE = "sqlite3.connect"
 CONNECTION = "socket.connect"
 TEMPORARY = {"tempfile.mkstemp": "file", "tempfile.mkdtemp": "directory"}
 IN_MEMORY = ":memory:"  # a database that is the process' own
+# Native threads, by name, that are made to be forked over
+FORKED_OVER = {"jemalloc_bg_thd": "jemalloc, as in pyarrow: takes its locks before a fork, and does without it after"}
 EXPLAINING = {
     "_thread.start_new_thread": "thread",
     "_thread.start_joinable_thread": "thread",
@@ -223,11 +225,15 @@ def describe(frame: FrameType | None) -> str:
 
 
 def native_threads() -> int:
-    """All threads of this process, also those that Python does not know of."""
+    """The threads of this process, also those that Python does not know of, but for those made to be forked over."""
+    count = 0
     try:
-        return len(os.listdir("/proc/self/task"))
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(OSError), open(f"/proc/self/task/{thread}/comm") as file:  # one may end meanwhile
+                count += file.read().strip() not in FORKED_OVER
     except OSError:
         return 1
+    return count
 
 
 def _sockets() -> set[int]:

@@ -24,13 +24,23 @@ class Finder(MetaPathFinder):
         before: called with each module that was found, before it is loaded; returns True where time has passed
             meanwhile, so that it has to be found anew.
         on_fault: called if something cannot be recorded.
+        phase: in which part of its start the process is.
     """
 
-    def __init__(self, reads: Reads, before: Callable[[str, str], bool], on_fault: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        reads: Reads,
+        before: Callable[[str, str], bool],
+        on_fault: Callable[[Exception], None],
+        phase: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._reads = reads
         self._before = before
         self._on_fault = on_fault
+        self._phase = phase
+        self._paused = 0.0  # seconds that this process and those before it have been checkpoints
         self.found: list[tuple[float, str]] = []  # when (monotonic, seconds), and what
+        self.history: list[tuple[float, str, int]] = []  # the same since the project began to start, and the phase
 
     def install(self) -> None:
         sys.meta_path.insert(0, self)
@@ -50,7 +60,17 @@ class Finder(MetaPathFinder):
                 self._on_fault(fault)
         if file is not None:
             self.found.append((time.monotonic(), fullname))
+            self.history.append((self.now(), fullname, self._phase()))
         return spec
+
+    def now(self) -> float:
+        """Seconds of a clock that stands still while this process is a checkpoint."""
+        return time.monotonic() - self._paused
+
+    def on_resume(self) -> None:
+        """This process was a checkpoint for a while."""
+        self.found.clear()
+        self._paused += self.now() - self.history[-1][0] if self.history else 0.0
 
     def note(self, fullname: str) -> None:
         """Records a look-up that was made before there was this finder, and did not end in a loaded module."""

@@ -1,48 +1,95 @@
-"""What can be imported before the files that are being edited: pure."""
+"""What can be imported before the files that are being edited: pure.
+
+Theory of operation
+-------------------
+A *base* is an exact checkpoint: what was imported before it is there, and some of it is *importing*: on the stack, not
+complete. What came after it may be imported ahead of its turn if it imports none of the edited modules and nothing
+that is not complete, directly or not. Django's set-up has parts: apps are made, models are imported, ``ready()`` is
+called, the URLconf is imported. What a later part has imported may ask Django for what is not there yet, so only what
+does not import Django at all is taken from there: it cannot tell.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Set
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-KEPT_SHARE = 0.5  # of what a plan saves, that it must still save if another file is taken as edited too
+from devrunserver.common.import_record import ImportRecord
+
+KEPT_SHARE = 0.5  # of what a plan saves, that it must still save if another file that is edited in turn is added
+SLOWER = 1.5  # how much longer a reload may take because of a file that was edited before, ...
+SLOWER_BY = 0.1  # ... and that many seconds more
+FRAMEWORK = "django"
 
 
-class Plan(NamedTuple):
+class Base(NamedTuple):
+    """Where an exact checkpoint is.
+
+    Attributes:
+        imported: how many modules had been looked up.
+        importing: those that were not complete, and the one that comes next.
+        phase: of Django's set-up.
+    """
+
+    imported: int
+    importing: Collection[str]
+    phase: int
+
+
+@dataclass(frozen=True)
+class Plan:
     """What is imported ahead.
 
     Attributes:
         modules: in their order.
-        excluded: the edited ones and their dependents.
-        saves: seconds.
+        excluded: what must not be imported meanwhile: the edited ones and their dependents.
+        edited: the paths that it leaves out.
+        saves: seconds of import.
+        remains: seconds of import after the base that are left.
     """
 
-    modules: list[str]
-    excluded: set[str]
-    saves: float
+    modules: list[str] = field(default_factory=list)
+    excluded: Set[str] = frozenset()
+    edited: tuple[str, ...] = ()
+    saves: float = 0.0
+    remains: float = 0.0
 
 
-def best(
-    order: Sequence[str], edges: Mapping[str, Collection[str]], edited: Iterable[str], seconds: Mapping[str, float]
-) -> Plan:
-    """The plan for as many of the edited modules as do not spoil it.
+def make(record: ImportRecord, base: Base, edited: Iterable[str], left_out: Collection[str] = ()) -> Plan:
+    """The plan for these paths.
 
     Args:
-        order: all modules that were imported.
-        edges: of each, what it imports.
-        edited: the most important first.
-        seconds: that each took.
+        left_out: modules that have turned out to be in the way.
     """
-    chosen: list[str] = []
-    kept = Plan([], set(), 0.0)
-    for name in edited:
-        excluded = dependents([*chosen, name], edges)
-        modules = independent(order, excluded)
-        saves = sum(seconds.get(one, 0.0) for one in modules)
-        if not chosen or saves >= KEPT_SHARE * kept.saves:
-            chosen.append(name)
-            kept = Plan(modules, excluded, saves)
-    return kept
+    edited = tuple(edited)
+    changed = {record.files[path] for path in edited if path in record.files}
+    excluded = dependents({*changed, *base.importing, *left_out}, record.edges)
+    after = list(zip(record.order, record.phases, record.seconds, strict=True))[base.imported :]
+    later = {name for name, phase, _ in after if phase > base.phase}
+    if later:
+        later &= dependents([FRAMEWORK], record.edges)
+    planned = set(independent((name for name, _, _ in after if name not in later), excluded))
+    return Plan(
+        modules=[name for name in dict.fromkeys(name for name, _, _ in after) if name in planned],
+        excluded=frozenset(excluded),
+        edited=edited,
+        saves=sum(seconds for name, _, seconds in after if name in planned),
+        remains=sum(seconds for name, _, seconds in after if name not in planned),
+    )
+
+
+def is_kept(plan: Plan, without: Plan, total: float, in_turn: bool) -> bool:
+    """Whether a plan that leaves out one more file is better than the one without.
+
+    Args:
+        without: the plan before.
+        total: seconds of all imports of a start.
+        in_turn: whether the file is edited in turn with those before, and not only was once.
+    """
+    if plan.remains <= SLOWER * without.remains + SLOWER_BY:
+        return True
+    return in_turn and total - plan.remains >= KEPT_SHARE * (total - without.remains)
 
 
 def dependents(edited: Iterable[str], edges: Mapping[str, Collection[str]]) -> set[str]:
@@ -76,9 +123,3 @@ def with_packages(name: str) -> list[str]:
     """A module's name and those of the packages that it is in, which are imported before it."""
     parts = name.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
-
-
-def without(modules: Iterable[str], names: Collection[str], edges: Mapping[str, Collection[str]]) -> list[str]:
-    """A plan without some modules and all that import them."""
-    left_out = dependents(names, edges)
-    return [name for name in modules if left_out.isdisjoint(with_packages(name))]

@@ -20,8 +20,9 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar, dataclass_transform
 
-from devrunserver.common import facts
+from devrunserver.common import facts, import_record
 from devrunserver.common.facts import Fact
+from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.role import Role
 
 
@@ -56,6 +57,7 @@ SOCKETS = {"carries": Carries.SOCKETS}
 FILE = {"carries": Carries.FILE}
 PAIRS = {"json": Json(list, _pairs)}
 FACTS = {"json": Json(facts.to_json, facts.from_json)}
+RECORD = {"json": Json(import_record.to_json, import_record.from_json)}
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -187,6 +189,9 @@ class FactsRead(Message):
     """I am a checkpoint now, and this is what I rely on since the one before."""
 
     facts: list[Fact] = field(metadata=FACTS)
+    imported: int = 0  # modules that were looked up since the project began to start
+    importing: list[str] = field(default_factory=list)  # what is not completely imported, and what comes next
+    phase: int = 0  # of Django's set-up
 
 
 @message
@@ -198,19 +203,20 @@ class BuildFailed(Message):
 
 
 @message
-class Plan(Message):
-    """What could be imported ahead of its turn."""
+class Loaded(Message):
+    """Imported is all that a start imports: what becomes of files from now on is not known here."""
 
-    seal: str  # why no checkpoint could be made in the end; empty where one could
-    modules: list[str]
-    excluded: list[str]  # what must not be imported
-    saves: float  # seconds
-    edges: dict[str, list[str]]  # of each module, which of the others it imports
+
+@message
+class Imports(Message):
+    """The answer to ``ImportsAsked``."""
+
+    record: ImportRecord = field(metadata=RECORD)
 
 
 @message
 class StateReport(Message):
-    """The state of this process, as a digest of each module's namespace."""
+    """The answer to ``StateAsked``: the state of this process, as a digest of each module's namespace."""
 
     digests: dict[str, int]
 
@@ -229,6 +235,13 @@ class Outlines(Message):
     outlines: list[tuple[str, str, Sequence[Sequence[str]]]] = field(metadata=PAIRS)
 
 
+@message
+class Unexplained(Message):
+    """The answer to ``UnexplainedAsked``: those that are something else than the source says."""
+
+    attributes: list[tuple[str, str]] = field(metadata=PAIRS)
+
+
 # From the supervisor
 
 
@@ -237,6 +250,7 @@ class Go(Message):
     """Serve on this listening socket."""
 
     listener: socket.socket = field(metadata=SOCKET)
+    state_link: socket.socket | None = field(metadata=SOCKET)  # where to report the state before serving, if anywhere
     is_reload: bool  # a worker has served before
 
 
@@ -295,10 +309,10 @@ class Resume(Message):
 
 @message
 class DryRun(Message):
-    """Fork, and go on until you could serve; then send a plan, or your state."""
+    """Fork, and go on until you could serve; then answer questions."""
 
     link: socket.socket = field(metadata=SOCKET)
-    edited: list[str]  # what the plan is for; the state is wanted where there is none
+    is_short: bool  # little is left to import, so that it is no burden
 
 
 @message
@@ -311,6 +325,16 @@ class Build(Message):
 
 
 @message
+class ImportsAsked(Message):
+    """What was imported, please."""
+
+
+@message
+class StateAsked(Message):
+    """Your state, please."""
+
+
+@message
 class AttributesAsked(Message):
     """Digests of what is in the namespaces of these modules, please."""
 
@@ -320,6 +344,13 @@ class AttributesAsked(Message):
 @message
 class OutlinesAsked(Message):
     """Outlines of these attributes, each by its module and name, please."""
+
+    attributes: list[tuple[str, str]] = field(metadata=PAIRS)
+
+
+@message
+class UnexplainedAsked(Message):
+    """Which of these attributes are something else than functions and constants of the source, please?"""
 
     attributes: list[tuple[str, str]] = field(metadata=PAIRS)
 
@@ -364,7 +395,9 @@ ROUTES: dict[type[Message], Route] = {
     FreshAsked: _route(Role.WORKER),
     FactsRead: _route(Role.CHECKPOINT, Role.BUILDER),
     BuildFailed: _route(Role.BUILDER),
-    Plan: _route(Role.DRY_RUN),
+    Loaded: _route(*_TELLERS),
+    Imports: _route(*_TELLERS),
+    Unexplained: _route(*_TELLERS),
     StateReport: _route(*_TELLERS),
     Attributes: _route(*_TELLERS),
     Outlines: _route(*_TELLERS),
@@ -378,6 +411,9 @@ ROUTES: dict[type[Message], Route] = {
     Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
     DryRun: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
     Build: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
+    ImportsAsked: _route(Role.SUPERVISOR, to=_TELLERS),
+    StateAsked: _route(Role.SUPERVISOR, to=_TELLERS),
+    UnexplainedAsked: _route(Role.SUPERVISOR, to=_TELLERS),
     AttributesAsked: _route(Role.SUPERVISOR, to=_TELLERS),
     OutlinesAsked: _route(Role.SUPERVISOR, to=_TELLERS),
     Connections: _route(Role.WORKER, Role.SUPERVISOR, to=[Role.WORKER, Role.SUPERVISOR]),

@@ -65,6 +65,15 @@ def namespace(module: object) -> dict[str, Any]:
     return values
 
 
+def incomplete() -> list[str]:
+    """The modules that are being imported now: their bodies are not done."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        if issubclass(type(module), ModuleType) and getattr(namespace(module).get("__spec__"), "_initializing", False):
+            found.append(name)
+    return found
+
+
 def is_standard(file: str) -> bool:
     """Whether a file is the standard library's, or frozen into the interpreter."""
     return file.startswith(("<frozen ", _STANDARD)) and PACKAGES.isdisjoint(file.split(os.sep))

@@ -23,10 +23,12 @@ from subprocess import TimeoutExpired
 
 from devrunserver.common import facts, file_state, link
 from devrunserver.common.facts import Fact, Read, ResumePoint
+from devrunserver.common.import_plan import Base
 from devrunserver.common.messages import FactsRead, Resume
 from devrunserver.common.process import Process
 from devrunserver.common.role import Role
 
+NOTHING_BEFORE = Base(0, (), 0)
 KILOBYTES = 1024  # in a megabyte
 
 
@@ -40,6 +42,7 @@ class Checkpoint:
     link: link.Link
     process: Process
     facts: list[Fact] | None = None  # None: not told yet
+    base: Base = NOTHING_BEFORE
 
 
 class Chain:
@@ -57,6 +60,7 @@ class Chain:
         self._memory = memory
         self._row: list[Checkpoint] = []
         self._leaving: list[Process] = []
+        self.kept: Checkpoint | None = None  # is not dropped where there are too many
 
     def __bool__(self) -> bool:
         return bool(self._row)
@@ -83,9 +87,18 @@ class Chain:
             return False
         return True
 
-    def at(self, place: str) -> Checkpoint | None:
-        """The checkpoint that was made at a place, unless it was dropped."""
-        return next((one for one in self._row if one.at == place), None)
+    def before(self, paths: Iterable[str]) -> Checkpoint | None:
+        """The latest checkpoint that has read none of these files."""
+        wanted, found = set(paths), None
+        for one in self._row:
+            if one.facts is None or any(isinstance(fact, Read) and fact.path in wanted for fact in one.facts):
+                break
+            found = one
+        return found
+
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint is still there."""
+        return any(one is checkpoint for one in self._row)
 
     def cut(self, number: int = 0) -> None:
         """Drops every checkpoint after this one; all by default."""
@@ -126,7 +139,8 @@ class Chain:
     def _thin(self) -> bool:
         """Drops the checkpoint that saves least; whether there was one to spare."""
         ends = (0, len(self._row) - 1)[-self._limit :]
-        place = least_useful([one.cost for one in self._row], ends)
+        kept = [place for place, one in enumerate(self._row) if one is self.kept]
+        place = least_useful([one.cost for one in self._row], [*ends, *kept])
         if place is None:
             return False
         dropped, heir = self._row[place], self._row[place + 1]
@@ -146,6 +160,7 @@ class Chain:
         for message in messages:
             assert isinstance(message, FactsRead)  # by its route
             checkpoint.facts = message.facts
+            checkpoint.base = Base(message.imported, message.importing, message.phase)
             while len(self._row) > self._limit and self._thin():
                 pass
 

@@ -90,7 +90,10 @@ class WorkerStarter:
         self._optional.call(Part.PREPARING, self._preparation.forget)
         process, ours = self._launcher.spawn(order.attempt, order.edited, order.report)
         worker = WorkerHandle(process, ours, order.attempt, self._clock() + HEAR_PATIENCE)
-        worker.send(Go(self._listener, order.is_reload))
+        witness = self._optional.call(Part.PREPARING, self._witness)
+        worker.send(Go(self._listener, witness, order.is_reload))
+        if witness is not None:
+            witness.close()
         return worker
 
     def _look_for_resume_point(self) -> ResumePoint:

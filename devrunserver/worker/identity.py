@@ -15,6 +15,7 @@ from devrunserver.common.link import Link
 from devrunserver.common.messages import CheckpointsEnded, DryRun, Go, Hello, Message, Resume
 from devrunserver.common.role import CONDUCT, Conduct, Role
 from devrunserver.worker.channel import Channel
+from devrunserver.worker.start_history import StartHistory
 
 
 class Identity:
@@ -30,6 +31,7 @@ class Identity:
         self.role = Role.WORKER
         self.listener: socket.socket | None = None  # comes with the supervisor's word
         self.state_link: socket.socket | None = None  # where a process is to report in what state this one is
+        self.history: StartHistory | None = None
         self.is_reload = False  # another worker has served before
         self._on_resume = on_resume
         self._go_given = threading.Event()
@@ -43,7 +45,10 @@ class Identity:
         """The supervisor's word to serve; once."""
         if self.listener is not None:
             message.listener.close()
+            if message.state_link is not None:
+                message.state_link.close()
             return
+        self.state_link = message.state_link
         self.listener, self.is_reload = message.listener, message.is_reload
         self._go_given.set()
 
@@ -77,6 +82,10 @@ class Identity:
         """The descriptors of our own sockets."""
         held = (one.fileno() for one in (self.listener, self.state_link) if one is not None)
         return {self.channel.fileno(), *held}
+
+    def progress(self) -> tuple[int, int]:
+        """How many modules were looked up, and in which phase of Django's set-up this process is."""
+        return self.history.progress() if self.history is not None else (0, 0)
 
     def leave(self) -> None:
         """Closes what is the worker's, in a process that is none any more."""

@@ -27,6 +27,7 @@ from devrunserver.worker import debugger_prompt
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.identity import Identity
 from devrunserver.worker.read_files import ReadFiles
+from devrunserver.worker.start_history import StartHistory
 
 if TYPE_CHECKING:
     from devrunserver.background.dry_run import Rehearsal
@@ -51,10 +52,11 @@ class Startup:
         if start.makes_checkpoints and conf.load().CHECKPOINTS:
             placement = Placement(start.edited, conf.load().CHECKPOINTS, time.monotonic())
         self.checkpoints = Checkpoints(self.identity, self.reads, placement, self.project_files.is_own)
-        self._hook = Finder(self.reads, self._before_import, self._on_read_fault)
+        self.history = self.identity.history = StartHistory(self.reads.path_of, self.project_files.is_own)
+        self._hook = Finder(self.reads, self._before_import, self._on_read_fault, self.history.phase)
+        self.history.finder = self._hook
         self._handlers: dict[str, audit.Handler] = {}
         self._failed: set[str] = set()  # parts of ours
-        self._is_set_up = False  # what is left to import is the URLconf
         self._dry_run: Rehearsal | None = None
 
     def begin(self, spawned: float, on_prompt: Callable[[], None]) -> None:
@@ -78,6 +80,8 @@ class Startup:
         if self.checkpoints.active:
             self._handlers |= self.reads.handlers | self.checkpoints.seal.handlers
             self.checkpoints.seal.connections.follow()
+            if conf.load().PREPARE:
+                self.history.record_edges()
             connection_created.connect(self._on_connection, dispatch_uid="devrunserver")
             self.checkpoints.make("the first app")
         elif conf.load().READ_FILES:
@@ -87,8 +91,8 @@ class Startup:
 
     def reach_urlconf(self) -> None:
         """The project is set up: what is left to import is the URLconf. Again is harmless."""
-        if not self._is_set_up:
-            self._is_set_up = True
+        if not self.history.is_set_up:
+            self.history.is_set_up = True
             project.import_ahead()
             self.checkpoints.make("the URLconf")
 
@@ -103,12 +107,12 @@ class Startup:
     def report(self) -> None:
         """Tells how a dry run went. Does not return."""
         assert self._dry_run is not None
-        self.checkpoints.seal.is_closed()
-        self._dry_run.finish(self.checkpoints.seal.reason)
+        self._dry_run.finish(self.history.record)
 
     def end(self) -> None:
         """The start is over."""
         self.checkpoints.finish()
+        self.history.stop()
         self._handlers.clear()
         if conf.load().READ_FILES:
             self.read_files = ReadFiles(self.reads.data_files(), project.roots())
@@ -131,12 +135,11 @@ class Startup:
 
     def on_resume(self, order: Resume | DryRun) -> None:
         """This process was resumed from a checkpoint."""
-        self._hook.found.clear()
+        self._hook.on_resume()
         if isinstance(order, DryRun):
             from devrunserver.background.dry_run import Rehearsal  # here, as hardly any process needs it
 
-            link, is_own = self.identity.channel.link, self.project_files.is_own
-            self._dry_run = Rehearsal(link, order.edited, self._hook, self.reads.path_of, is_own)
+            self._dry_run = Rehearsal(self.identity.channel.link, self.project_files.is_own, order.is_short)
 
     def _before_import(self, fullname: str, file: str) -> bool:
         """Leaves a checkpoint behind where it is due; whether this process was resumed from it."""

@@ -55,9 +55,9 @@ class StartupChecks:
             return
         pid = self._startup.checkpoints.fork_child()
         if pid == 0:
-            state_reporting.leave_reporter(
-                self._identity, self._startup.checkpoints, self._startup.project_files.is_own
-            )
+            startup = self._startup
+            is_own, record = startup.project_files.is_own, startup.history.record
+            state_reporting.leave_reporter(self._identity, startup.checkpoints, is_own, record)
             self._check_and_leave(check, is_reload)
         if is_reload:
             self._running = pid, check

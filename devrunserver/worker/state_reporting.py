@@ -7,25 +7,29 @@ from contextlib import suppress
 
 from devrunserver.checkpoints.checkpoint import Checkpoints
 from devrunserver.common import faults, link, process_exit
+from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.role import Role
 from devrunserver.worker.identity import Identity
 
 
-def leave_reporter(identity: Identity, checkpoints: Checkpoints, is_own: Callable[[str], bool]) -> None:
+def leave_reporter(
+    identity: Identity, checkpoints: Checkpoints, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]
+) -> None:
     """Forks it, where somebody wants to know.
 
     Args:
         is_own: whether a file is the project's.
+        record: what was imported.
     """
     if identity.state_link is None:
         return
     with faults.contained("the report of the project's state"), suppress(OSError):
         if checkpoints.fork_sibling():
-            _report(identity, is_own)
+            _report(identity, is_own, record)
     identity.close_state_link()
 
 
-def _report(identity: Identity, is_own: Callable[[str], bool]) -> None:
+def _report(identity: Identity, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]) -> None:
     """Reports, in the process that is for it. Does not return."""
     try:
         from devrunserver.background import state_report  # here, as hardly any process needs it
@@ -35,6 +39,6 @@ def _report(identity: Identity, is_own: Callable[[str], bool]) -> None:
         identity.become(Role.STATE_REPORTER)
         identity.leave()
         state_report.stand_aside()
-        state_report.testify(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own)
+        state_report.testify(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own, record)
     finally:
         process_exit.leave(process_exit.FAILURE)

@@ -77,6 +77,9 @@ class Lender:
     def say(self, message):
         self.link.send(message)
 
+    def progress(self):
+        return len(finder.history), 0
+
     def sealed(self, at, reason):
         self.say(CheckpointsEnded(at, reason))
 
@@ -104,7 +107,8 @@ process.die_with_parent(os.getppid())
 lender, reads = Lender(), Reads(lambda directory: False)
 placement = Placement([os.path.join(here, name) for name in {edited!r}], 12, time.monotonic())
 checkpoints = Checkpoints(lender, reads, placement, lambda file: file.startswith(here))
-Finder(reads, checkpoints.before, print).install()
+finder = Finder(reads, checkpoints.before, print)
+finder.install()
 audit.listen(reads.handlers | checkpoints.seal.handlers, print)
 """
 

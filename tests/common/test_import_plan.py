@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devrunserver.common.import_plan import Plan, best, dependents, independent, with_packages, without
+from devrunserver.common.import_plan import Base, Plan, dependents, independent, is_kept, make, with_packages
+from devrunserver.common.import_record import ImportRecord, from_json, to_json
 
 EDGES = {"urls": {"a.views", "b.views"}, "a.views": {"a.forms"}, "b.views": {"b"}, "c": {"a"}, "d": {"d.part"}}
 
@@ -48,29 +51,74 @@ def test_with_packages() -> None:
     assert with_packages("a.b.c") == ["a", "a.b", "a.b.c"]
 
 
-def test_without() -> None:
-    edges = {"b": {"a"}, "c": {"b"}, "d": set()}
-    assert without(["a", "b", "c", "d"], ["b"], edges) == ["a", "d"]
-    assert without(["a", "b"], [], edges) == ["a", "b"]
-
-
-SECONDS = {"a": 1.0, "b": 2.0, "c": 3.0, "base": 0.5}
-ORDER = ["base", "a", "b", "c"]
-ON_BASE = {"a": {"base"}, "b": {"base"}, "c": {"base"}}
+RECORD = ImportRecord(
+    order=["apps", "lib", "models", "forms", "signals", "views", "urls", "other", "pure", "paper"],
+    phases=[0, 0, 1, 1, 2, 3, 3, 3, 3, 3],
+    seconds=[1.0] * 10,
+    edges={
+        "models": {"django.db", "lib"},
+        "forms": {"django.forms", "lib"},
+        "signals": {"django.dispatch"},
+        "views": {"forms", "models"},
+        "urls": {"views", "other", "pure"},
+        "other": {"django.urls"},
+        "pure": {"paper"},
+    },
+    files={f"/{name}.py": name for name in ("models", "forms", "views", "urls", "other")},
+)
 
 
 @pytest.mark.parametrize(
-    ("edited", "expected"),
+    ("base", "edited", "left_out", "modules", "excluded", "remains"),
     [
-        ([], Plan([], set(), 0.0)),
-        (["a"], Plan(["base", "b", "c"], {"a"}, 5.5)),
-        (["a", "b"], Plan(["base", "c"], {"a", "b"}, 3.5)),
-        (["a", "base"], Plan(["base", "b", "c"], {"a"}, 5.5)),  # on which all depends
-        (["base", "a"], Plan([], {"base", "a", "b", "c"}, 0.0)),  # unless it was the last
+        # before the URLconf
+        (Base(5, ["urls"], 3), ["/views.py"], [], ["other", "pure", "paper"], {"views", "urls"}, 2.0),
+        (Base(5, ["urls"], 3), ["/views.py"], ["paper"], ["other"], {"views", "urls", "paper", "pure"}, 4.0),
+        (Base(5, ["urls"], 3), ["/views.py", "/other.py"], [], ["pure", "paper"], {"views", "urls", "other"}, 3.0),
+        # while models are imported: of what comes later, what does not import Django
+        (Base(2, ["models"], 1), ["/models.py"], [], ["forms", "pure", "paper"], {"models", "views", "urls"}, 5.0),
+        (
+            Base(3, ["models", "forms"], 1),
+            ["/forms.py"],
+            [],
+            ["pure", "paper"],
+            {"models", "forms", "views", "urls"},
+            5,
+        ),
+        # while apps are made
+        (Base(1, ["lib"], 0), ["/models.py"], [], ["pure", "paper"], {"lib", "models", "forms", "views", "urls"}, 7.0),
+        # a file that no module came from
+        (Base(7, ["other"], 3), ["/new.py"], [], ["pure", "paper"], {"other", "urls"}, 1.0),
     ],
 )
-def test_best(edited: list[str], expected: Plan) -> None:
-    assert best(ORDER, ON_BASE, edited, SECONDS) == expected
+def test_make(
+    base: Base, edited: list[str], left_out: list[str], modules: list[str], excluded: set[str], remains: float
+) -> None:
+    plan = make(RECORD, base, edited, left_out)
+    assert plan == Plan(modules, excluded, tuple(edited), float(len(modules)), remains)
+
+
+def remaining(seconds: float) -> Plan:
+    return Plan(remains=seconds)
+
+
+@pytest.mark.parametrize(
+    ("plan", "without", "in_turn", "expected"),
+    [
+        (0.2, 0.2, False, True),
+        (0.35, 0.2, False, True),
+        (0.5, 0.2, False, False),
+        (3.0, 0.2, False, False),  # models, which somebody has edited before
+        (3.0, 0.2, True, True),
+        (9.0, 0.2, True, False),
+    ],
+)
+def test_is_kept(plan: float, without: float, in_turn: bool, expected: bool) -> None:
+    assert is_kept(remaining(plan), remaining(without), 10.0, in_turn) is expected
+
+
+def test_a_record_survives_its_way() -> None:
+    assert from_json(json.loads(json.dumps(to_json(RECORD)))) == RECORD
 
 
 names = st.sampled_from(["a", "b", "b.c", "b.d", "e", "e.f"])

@@ -195,7 +195,7 @@ def test_sockets_travel_with_their_message(ends: Ends) -> None:
     sender.peer_pid = os.getpid()
     with ExitStack() as stack:
         (sent,), (other,) = pipes(stack, 1)
-        sender.send(Go(sent, True))
+        sender.send(Go(sent, None, True))
         [message] = collect(receiver, 1)
         assert isinstance(message, Go) and message.is_reload
         received = stack.enter_context(message.listener)
@@ -210,7 +210,7 @@ def test_a_listening_socket_travels(ends: Ends) -> None:
     sender, receiver = ends
     sender.peer_pid = os.getpid()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        sender.send(Go(listener, False))
+        sender.send(Go(listener, None, False))
         [message] = collect(receiver, 1)
         assert isinstance(message, Go)
         with message.listener as received, socket.create_connection(listener.getsockname()):

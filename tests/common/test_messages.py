@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from devrunserver.common import facts, messages
+from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import ROUTES, Carries, Message
 from devrunserver.common.role import Role
 
@@ -31,6 +32,7 @@ SAMPLES: dict[str, Any] = {
     "dict[str, int]": {"a": 2**60},
     "dict[str, list[str]]": {"a": ["b"]},
     "dict[str, dict[str, int]]": {"a": {"b": 1}},
+    "ImportRecord": ImportRecord(["a", "b"], [0, 1], [0.5, 1.0], {"a": {"b", "c"}}, {"/a.py": "a"}),
 }
 
 

@@ -34,7 +34,7 @@ __all__ = ["exits"]
 TO_WORKER = [kind for kind, route in messages.ROUTES.items() if Role.WORKER in route.receivers]
 
 EXAMPLES: dict[type[Message], Callable[[], Message]] = {  # of those that carry something
-    Go: lambda: Go(socket.socket(), False),
+    Go: lambda: Go(socket.socket(), None, False),
     FreshnessShared: lambda: FreshnessShared(None, None),
     Changed: lambda: Changed(1, ["/nobody/knows/this.py"]),
     Generation: lambda: Generation(7),
@@ -53,7 +53,7 @@ class Stage:
 
     def enter(self, state: str) -> None:
         if state in ("told to serve", "serving", "leaving"):
-            self.worker._identity.on_go(Go(socket.socket(), False))
+            self.worker._identity.on_go(Go(socket.socket(), None, False))
         if state in ("serving", "leaving"):
             server: Any = FakeServer()
             self.worker._server.open(server)
@@ -192,7 +192,7 @@ def test_who_does_not_serve_shows_no_error_and_asks_nobody(stage: Stage, exits: 
 
 
 def test_a_worker_at_a_prompt_waits_for_the_word_to_serve(stage: Stage, exits: Exits) -> None:
-    stage.supervisor.say(Go(listener := socket.socket(), False))
+    stage.supervisor.say(Go(listener := socket.socket(), None, False))
     listener.close()
     stage.worker._on_prompt()
     assert stage.supervisor.hear() == Listening()

@@ -43,7 +43,7 @@ def listener() -> Iterator[socket.socket]:
 def test_the_word_to_serve_is_waited_for_once(ends: tuple[Supervisor, Identity], listener: socket.socket) -> None:
     supervisor, identity = ends
     supervisor.say(Fresh())  # early
-    supervisor.say(Go(listener, True))
+    supervisor.say(Go(listener, None, True))
     identity.await_go()
     assert identity.is_reload
     assert identity.listener is not None
@@ -60,7 +60,7 @@ def test_the_word_may_come_by_the_thread_that_listens(
     assert supervisor.hear() == Listening()
     waiting = threading.Thread(target=identity.await_go, daemon=True)
     waiting.start()
-    supervisor.say(Go(listener, False))
+    supervisor.say(Go(listener, None, False))
     waiting.join(PATIENCE)
     assert not waiting.is_alive()
     assert identity.listener is not None

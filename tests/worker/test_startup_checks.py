@@ -39,6 +39,7 @@ class Stage:
             may_fork=lambda: self.may,
             checkpoints=SimpleNamespace(fork_child=lambda: 0 if self.is_child else PID, end=lambda: None),
             project_files=SimpleNamespace(is_own=lambda file: True),
+            history=SimpleNamespace(record=lambda: None),
         )
         monkeypatch.setattr(startup_checks, "has_succeeded", self.has_succeeded)
         monkeypatch.setattr(startup_checks.os, "nice", lambda by: by, raising=False)
@@ -137,9 +138,10 @@ def test_a_state_reporter_that_cannot_be_made(stage: Stage, capfd: pytest.Captur
 
     sock: Any = Socket()
     checkpoints: Any = SimpleNamespace(fork_sibling=fail)
+    record: Any = None
     stage.identity.state_link = sock
-    state_reporting.leave_reporter(stage.identity, checkpoints, lambda file: True)
+    state_reporting.leave_reporter(stage.identity, checkpoints, lambda file: True, record)
     assert sock.closed
     assert "the report of the project's state has failed" in capfd.readouterr().err
-    state_reporting.leave_reporter(stage.identity, checkpoints, lambda file: True)  # nobody wants to know
+    state_reporting.leave_reporter(stage.identity, checkpoints, lambda file: True, record)  # nobody wants to know
     assert capfd.readouterr().err == ""

@@ -1,0 +1,55 @@
+"""What a start has imported, when, and who imports whom: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ImportRecord:
+    """What one exact start has imported.
+
+    Attributes:
+        order: the modules, in the order of their look-ups.
+        phases: of each, in which part of Django's set-up it was imported; they only grow.
+        seconds: that each took, without those that it imported.
+        edges: of each module, what it imports, whether that was loaded before or not.
+        files: the modules of the project by path.
+    """
+
+    order: Sequence[str]
+    phases: Sequence[int]
+    seconds: Sequence[float]
+    edges: Mapping[str, Collection[str]]
+    files: Mapping[str, str]
+
+
+def to_json(record: ImportRecord) -> dict[str, Any]:
+    """A record as a message carries it: each name once."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(record.order))}
+    edges: dict[int, list[int]] = {}
+    for importer, imported in record.edges.items():
+        number = numbers.setdefault(importer, len(numbers))
+        edges[number] = [numbers.setdefault(name, len(numbers)) for name in imported]
+    return {
+        "names": list(numbers),
+        "order": [numbers[name] for name in record.order],
+        "phases": list(record.phases),
+        "seconds": [round(one, 5) for one in record.seconds],
+        "edges": [[number, *imported] for number, imported in edges.items()],
+        "files": {path: numbers[name] for path, name in record.files.items() if name in numbers},
+    }
+
+
+def from_json(data: Mapping[str, Any]) -> ImportRecord:
+    """The reverse of ``to_json``."""
+    names = data["names"]
+    return ImportRecord(
+        order=[names[number] for number in data["order"]],
+        phases=data["phases"],
+        seconds=data["seconds"],
+        edges={names[number]: {names[one] for one in imported} for number, *imported in data["edges"]},
+        files={path: names[number] for path, number in data["files"].items()},
+    )

@@ -1,0 +1,128 @@
+"""The processes that prepare reloads, as the supervisor knows them."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from enum import StrEnum
+
+from devrunserver.common import link, process
+from devrunserver.common.messages import Build, DryRun, Hello, Loaded, Message
+from devrunserver.common.role import Role
+from devrunserver.supervisor.optional_parts import Registry
+from devrunserver.supervisor.preparation.jobs import Run
+
+OnMessage = Callable[[Run, Message | None], bool]  # told what a process says, or None: it is gone; whether it was heard
+
+
+class Purpose(StrEnum):
+    """What a process is there for: it ends with that."""
+
+    BUILD = "to make a prepared checkpoint"
+    VERIFY = "to compare states"
+    STATE = "to tell in what state the worker was before it served"
+    PREPARED = "to be resumed"
+
+
+class BackgroundProcesses:
+    """Forks, hears and ends them.
+
+    Args:
+        selector: wakes the loop when one of them says something; the data of its keys is to be called then.
+        on_message: is told what they say.
+    """
+
+    def __init__(self, selector: Registry, on_message: OnMessage) -> None:
+        self.cpu_seconds = 0.0  # that those have taken which have ended
+        self._selector = selector
+        self._on_message = on_message
+        self._purposes: dict[Run, Purpose] = {}
+
+    @property
+    def pids(self) -> set[int]:
+        return {run.process.pid for run in self._purposes if run.process is not None}
+
+    def listen(self, ours: link.Link, purpose: Purpose) -> Run:
+        """Hears what comes by a link."""
+        run = Run(ours)
+        self._purposes[run] = purpose
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(run))
+        return run
+
+    def dry_run(self, checkpoint: link.Link, purpose: Purpose, is_short: bool = False) -> Run:
+        """A start from a checkpoint that does not serve, but answers questions.
+
+        Args:
+            is_short: hardly anything is left to import.
+        """
+        return self._fork(checkpoint, purpose, Role.DRY_RUN, lambda theirs: DryRun(theirs, is_short))
+
+    def builder(self, checkpoint: link.Link, modules: list[str], excluded: list[str]) -> Run:
+        """A process that imports modules ahead of their turn, and pauses."""
+        return self._fork(checkpoint, Purpose.BUILD, Role.BUILDER, lambda theirs: Build(theirs, modules, excluded))
+
+    def _fork(
+        self, checkpoint: link.Link, purpose: Purpose, role: Role, order: Callable[[socket.socket], DryRun | Build]
+    ) -> Run:
+        ours, theirs = link.pair(role)
+        run = self.listen(ours, purpose)
+        with theirs, suppress(link.LinkClosed):  # then the new one is closed too
+            checkpoint.send(order(theirs))
+        return run
+
+    @staticmethod
+    def ask(run: Run, question: Message) -> Run:
+        """Asks a process; what it says next is the answer."""
+        with suppress(link.LinkClosed):
+            run.link.send(question)
+        return run
+
+    def keep_for(self, run: Run, purpose: Purpose) -> None:
+        """From now on a process is there for something else."""
+        if run in self._purposes:
+            self._purposes[run] = purpose
+
+    def are_loaded(self, purpose: Purpose) -> bool:
+        """Whether all processes that are there for something have read what they read."""
+        return all(run.is_loaded for run, one in self._purposes.items() if one is purpose)
+
+    def end_all(self, purpose: Purpose) -> None:
+        for run in [run for run, one in self._purposes.items() if one is purpose]:
+            self.end(run)
+
+    def end(self, run: Run) -> None:
+        """Ends a process, if that has not happened yet."""
+        if self._purposes.pop(run, None) is None:
+            return
+        run.ended = True
+        self._selector.unregister(run.link)
+        run.link.close()
+        if run.process is not None:
+            self.cpu_seconds += cpu_seconds(run.process.pid)
+            run.process.kill()
+
+    def _hear(self, run: Run) -> None:
+        try:
+            messages = run.link.receive()
+        except link.LinkClosed:
+            self.end(run)
+            self._on_message(run, None)
+            return
+        for message in messages:
+            if isinstance(message, Hello):
+                run.process = process.Adopted(message.pid)
+                continue
+            run.is_loaded = run.is_loaded or isinstance(message, Loaded)
+            if not self._on_message(run, message):
+                run.said = message
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has taken so far, where the system tells. Source: proc(5)."""
+    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0

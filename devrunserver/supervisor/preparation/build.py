@@ -1,0 +1,123 @@
+"""Makes a prepared checkpoint: the steps that the supervisor goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from devrunserver.common.facts import Fact
+from devrunserver.common.import_plan import Plan
+from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.messages import BuildFailed, FactsRead, Imports, ImportsAsked, Message
+from devrunserver.common.role import Role
+from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
+from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
+from devrunserver.supervisor.preparation.jobs import Run
+from devrunserver.supervisor.preparation.planning import Planning
+from devrunserver.supervisor.preparation.verify import FAILED, Reference
+
+
+class Foreseen(NamedTuple):
+    """What was found when it was looked whether facts hold."""
+
+    broken: Fact | None  # the first that does not
+
+
+@dataclass(eq=False)
+class Prepared:
+    """A prepared checkpoint.
+
+    Attributes:
+        run: the process.
+        base: the exact checkpoint that it was forked from.
+        plan: what was imported ahead.
+        facts: what it relies on besides those of its base.
+        reference: the state of a start from it that was as it should be; None: not verified yet.
+        foreseen: whether these facts hold, for one resume before which nothing happens to files.
+    """
+
+    run: Run
+    base: Checkpoint
+    plan: Plan
+    facts: list[Fact] = field(default_factory=list)
+    reference: Reference | None = None
+    foreseen: Foreseen | None = None
+
+
+@dataclass
+class Refusal:
+    """What was to be imported ahead cannot be."""
+
+    module: str  # empty where it is no module's fault
+    why: str
+
+
+def build(
+    processes: BackgroundProcesses, chain: Chain, planning: Planning, witness: Run | None
+) -> Generator[Run, Message | None, Prepared | str]:
+    """Makes a prepared checkpoint, not yet verified; or says why there is none until something else changes.
+
+    Args:
+        witness: tells what the worker has imported, if it was started exactly.
+    """
+    if planning.plan is None:
+        checkpoint = next(filter(None, (chain.before([path]) for path in reversed(planning.edited))), None)
+        if checkpoint is None:
+            return f"no checkpoint was made before {', '.join(planning.edited)}"
+        imports = yield from record(processes, witness, checkpoint)
+        if imports is None:
+            return FAILED
+        planning.record = imports
+        if why := planning.make(chain):
+            return why
+    why = "other files are being edited now"
+    while planning.plan is not None and planning.base is not None:
+        chain.kept = planning.base
+        made = yield from prepare(processes, planning.base, planning.plan)
+        if isinstance(made, Prepared):
+            return made
+        why = made.why
+        if not made.module or not planning.leave_out([made.module]):
+            break
+    return why
+
+
+def record(
+    processes: BackgroundProcesses, witness: Run | None, checkpoint: Checkpoint
+) -> Generator[Run, Message | None, ImportRecord | None]:
+    """What an exact start imports.
+
+    Args:
+        witness: tells of a worker that started exactly, if any does.
+        checkpoint: where to start otherwise.
+    """
+    for attempt in (witness, None):
+        run = attempt or processes.dry_run(checkpoint.link, Purpose.BUILD)
+        if not run.is_loaded:
+            yield run
+        run.said = None
+        answer = yield processes.ask(run, ImportsAsked())
+        if run is not witness:
+            processes.end(run)
+        if isinstance(answer, Imports):
+            return answer.record
+        if attempt is None:
+            break
+    return None
+
+
+def prepare(
+    processes: BackgroundProcesses, base: Checkpoint, plan: Plan
+) -> Generator[Run, Message | None, Prepared | Refusal]:
+    """Imports ahead what a plan says."""
+    builder = processes.builder(base.link, plan.modules, sorted(plan.excluded))
+    answer = yield builder
+    if isinstance(answer, FactsRead):
+        builder.link.peer = Role.CHECKPOINT
+        processes.keep_for(builder, Purpose.PREPARED)
+        return Prepared(builder, base, plan, answer.facts)
+    processes.end(builder)
+    if isinstance(answer, BuildFailed):
+        return Refusal(answer.module, f"{answer.module or 'some module'} cannot be imported ahead: {answer.reason}")
+    return Refusal("", "the process that prepares it has ended")

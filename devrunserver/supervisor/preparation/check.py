@@ -1,0 +1,75 @@
+"""Checks a prepared checkpoint, or the worker that was resumed from it: the steps that the supervisor goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from devrunserver.common.messages import Message
+from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
+from devrunserver.supervisor.preparation.build import Prepared
+from devrunserver.supervisor.preparation.jobs import Run
+from devrunserver.supervisor.preparation.outline_diff import Attribute, explain
+from devrunserver.supervisor.preparation.verify import Verdict, Verifier
+
+
+@dataclass(eq=False)
+class Served:
+    """The present worker, as far as it matters here."""
+
+    prepared: Prepared | None = None  # what it was resumed from; None: an exact checkpoint, or it was spawned
+    is_broken: bool = False  # it serves the error that keeps it from starting
+    is_checked: bool = False  # its state was compared
+
+
+@dataclass
+class Finding:
+    """What a check has found.
+
+    Attributes:
+        why: what is wrong; empty where nothing is.
+        is_failure: nothing could be compared.
+    """
+
+    worker: Served
+    prepared: Prepared
+    verdict: Verdict
+    why: str = ""
+    is_failure: bool = False
+
+
+def check(
+    processes: BackgroundProcesses,
+    volatile: set[Attribute],
+    worker: Served,
+    prepared: Prepared,
+    witness: Run | None,
+) -> Generator[Run, Message | None, Finding]:
+    """Compares an exact and a prepared start with the present sources.
+
+    Args:
+        volatile: what differs between exact starts; added to.
+        witness: tells the state of the worker, if any does and it is of use.
+    """
+    serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
+    verifier = Verifier(processes, volatile)
+    if serves and witness is not None and prepared.reference is not None:
+        reference = yield from verifier.is_as_before(witness, prepared.reference, set(plan.excluded))
+        if reference is not None:
+            return Finding(worker, prepared, Verdict(reference=reference))
+    exact = None if serves else witness
+    exact = exact or processes.dry_run(base, Purpose.VERIFY)
+    again = witness if serves else None
+    again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_short=True)
+    verdict = yield from verifier.compare(exact, again, base, set(plan.modules), set(plan.excluded))
+    why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")
+    return Finding(worker, prepared, verdict, why, is_failure=bool(verdict.failure))
+
+
+def check_failure(
+    processes: BackgroundProcesses, worker: Served, prepared: Prepared
+) -> Generator[Run, Message | None, Finding]:
+    """The worker was resumed from the prepared checkpoint, and failed: would a fresh start fail too?"""
+    answer = yield processes.dry_run(prepared.base.link, Purpose.VERIFY)
+    why = "a fresh start does not fail" if answer is not None else ""
+    return Finding(worker, prepared, Verdict(reference=prepared.reference), why)

@@ -1,0 +1,203 @@
+"""Compares the states of an exact and of a prepared start: the steps that the supervisor goes through.
+
+Theory of operation
+-------------------
+Both are told by processes that have imported the same sources and will not serve. What differs between two exact
+starts that were made at different times (numbers drawn, times) does not count; so where there is a difference, another
+exact start is made, after both. What counts is what the exact starts agree on, and the prepared one does not.
+
+Most saves need no exact start. Once a prepared checkpoint is verified, the state of a worker that was resumed from it
+is held against that of the one before: where nothing has changed but functions and constants as the sources say them,
+in the edited modules themselves, nothing can have come in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from devrunserver.common import link
+from devrunserver.common.messages import (
+    Attributes,
+    AttributesAsked,
+    Loaded,
+    Message,
+    Outlines,
+    OutlinesAsked,
+    StateAsked,
+    StateReport,
+    Unexplained,
+    UnexplainedAsked,
+)
+from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
+from devrunserver.supervisor.preparation.jobs import Run
+from devrunserver.supervisor.preparation.outline_diff import Attribute, out_of_order
+
+Digests = dict[str, int]  # by module
+Answer = TypeVar("Answer", bound=Message)
+Asking = Generator[Run, Message | None, Answer]
+
+FAILED = "a start in the background failed"
+
+
+@dataclass
+class Reference:
+    """The state of the last start from a prepared checkpoint that was as it should be."""
+
+    digests: Digests
+    attributes: dict[str, Digests] = field(default_factory=dict)  # of what may change from one to the next
+
+
+@dataclass
+class Verdict:
+    """What a comparison has shown.
+
+    Attributes:
+        differences: what differs, and counts.
+        culprits: which of the planned modules have left their traces in another order.
+        failure: why nothing was compared.
+        reference: the prepared state.
+    """
+
+    differences: set[Attribute] = field(default_factory=set)
+    culprits: set[str] = field(default_factory=set)
+    failure: str = ""
+    reference: Reference | None = None
+
+
+class _Gone(Exception):
+    """A process has ended before it has answered."""
+
+
+class Verifier:
+    """Compares states.
+
+    Args:
+        processes: forks who is to be compared.
+        volatile: what is known to differ between exact starts; added to.
+    """
+
+    def __init__(self, processes: BackgroundProcesses, volatile: set[Attribute]) -> None:
+        self._processes = processes
+        self._volatile = volatile
+
+    def compare(
+        self, exact: Run, prepared: Run, base: link.Link, planned: set[str], excluded: set[str]
+    ) -> Generator[Run, Message | None, Verdict]:
+        """Compares two starts.
+
+        Args:
+            base: where to fork another exact start, if it is needed.
+            planned: the modules that were imported ahead.
+            excluded: the modules that were not.
+        """
+        try:
+            for run in (prepared, exact):
+                yield from self._loaded(run)
+            for run in (prepared, exact):
+                self._processes.ask(run, StateAsked())
+            theirs = yield from self._heard(prepared, StateReport)
+            ours = yield from self._heard(exact, StateReport)
+            differences = (yield from self._differences(exact, ours.digests, prepared, theirs.digests)) - self._volatile
+            if differences:
+                differences &= yield from self._lasting(exact, ours.digests, prepared, theirs.digests, base)
+            if differences:
+                return Verdict(differences, (yield from self._culprits(exact, prepared, differences, planned)))
+            modules = sorted({*excluded, *(name for name, _ in self._volatile)} & theirs.digests.keys())
+            attributes = (yield from self._asked(prepared, AttributesAsked(modules), Attributes)).digests
+            return Verdict(reference=Reference(theirs.digests, attributes))
+        except _Gone:
+            return Verdict(failure=FAILED)
+
+    def is_as_before(
+        self, worker: Run, reference: Reference, excluded: set[str]
+    ) -> Generator[Run, Message | None, Reference | None]:
+        """The new reference if a worker's state differs from the last only by what sources say; None otherwise.
+
+        Args:
+            worker: tells the state of one that was resumed from the same prepared checkpoint.
+            excluded: the modules that were not imported ahead.
+        """
+        try:
+            yield from self._loaded(worker)
+            digests = (yield from self._asked(worker, StateAsked(), StateReport)).digests
+            changed = {
+                name for name in {**digests, **reference.digests} if digests.get(name) != reference.digests.get(name)
+            }
+            if not changed <= reference.attributes.keys():
+                return None
+            told = (yield from self._asked(worker, AttributesAsked(sorted(changed)), Attributes)).digests
+            found = [
+                (name, attribute)
+                for name in sorted(changed)
+                for attribute in {**told.get(name, {}), **reference.attributes.get(name, {})}
+                if told.get(name, {}).get(attribute) != reference.attributes.get(name, {}).get(attribute)
+                and (name, attribute) not in self._volatile
+            ]
+            if any(name not in excluded for name, _ in found):
+                return None
+            rest = (yield from self._asked(worker, UnexplainedAsked(found), Unexplained)).attributes
+            return None if rest else Reference(digests, {**reference.attributes, **told})
+        except _Gone:
+            return None
+
+    # Steps
+
+    def _loaded(self, run: Run) -> Generator[Run, Message | None, None]:
+        if not run.is_loaded:
+            answer = yield run
+            if not isinstance(answer, Loaded):
+                raise _Gone
+        run.said = None
+
+    def _heard(self, run: Run, kind: type[Answer]) -> Generator[Run, Message | None, Answer]:
+        answer = yield run
+        if not isinstance(answer, kind):
+            raise _Gone
+        return answer
+
+    def _asked(self, run: Run, question: Message, kind: type[Answer]) -> Generator[Run, Message | None, Answer]:
+        return (yield from self._heard(self._processes.ask(run, question), kind))
+
+    def _differences(
+        self, one: Run, first: Digests, other: Run, second: Digests
+    ) -> Generator[Run, Message | None, set[Attribute]]:
+        """The attributes in which two states differ."""
+        modules = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+        if not modules:
+            return set()
+        told = []
+        for run in (one, other):
+            told.append((yield from self._asked(run, AttributesAsked(modules), Attributes)).digests)
+        return {
+            (name, attribute)
+            for name in modules
+            for attribute in {**told[0].get(name, {}), **told[1].get(name, {})}
+            if told[0].get(name, {}).get(attribute) != told[1].get(name, {}).get(attribute)
+        }
+
+    def _lasting(
+        self, exact: Run, ours: Digests, prepared: Run, theirs: Digests, base: link.Link
+    ) -> Generator[Run, Message | None, set[Attribute]]:
+        """The differences to another exact start; what differs between the exact ones is volatile."""
+        twin = self._processes.dry_run(base, Purpose.VERIFY)
+        yield from self._loaded(twin)
+        same = (yield from self._asked(twin, StateAsked(), StateReport)).digests
+        self._volatile |= yield from self._differences(exact, ours, twin, same)
+        differences = yield from self._differences(twin, same, prepared, theirs)
+        self._processes.end(twin)
+        return differences - self._volatile
+
+    def _culprits(
+        self, exact: Run, prepared: Run, differences: set[Attribute], planned: set[str]
+    ) -> Generator[Run, Message | None, set[str]]:
+        """Which modules of the plan have left their traces in another order."""
+        told: list[dict[Attribute, list[list[str]]]] = []
+        for run in (exact, prepared):
+            answer = yield from self._asked(run, OutlinesAsked(sorted(differences)), Outlines)
+            told.append({(one, name): [list(part) for part in outline] for one, name, outline in answer.outlines})
+        found: set[str] = set()
+        for attribute in differences:
+            found |= out_of_order(told[0].get(attribute, []), told[1].get(attribute, []), planned)
+        return found or planned & {module for module, _ in differences}

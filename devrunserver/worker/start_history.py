@@ -1,0 +1,55 @@
+"""What this process has imported so far, and how far Django's set-up has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from django.apps import apps
+
+from devrunserver.background import import_graph
+from devrunserver.checkpoints.import_hook import Finder
+
+if TYPE_CHECKING:
+    from devrunserver.common.import_record import ImportRecord
+
+URLCONF_PHASE = 3  # after apps, models and ``ready()``
+
+
+class StartHistory:
+    """The history of one start.
+
+    Args:
+        path_of: a path with links to directories resolved.
+        is_project: whether a file is the project's.
+    """
+
+    def __init__(self, path_of: Callable[[str], str], is_project: Callable[[str], bool]) -> None:
+        self.is_set_up = False  # what is left to import is the URLconf
+        self.finder: Finder | None = None
+        self._path_of = path_of
+        self._is_project = is_project
+        self._recorder: import_graph.EdgeRecorder | None = None
+
+    def record_edges(self) -> None:
+        """From now on it is recorded who imports whom."""
+        self._recorder = import_graph.EdgeRecorder()
+
+    def stop(self) -> None:
+        """The start is over."""
+        if self._recorder is not None:
+            self._recorder.stop()
+
+    def phase(self) -> int:
+        """In which part of Django's set-up this process is: apps, models, ``ready()``, the URLconf."""
+        return URLCONF_PHASE if self.is_set_up else apps.apps_ready + apps.models_ready
+
+    def progress(self) -> tuple[int, int]:
+        """How many modules were looked up, and the phase."""
+        return len(self.finder.history) if self.finder is not None else 0, self.phase()
+
+    def record(self) -> ImportRecord:
+        """All that was imported, and by whom."""
+        assert self.finder is not None
+        edges = self._recorder.edges if self._recorder is not None else {}
+        return import_graph.record(self.finder, edges, self._path_of, self._is_project)

@@ -1,0 +1,270 @@
+"""A stage for what is prepared: the test plays all processes, each of which does what the stage says."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from devrunserver.checkpoints.checkpoint import close_carried
+from devrunserver.common.facts import Fact, Read
+from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.link import Link, LinkClosed, pair
+from devrunserver.common.messages import (
+    Attributes,
+    AttributesAsked,
+    Build,
+    BuildFailed,
+    DryRun,
+    FactsRead,
+    Hello,
+    Imports,
+    ImportsAsked,
+    Loaded,
+    Message,
+    Outlines,
+    OutlinesAsked,
+    Resume,
+    StateAsked,
+    StateReport,
+    Unexplained,
+    UnexplainedAsked,
+)
+from devrunserver.common.role import Role
+from devrunserver.supervisor.checkpoint_chain import Chain
+from devrunserver.supervisor.preparation import manager
+from devrunserver.supervisor.preparation.manager import Preparation
+
+NOBODY = 2**30  # a pid that no process has
+
+# What a start imports: ``urls`` all views, and each of these its own
+ORDER = ["first", "urls", "a", "b", "c", "d"]
+RECORD = ImportRecord(
+    order=ORDER,
+    phases=[0, 3, 3, 3, 3, 3],
+    seconds=[1.0] * len(ORDER),
+    edges={"urls": {"a", "b", "c", "d"}, "c": {"b"}},
+    files={f"/{name}.py": name for name in ORDER},
+)
+AT_URLS = 1  # modules before the URLconf
+
+
+@dataclass
+class State:
+    """What a process tells of its state: digests by module and attribute."""
+
+    attributes: dict[str, dict[str, int]]
+    outlines: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)
+    unexplained: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def digests(self) -> dict[str, int]:
+        return {name: hash(tuple(sorted(values.items()))) for name, values in self.attributes.items()}
+
+
+def state(**attributes: dict[str, int]) -> State:
+    return State({"first": {"x": 1}, "a": {"x": 1}, "b": {"x": 1}, **attributes})
+
+
+class FakeProcess:
+    pid = NOBODY
+
+    def poll(self) -> int | None:
+        return None
+
+    def wait(self, timeout: float) -> int:
+        return 0
+
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Teller:
+    """A process that tells of its state."""
+
+    def __init__(self, link: Link, state: State, record: ImportRecord = RECORD) -> None:
+        self.link, self.state, self.record = link, state, record
+
+    def hear(self, message: Message) -> None:
+        match message:
+            case ImportsAsked():
+                answer: Message = Imports(self.record)
+            case StateAsked():
+                answer = StateReport(self.state.digests)
+            case AttributesAsked(modules=modules):
+                answer = Attributes({name: self.state.attributes.get(name, {}) for name in modules})
+            case OutlinesAsked(attributes=asked):
+                answer = Outlines([(*one, self.state.outlines.get(one, [])) for one in asked])
+            case UnexplainedAsked(attributes=asked):
+                answer = Unexplained([one for one in asked if one in self.state.unexplained])
+            case _:
+                raise AssertionError(message)
+        self.link.send(answer)
+
+
+class Stage:
+    """The preparation with a chain of one checkpoint, before the URLconf."""
+
+    def __init__(self, base: int = AT_URLS) -> None:
+        self.exact = [state()]  # of exact starts, one after the other; the last one for all that follow
+        self.prepared = state()  # of dry runs that come from what is prepared
+        self.unfit: dict[str, str] = {}  # modules that cannot be imported ahead, and why
+        self.facts: list[Fact] = []  # that a builder tells
+        self.are_held = False  # dry runs do not get to their end
+        self.builds: list[Build] = []
+        self.dry_runs = 0  # from exact checkpoints
+        self.short_runs = 0  # from prepared ones
+        self.resumed: list[Resume] = []
+        self.differences: list[str] = []
+        self.told: list[str] = []
+        self.selector = selectors.DefaultSelector()
+        self.chain = Chain(self.selector, 6, 500.0)
+        self.preparation = Preparation(
+            self.selector, self.chain, self.differences.append, self.told.append, enabled=True
+        )
+        self._exact: list[Link] = []
+        self._prepared: list[Link] = []
+        self._tellers: list[Teller] = []
+        self._held: list[Teller] = []
+        self.add_checkpoint(1, "urls", base)
+
+    def add_checkpoint(self, number: int, at: str, imported: int, *read: str) -> None:
+        ours, theirs = socket.socketpair()
+        self.chain.add(number, at, 1.0, ours, FakeProcess())
+        link = Link(theirs, Role.CHECKPOINT, Role.SUPERVISOR)
+        facts: list[Fact] = [Read(path, None) for path in read]
+        link.send(FactsRead(facts, imported, [at], RECORD.phases[imported]))
+        self._exact.append(link)
+        self.play()
+
+    def play(self) -> None:
+        """Everybody does what there is to do, until nobody has anything."""
+        is_busy = True
+        while is_busy:
+            is_busy = False
+            while ready := self.selector.select(0):
+                is_busy = True
+                for key, _ in ready:
+                    key.data()
+            self.preparation.step(time.monotonic())
+            for link in [*self._exact, *self._prepared]:
+                is_busy |= self._let_checkpoint(link)
+            for teller in list(self._tellers):
+                for message in _receive(teller.link):
+                    is_busy = True
+                    teller.hear(message)
+
+    def _let_checkpoint(self, link: Link) -> bool:
+        messages = _receive(link)
+        for message in messages:
+            if isinstance(message, DryRun):
+                assert message.is_short is (link in self._prepared)
+                self._dry_run(message, link in self._prepared)
+            elif isinstance(message, Build):
+                self._build(message)
+            elif isinstance(message, Resume):
+                self.resumed.append(message)
+                close_carried(message)
+        return bool(messages)
+
+    def _dry_run(self, message: DryRun, from_prepared: bool) -> None:
+        link = Link(message.link, Role.DRY_RUN, Role.SUPERVISOR)
+        link.send(Hello(NOBODY))
+        if from_prepared:
+            self.short_runs += 1
+            told = self.prepared
+        else:
+            self.dry_runs += 1
+            told = self.exact.pop(0) if len(self.exact) > 1 else self.exact[0]
+        teller = Teller(link, told)
+        self._tellers.append(teller)
+        if self.are_held:
+            self._held.append(teller)
+        else:
+            link.send(Loaded())
+
+    def _build(self, message: Build) -> None:
+        self.builds.append(message)
+        link = Link(message.link, Role.BUILDER, Role.SUPERVISOR)
+        link.send(Hello(NOBODY))
+        unfit = next((name for name in message.modules if name in self.unfit), None)
+        if unfit is not None:
+            link.send(BuildFailed(unfit, self.unfit[unfit]))
+            link.close()
+            return
+        link.send(FactsRead(self.facts))
+        link.role = Role.CHECKPOINT
+        self._prepared.append(link)
+
+    # What the supervisor does
+
+    def save(self, path: str = "/a.py") -> bool:
+        """A save, and the reload that follows. Whether it was prepared; the worker does not serve yet."""
+        self.preparation.changed(path)
+        self.play()
+        return self.resume()
+
+    def resume(self) -> bool:
+        """The next worker starts; whether from what is prepared. It tells of its state when it is asked."""
+        self.preparation.foresee()
+        witness = self.preparation.witness()
+        ours, theirs = pair(Role.WORKER)
+        with closing(ours), theirs, socket.socket() as listener:
+            resumed = self.preparation.resume(Resume(theirs, listener, None, [], True))
+        if witness is not None:
+            told = self.prepared if resumed else self.exact[0]
+            teller = Teller(Link(witness, Role.STATE_REPORTER, Role.SUPERVISOR), told)
+            self._tellers.append(teller)
+            teller.link.send(Loaded())
+        self.play()
+        return resumed
+
+    def serve(self, *edited: str, **state: Any) -> None:
+        """A worker serves, the time of quiet is over, and all that follows from it is done."""
+        self.preparation.served(list(edited) or ["/a.py"], True, **state)
+        self.preparation.step(time.monotonic() + manager.QUIET + 1)
+        self.play()
+
+    def reload(self, path: str = "/a.py", *edited: str) -> bool:
+        """A save, and all that follows from it. Whether the reload was prepared."""
+        resumed = self.save(path)
+        self.serve(*edited, path)
+        return resumed
+
+    def let_go(self) -> None:
+        """Dry runs that were held come to their end."""
+        self.are_held = False
+        for teller in self._held:
+            teller.link.send(Loaded())
+        self._held.clear()
+        self.play()
+
+    def let_die(self, links: str) -> None:
+        """All checkpoints of a kind die."""
+        dying = self._prepared if links == "prepared" else self._exact
+        for link in dying:
+            link.close()
+        dying.clear()
+        self.play()
+
+    def close(self) -> None:
+        self.preparation.forget()
+        self.chain.cut()
+        assert len(self.selector.get_map()) == 0, "all links are closed"
+        self.selector.close()
+        for link in [*self._exact, *self._prepared, *(teller.link for teller in self._tellers)]:
+            link.close()
+
+
+def _receive(link: Link) -> list[Message]:
+    """What has come; nothing where the other end is gone."""
+    if link.fileno() < 0 or not link.is_readable():
+        return []
+    try:
+        return link.receive()
+    except LinkClosed:
+        link.close()
+        return []
