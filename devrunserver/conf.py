@@ -38,6 +38,7 @@ class Conf:
             them came again and again.
         SLOW_QUERY: seconds from which a query is named with the line that made it, where LOG_QUERIES is on.
         SLOW_REQUEST: seconds from which the line of a request says its duration in any case.
+        BROWSER_CONSOLE: whether the terminal shows errors of the browser's console; None: if a coding agent runs it.
         EDITOR: which editor the links of the error page open: a name, or a template with {path}, {line} and {column};
             empty: the one that the environment names.
         EDITOR_PATHS: beginnings of paths, and what they are where the editor runs.
@@ -60,6 +61,7 @@ class Conf:
     LOG_QUERIES: bool = False
     SLOW_QUERY: float = 0.1
     SLOW_REQUEST: float = 5.0
+    BROWSER_CONSOLE: bool | None = None
     EDITOR: str = ""
     EDITOR_PATHS: Mapping[str, str] = field(default_factory=dict)
 
@@ -122,6 +124,8 @@ def _cause(key: str, value: Any) -> str:
             isinstance(one, str) and one.startswith("/") for one in value
         )
         return "" if prefixes else 'not a list of paths that begin with "/"'
+    if key == "BROWSER_CONSOLE":
+        return "" if value is None or isinstance(value, bool) else "neither True, False nor None"
     if key == "EDITOR":
         from devrunserver.browser.errors import editor  # here, as hardly anybody sets it
 

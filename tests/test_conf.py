@@ -97,6 +97,7 @@ def test_the_defaults() -> None:
             ("LOG_IGNORE", value, 'not a list of paths that begin with "/"')
             for value in ["/a", None, True, ["a"], [""], ["/a", 1], [Path("/a")], {"/a": 1}]
         ),
+        *(("BROWSER_CONSOLE", value, "neither True, False nor None") for value in [0, 1, "", "auto"]),
         *(("EDITOR", value, "not a text") for value in [None, 1, ["code"]]),
         *(("EDITOR", value, editor.cause("x")) for value in ["nano", "javascript:alert({path})", "x://{file}"]),
         *(("EDITOR_PATHS", value, "not a dictionary of paths") for value in [None, "a", ["a"], {"a": 1}, {1: "a"}]),

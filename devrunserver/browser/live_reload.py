@@ -28,13 +28,15 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import WSGIRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from devrunserver.browser.console_messages import MAX_BODY, ConsoleMessages
 from devrunserver.common.page_changes import PAGE, announcement
 from devrunserver.server.content_policy import source_of
 from devrunserver.server.injection import Tag, answer, asks_for_document
 
 PATH = "/__devrunserver__/"
 CLIENT = "live_reload.js"
-STREAM = "stream"
+CONSOLE_CLIENT = "console_forwarding.js"
+STREAM, CONSOLE = "stream", "console"
 SCRIPTS = Path(__file__).parent
 LOOK_INTERVAL = 1000  # milliseconds until the browser asks again, where the stream ends
 FOREVER = 31_536_000  # seconds; a script's URL has its version in it
@@ -51,6 +53,7 @@ class LiveReload:
         generation: the present one.
         on_failure: told once that putting the client into pages has failed, and why; it is off from then on.
         inserts: whether pages get the client.
+        console: where pages tell what they write to the browser's console; None: they do not.
     """
 
     def __init__(
@@ -59,17 +62,21 @@ class LiveReload:
         generation: Callable[[], int],
         on_failure: Callable[[Exception], object],
         inserts: bool = True,
+        console: ConsoleMessages | None = None,
     ) -> None:
         self._application = application
         self._generation = generation
         self._on_failure = on_failure
         self._is_off = not inserts
+        self._console = console
         self._below = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         name = self._name(environ)
         if name == STREAM:
             return self._serve_stream(environ, start_response)
+        if name == CONSOLE and self._console is not None:
+            return self._receive(self._console, environ, start_response)
         if name in scripts():
             return _serve_script(name, environ, start_response)
         if self._is_off or not asks_for_document(environ):
@@ -95,9 +102,12 @@ class LiveReload:
         return path.removeprefix(PATH) if path.startswith(PATH) else ""
 
     def _tag(self, generation: int, method: str, nonce: str) -> bytes:
-        source = f"{self._below}{PATH}{CLIENT}?v={version()}"
+        client = self._script(CLIENT, generation, method, nonce)
+        return client if self._console is None else client + self._script(CONSOLE_CLIENT, generation, method, nonce)
+
+    def _script(self, name: str, generation: int, method: str, nonce: str) -> bytes:
         attributes = {
-            "src": source,
+            "src": f"{self._below}{PATH}{name}?v={version()}",
             "data-devrunserver": "",
             "data-generation": str(generation),
             "data-version": version(),
@@ -107,6 +117,21 @@ class LiveReload:
         }
         written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())
         return f"<script {written}></script>".encode()
+
+    def _receive(
+        self, console: ConsoleMessages, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """What a page has written to the browser's console."""
+        length = environ.get("CONTENT_LENGTH") or "0"
+        status = refusal(environ)
+        if status is None and (environ["REQUEST_METHOD"] != "POST" or not length.isascii() or not length.isdigit()):
+            status = HTTPStatus.BAD_REQUEST
+        if status is None and int(length) > MAX_BODY:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        if status is None:
+            console.receive(environ["wsgi.input"].read(int(length)))
+            status = HTTPStatus.NO_CONTENT
+        return _answer(start_response, status, [("Content-Type", "text/plain")], b"")
 
     def _fail(self, error: Exception) -> None:
         if not self._is_off:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from urllib.parse import quote
 from django.apps import apps
 from django.conf import settings
 
+from devrunserver import conf
 from devrunserver.common import faults, handoff
 from devrunserver.common.globs import Glob, matches_any
 from devrunserver.common.link import Link, LinkClosed
@@ -62,10 +64,13 @@ class LivePages:
         if not self._is_on:
             return
         with self._contained():
+            from devrunserver.browser.console_messages import ConsoleMessages, is_wanted
             from devrunserver.browser.live_reload import LiveReload
 
             self._link = to_supervisor
-            self._application = LiveReload(server.get_app(), lambda: self.generation, self._on_fault, inserts)
+            console = ConsoleMessages(_tell) if is_wanted(conf.load().BROWSER_CONSOLE, os.environ) else None
+            application = server.get_app()
+            self._application = LiveReload(application, lambda: self.generation, self._on_fault, inserts, console)
             server.set_app(self._application)
             if handoff.capacity():
                 server.streams = self
@@ -144,6 +149,10 @@ class LivePages:
                 if not self._is_installed(directory) and NOT_WRITTEN_BY_HAND not in directory.split(os.sep)
             ]
         return self._static
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _is_finished(path: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from devrunserver.browser import live_reload
+from devrunserver.browser.console_messages import ConsoleMessages
 from devrunserver.browser.live_reload import LiveReload, scripts, token, version
 
 DOCUMENT = {"HTTP_SEC_FETCH_DEST": "document", "HTTP_HOST": "testserver"}
@@ -145,3 +146,38 @@ def test_below_a_script_name(settings: Any, failures: list[Exception]) -> None:
     for path in ("/sub/__devrunserver__/morph.js", "/__devrunserver__/morph.js"):
         assert client.get(path) == scripts()["morph.js"]
     assert live_reload.PATH == "/__devrunserver__/"
+
+
+def post(application: LiveReload, body: bytes, query: str, **environ: str) -> str:
+    client = Client(application)
+    length = {"CONTENT_LENGTH": str(len(body)), "REQUEST_METHOD": "POST"}
+    client.get("/__devrunserver__/console", query, **{**length, "wsgi.input": io.BytesIO(body), **environ})  # type: ignore[dict-item]
+    return client.status
+
+
+@pytest.mark.parametrize(
+    ("environ", "query", "status"),
+    [
+        ({}, f"token={token()}", "204 No Content"),
+        ({}, "", "403 Forbidden"),
+        ({"HTTP_ORIGIN": "http://evil.example"}, f"token={token()}", "403 Forbidden"),
+        ({"HTTP_HOST": "evil.example"}, f"token={token()}", "400 Bad Request"),
+        ({"REQUEST_METHOD": "GET"}, f"token={token()}", "400 Bad Request"),
+        ({"CONTENT_LENGTH": "-1"}, f"token={token()}", "400 Bad Request"),
+        ({"CONTENT_LENGTH": "9999999"}, f"token={token()}", "413 Request Entity Too Large"),
+    ],
+)
+def test_the_console_is_for_pages_of_ours(settings: Any, environ: dict[str, str], query: str, status: str) -> None:
+    settings.ALLOWED_HOSTS = ["testserver"]
+    lines: list[str] = []
+    application = LiveReload(project, lambda: 42, print, console=ConsoleMessages(lines.append))
+    body = json.dumps({"messages": [{"kind": "error", "message": "no"}]}).encode()
+    assert post(application, body, query, **environ).partition(" ")[0] == status.partition(" ")[0]
+    assert bool(lines) is status.startswith("204")
+
+
+def test_pages_tell_only_where_it_is_wanted(application: LiveReload) -> None:
+    assert b"console_forwarding.js" not in Client(application).get("/", **DOCUMENT)
+    telling = LiveReload(project, lambda: 42, print, console=ConsoleMessages(print))
+    page = Client(telling).get("/", **DOCUMENT).decode()
+    assert page.index("live_reload.js") < page.index("console_forwarding.js")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Description:
     notes: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     issues: tuple[Issue, ...] = ()
-    related: tuple[Description, ...] = field(default=())
+    related: tuple[Description, ...] = ()
 
     @property
     def title(self) -> str:

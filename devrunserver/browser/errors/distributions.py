@@ -100,7 +100,7 @@ INSTALLERS = (
     ("Pipfile", "pipenv install {}"),
 )
 DEFAULT_INSTALLER = "python -m pip install {}"
-LISTS = ("requirements.txt", "requirements/local.txt", "requirements/dev.txt", "requirements-dev.txt")
+REQUIREMENTS = ("requirements.txt", "requirements/local.txt", "requirements/dev.txt", "requirements-dev.txt")
 
 
 def distribution_of(module: str) -> str:
@@ -117,7 +117,7 @@ def install_command(distribution: str, root: Path) -> str:
     What a list of requirements there names already is installed with the whole list: it is as the project wants it.
     """
     wanted = distribution.partition("[")[0].lower().replace("_", "-")
-    for name in LISTS:
+    for name in REQUIREMENTS:
         if wanted in _requirements(root / name):
             return DEFAULT_INSTALLER.format(f"-r {name}")
     for file, command in INSTALLERS:

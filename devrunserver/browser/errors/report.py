@@ -7,6 +7,7 @@ import os
 import re
 from functools import cache, cached_property
 
+import django
 from django.http import HttpRequest, HttpResponse
 
 from devrunserver import conf, project
@@ -17,6 +18,7 @@ from devrunserver.browser.errors.page import Page
 from devrunserver.browser.errors.reading import describe, without_variables
 from devrunserver.browser.errors.text import json_of, text_of
 
+DJANGO = os.path.join(os.path.dirname(django.__file__), "")
 # What an answer may be, the first where the client does not care
 TYPES = ("text/html", "text/plain", "text/markdown", "application/json")
 FALLBACK = "text/plain"  # where it accepts none of them
@@ -74,8 +76,8 @@ class Report:
 
 
 def is_own(file: str) -> bool:
-    """Whether a file is the project's; what is compiled from a string is nobody's."""
-    return not file.startswith("<") and _files().is_own(file)
+    """Whether a file is the project's: not code that is compiled from a string, nor Django, wherever that is."""
+    return not file.startswith(("<", DJANGO)) and _files().is_own(file)
 
 
 @cache

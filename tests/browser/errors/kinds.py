@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,6 @@ class Kind:
     says: str
     marked: tuple[str, int] | None = None
     is_request: bool = False
-    files_also: Files = field(default_factory=dict)
 
 
 def load(name: str = "shelf.views") -> Callable[[Path], object]:
