@@ -105,7 +105,9 @@ class OwnCertificates:
         wanted = [*LOCAL_NAMES, *authority.host_names(), *names]
         permitted = [name for name in dict.fromkeys(wanted) if self._authority.permits(name)]
         for name in sorted(set(wanted) - set(permitted)):
-            say(f"HTTPS: the certificate is not for {name}, but for this machine's own names and addresses only.")
+            say(
+                f"HTTPS: our authority signs for names of this machine only, not for {name}: --cert-file may be for it."
+            )
         found = read(directory / FILE)
         if found is None or not self._is_current(found) or not set(permitted) <= set(found.names):
             extra = found.names if found is not None and self._is_signed_here(found) else ()

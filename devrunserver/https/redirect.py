@@ -40,13 +40,13 @@ def answer_to_plain(received: bytes, own_address: Any, has_ended: bool = False) 
 
 
 def _location(request: Request, own_address: Any) -> str:
-    host = request.get("host")
+    host, path = request.get("host"), request.target if request.target.startswith("/") else "/"  # "*" is no path
     if not host:
         name, port = own_address[:2]
-        return f"https://[{name}]:{port}{request.target}" if ":" in name else f"https://{name}:{port}{request.target}"
+        return f"https://[{name}]:{port}{path}" if ":" in name else f"https://{name}:{port}{path}"
     if host.rpartition(":")[2].isdigit():
-        return f"https://{host}{request.target}"
-    return f"https://{host.rstrip(':')}:{HTTP_PORT}{request.target}"
+        return f"https://{host}{path}"
+    return f"https://{host.rstrip(':')}:{HTTP_PORT}{path}"
 
 
 def _answer(status: HTTPStatus, text: str, fields: str = "") -> bytes:

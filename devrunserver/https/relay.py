@@ -207,7 +207,7 @@ class Client:
                 self._relay(descriptor)
             else:
                 _STEPS[self.stage](self)
-        except Gone:
+        except OSError:  # Gone, or what a socket says whose client has just left
             self.close()
 
     def close(self) -> None:

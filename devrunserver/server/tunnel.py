@@ -34,7 +34,7 @@ BACKLOG = 1024  # connections that wait while no worker accepts; the front opens
 CREDENTIALS = struct.Struct("3i")  # pid, uid and gid: unix(7)
 ROOT_UID = 0
 
-IS_SUPPORTED = hasattr(socket, "AF_UNIX")
+IS_SUPPORTED = hasattr(socket, "AF_UNIX") and os.name == "posix"
 
 
 class Origin(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 from collections.abc import Callable
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from devrunserver.https import authority, relay
 from devrunserver.https import front as front_module
-from devrunserver.https import relay
+from devrunserver.https.certificate import OwnCertificates
+from devrunserver.server import tunnel
+from devrunserver.supervisor.placeholder_server import PlaceholderServer
 from tests.https.conftest import Secured, TlsWire
 from tests.live import wait_for
 from tests.server.table import post
@@ -286,3 +290,46 @@ def test_openssl_agrees(secured: Secured, tmp_path: Path) -> None:
     assert b"Verify return code: 0 (ok)" in done.stdout
     assert b"ALPN protocol: http/1.1" in done.stdout
     assert b"HTTP/1.1 200 OK" in done.stdout
+
+
+def test_who_leaves_in_the_middle_is_no_fault_of_ours(secured: Secured) -> None:
+    """By a reset, at each stage."""
+    at_once = struct.pack("ii", 1, 0)
+    for sent in (b"", hello()[:50], hello(), b"GET / HTTP/1.1\r\n"):
+        with socket.create_connection(("127.0.0.1", secured.port), PATIENCE) as client:
+            client.sendall(sent)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    for path in ("/echo", "/endless"):
+        with secured.wire() as wire:
+            wire.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            wire.answer() if path == "/echo" else wire.socket.recv(1)
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    with secured.wire() as wire:
+        wire.send(GET.format(secured.port))
+        assert wire.answer().status == 200
+    assert secured.said == []
+
+
+def test_while_no_worker_answers_the_starting_page_does(data: Path) -> None:
+    """The placeholder server, on what a front passes on."""
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as public:
+        certificates = OwnCertificates(data, [], said.append, environ={"CAROOT": str(data / "none")})
+        with front_module.before(public, certificates, said.append) as listener:
+            placeholder = PlaceholderServer(listener)
+            placeholder.open([])
+            try:
+                context = ssl.create_default_context(cafile=str(authority.own(data).root))
+                with TlsWire(public.getsockname()[1], context) as wire:
+                    wire.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    assert wire.answer().status == 503
+                    # it leaves, and the connection goes to a worker
+                    (handed,) = placeholder.close()
+                    wire.send("GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    with handed.socket as taken:
+                        taken.settimeout(PATIENCE)
+                        assert taken.recv(100).startswith(b"GET /later ")
+                        assert tunnel.origin(taken, taken.getpeername()).scheme == "https"
+            finally:
+                placeholder.close()
+    assert said == []

@@ -19,6 +19,7 @@ LINE = "GET /a?b=c HTTP/1.1\r\n"
         (f"{LINE}Host: localhost\r\n\r\n", "https://localhost:80/a?b=c"),
         (f"{LINE}Host: localhost:\r\n\r\n", "https://localhost:80/a?b=c"),
         (f"{LINE}Host: [::1]\r\n\r\n", "https://[::1]:80/a?b=c"),
+        ("OPTIONS * HTTP/1.1\r\nHost: localhost:8000\r\n\r\n", "https://localhost:8000/"),
         ("GET /a HTTP/1.0\r\n\r\n", "https://127.0.0.1:8000/a"),
         (f"{LINE}Host:\r\n\r\n", "https://127.0.0.1:8000/a?b=c"),
         ("GET //evil.example/ HTTP/1.1\r\nHost: localhost:8000\r\n\r\n", "https://localhost:8000/evil.example/"),
