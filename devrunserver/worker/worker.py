@@ -187,6 +187,7 @@ class Worker:
         self._end_start()
         self._signals.start(files=[], patterns=self._watch)
         self._history.begin(server)
+        server.on_failure = self._replace_by
         self._channel.send(replace(self._startup.summary(), is_checked=not self._checks.are_running))
         self._report.send()
         request_finished.connect(self._report.after_request, weak=False, dispatch_uid="devrunserver")

@@ -31,7 +31,7 @@ class Lifespan:
     def __init__(self, application: Application) -> None:
         self.state: dict[str, Any] = {}
         self.is_ready = False
-        self.failure: StartupFailed | None = None
+        self.failure: Exception | None = None
         self._application = application
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._has_received = False
@@ -41,12 +41,9 @@ class Lifespan:
     async def start_up(self) -> None:
         """Returns when it is known whether the application has started."""
         self._task = asyncio.ensure_future(self._application(lifespan_scope(self.state), self._receive, self._send))
-        try:
-            message = await self._ask("startup")
-        except StartupFailed as error:
-            self.failure = error
-            return
+        message = await self._ask("startup")
         if message is None:
+            self.failure = self._own_error()
             self._task = None
         elif message["type"] == "lifespan.startup.failed":
             self.failure = StartupFailed(message.get("message", ""))
@@ -58,22 +55,21 @@ class Lifespan:
             await self._ask("shutdown")
 
     async def _ask(self, what: str) -> Message | None:
-        """The application's answer; None where it has ended without one.
-
-        Raises:
-            StartupFailed: its start has failed.
-        """
+        """The application's answer; None where it has ended without one."""
         assert self._task is not None
         self._answer = asyncio.get_running_loop().create_future()
         self._messages.put_nowait({"type": f"lifespan.{what}"})
         waited: list[asyncio.Future[Any]] = [self._task, self._answer]
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if self._answer.done():
-            return self._answer.result()
+        return self._answer.result() if self._answer.done() else None
+
+    def _own_error(self) -> Exception | None:
+        """What has ended the application; None where it does not know of this."""
+        assert self._task is not None
         error = None if self._task.cancelled() else self._task.exception()
-        if error is not None and self._has_received and what == "startup":
-            raise StartupFailed(str(error) or type(error).__name__) from error
-        return None
+        if error is None or not self._has_received:
+            return None
+        return error if isinstance(error, Exception) else StartupFailed(type(error).__name__)
 
     async def _receive(self) -> Message:
         self._has_received = True

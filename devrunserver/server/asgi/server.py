@@ -74,8 +74,8 @@ class Host(Protocol):
 
     def endpoints(self, connection: Connection) -> Endpoints: ...
 
-    def stop(self) -> None:
-        """Has the server leave."""
+    def fail(self, error: Exception) -> None:
+        """The application cannot start: shows the error in its place, or has the server leave."""
 
 
 class AsgiServer:
@@ -184,8 +184,8 @@ class AsgiServer:
 
     async def _start_up(self) -> None:
         await self.lifespan.start_up()
-        if not self.lifespan.is_ready:
-            self.host.stop()
+        if self.lifespan.failure is not None:
+            self.host.fail(self.lifespan.failure)
         for turn in list(self.turns.values()):
             turn.on_data()  # what has come meanwhile
 

@@ -125,10 +125,12 @@ class Turn:
     def _advance(self) -> None:
         """Reads the next request, if it has come."""
         connection = self.connection
-        if not (self._server.lifespan.is_ready and connection.buffer):
+        if not connection.buffer:
             return
         if not self._server.wants(connection):
             self._server.leave(self, for_thread=True)
+            return
+        if not self._server.lifespan.is_ready:
             return
         if not self._server.host.may_answer(connection):
             self._leave(Phase.HELD)

@@ -60,8 +60,11 @@ class AsgiHost:
     def is_replaced(self) -> bool:
         return self._server.get_app() is not self._others
 
-    def stop(self) -> None:
-        self._server.stop()
+    def fail(self, error: Exception) -> None:
+        if self._server.on_failure is not None:
+            self._server.on_failure(error)
+        else:
+            self._server.stop()
 
     def may_answer(self, connection: Connection) -> bool:
         return bool(self._server.may_answer(connection))

@@ -75,6 +75,7 @@ class Serving(Server):
         streams: who takes the connections that are to stay open, if anybody does.
         has_been_asked: whether a client has sent anything.
         asgi: serves the application, where that is one by ASGI.
+        on_failure: called where that cannot start, to serve an error in its place.
     """
 
     stopping = False
@@ -82,6 +83,7 @@ class Serving(Server):
     log = AccessLog()
     gate: Gate | None = None
     asgi: AsgiServer | None = None
+    on_failure: Callable[[Exception], object] | None = None
     on_answer: Callable[[dict[str, Any]], None] | None = None
     streams: Streams | None = None
 
@@ -413,7 +415,7 @@ def run(
         if hasattr(wsgi_handler, "begin"):  # not before there are no more checkpoints
             wsgi_handler.begin(server)
         server.serve_forever()
-        if server.asgi is not None and (failure := server.asgi.lifespan.failure) is not None:
+        if server.asgi is not None and server.on_failure is None and (failure := server.asgi.lifespan.failure):
             raise failure
     finally:
         logging.getLogger("django.request").removeFilter(quiet)

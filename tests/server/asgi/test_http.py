@@ -14,6 +14,7 @@ import pytest
 
 from devrunserver.server.asgi.lifespan import StartupFailed
 from tests.live import wait_for
+from tests.server.application import Application
 from tests.server.asgi.conftest import RunAsgi
 from tests.server.conftest import messages
 from tests.server.wire import PATIENCE, Answer, Wire
@@ -463,12 +464,27 @@ def test_an_application_without_a_life(run_asgi: RunAsgi, capfd: pytest.CaptureF
     assert "lifespan" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(("start", "cause"), [("failed", "no database"), ("error", "no cache")])
-def test_an_application_that_cannot_start(run_asgi: RunAsgi, start: str, cause: str) -> None:
+@pytest.mark.parametrize(
+    ("start", "kind", "cause"), [("failed", StartupFailed, "no database"), ("error", LookupError, "no cache")]
+)
+def test_an_application_that_cannot_start(run_asgi: RunAsgi, start: str, kind: type[Exception], cause: str) -> None:
+    """The server leaves, or who keeps it serves the error: also to who has asked meanwhile."""
     living = Living(start)
     living.may_go_on.set()
     running = run_asgi(living)
     running.thread.join(PATIENCE)
     failure = running.server.asgi.lifespan.failure
-    assert isinstance(failure, StartupFailed)
+    assert isinstance(failure, kind)
     assert str(failure) == cause
+
+
+def test_what_is_served_in_place_of_an_application_that_cannot_start(run_asgi: RunAsgi) -> None:
+    living = Living("failed")
+    running = run_asgi(living)
+    running.server.on_failure = lambda error: running.server.set_app(Application())
+    with running.wire() as wire:
+        wire.send(request("/echo"))
+        wait_for(lambda: living.lived, "it starts", PATIENCE)
+        living.may_go_on.set()
+        assert wire.answer().body == b"hello"
+        assert ask(wire, "/told/REQUEST_METHOD").body == b"GET"
