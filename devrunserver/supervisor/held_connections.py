@@ -43,6 +43,7 @@ class HeldConnections:
     def __init__(self, placeholder: PlaceholderServer, optional: OptionalParts) -> None:
         self.due: float | None = None  # when the placeholder opens; None: it is open, or a worker answers
         self._waiting: list[Handed] = []
+        self._is_open = False  # the placeholder
         self._placeholder = placeholder
         self._optional = optional
 
@@ -55,7 +56,8 @@ class HeldConnections:
 
     def on_nobody_answers(self, now: float) -> None:
         """From now on there is no worker that answers."""
-        self.due = now + self._placeholder.patience
+        if not self._is_open:
+            self.due = now + self._placeholder.patience
 
     def on_worker_answers(self) -> None:
         """From now on there is one."""
@@ -84,17 +86,21 @@ class HeldConnections:
 
     def close(self) -> None:
         """Nobody will answer them any more."""
-        self._close_placeholder()
-        for one in self._waiting:
-            one.socket.close()
-        self._waiting.clear()
+        try:
+            self._close_placeholder()
+        finally:
+            for one in self._waiting:
+                one.socket.close()
+            self._waiting.clear()
 
     def _open_placeholder(self) -> None:
         with suppress(OSError):  # then they go on waiting here
             self._placeholder.open(list(self._waiting))
             self._waiting.clear()
+            self._is_open = True
 
     def _close_placeholder(self) -> None:
+        self._is_open = False
         with self._optional.contain(Part.PLACEHOLDER):
             self._waiting += self._placeholder.close()
 

@@ -37,8 +37,8 @@ class Launcher:
 
     def be_safe(self) -> None:
         """From now on workers make no checkpoints, and one that was started early is not asked for."""
-        self.abandon()
         self._makes_checkpoints = False
+        self.abandon()
 
     def abandon(self) -> None:
         """Ends the worker that was started early and that nobody has asked for."""

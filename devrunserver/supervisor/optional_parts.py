@@ -74,11 +74,12 @@ class OptionalParts:
         if part in self.off:
             return
         self.off.add(part)
-        self._say(
-            f"A fault of devrunserver's own ({describe_fault(fault)}): {part.value} is off until you start the server "
-            "again. Please report it; --verbosity 2 shows the traceback."
-        )
-        self._remark("".join(traceback.format_exception(fault)).rstrip())
+        with suppress(Exception):  # telling may be what fails
+            self._say(
+                f"A fault of devrunserver's own ({describe_fault(fault)}): {part.value} is off until you start the "
+                "server again. Please report it; --verbosity 2 shows the traceback."
+            )
+            self._remark("".join(traceback.format_exception(fault)).rstrip())
         fault.__traceback__ = None  # its frames would keep alive what is cleaned up now
         if (clean_up := self._clean_up.get(part)) is not None:
             with self.contain(part):

@@ -50,10 +50,12 @@ class PlaceholderServer:
     def close(self) -> list[Handed]:
         """Stops; returns the connections on which the next request is awaited. Again is harmless."""
         if self._thread is not None and self._server is not None:
-            self._server.stop()
-            self._thread.join(CLOSE_PATIENCE)
-            self._server.server_close()
-            self._thread = None
+            try:
+                self._server.stop()
+                self._thread.join(CLOSE_PATIENCE)
+            finally:  # or else it would go on answering in the worker's place
+                self._server.server_close()
+                self._thread = None
         left, self._left = self._left, []
         return left
 

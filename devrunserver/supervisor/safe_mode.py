@@ -68,14 +68,15 @@ class SafeMode:
         """One step of the supervisor's loop.
 
         Args:
-            timeout: seconds to wait for something to happen, at most; None: until something is due.
+            timeout: seconds to wait for something to happen; None: until something is due.
         """
         try:
             current = self._current
             if current is None:
                 current = self._current = self._make()
                 current.start()
-            current.step(current.timeout() if timeout is None else timeout)
+            due = current.timeout()
+            current.step(due if timeout is None else timeout)
             if current.is_ended:
                 self.status = current.status
         except Exception as fault:
@@ -108,7 +109,8 @@ class SafeMode:
             self.status = FAULT_STATUS
         else:
             self._failed_at = now
-            self._be_safe()
+            with contextlib.suppress(Exception):  # there is no better we can do
+                self._be_safe()
             self._say(
                 f"{what}. Please report it with the lines above. The server goes on in safe mode: each reload "
                 "starts the project afresh."

@@ -42,8 +42,10 @@ from devrunserver.supervisor.optional_parts import ContainedSelector, Part
 from devrunserver.supervisor.setup import Parts, Setup
 from devrunserver.supervisor.signals import END_SIGNALS, HANGUP
 from devrunserver.supervisor.supervisor_view import SupervisorView
-from devrunserver.supervisor.worker_cycle import END_PATIENCE, WorkerCycle
+from devrunserver.supervisor.worker_cycle import END_PATIENCE, UNVERIFIED, WorkerCycle
 from devrunserver.supervisor.worker_messages import WorkerMessages
+
+FAULT_PATIENCE = 1.0  # seconds for a worker to finish its answers after a fault of ours
 
 
 class Supervisor:
@@ -220,7 +222,10 @@ class Supervisor:
     # The end
 
     def _end_worker(self) -> None:
+        """Ends the worker, where it has not left before. What it holds waits for the next one, if there is any."""
         if (worker := self._cycle.worker) is not None:
+            with suppress(Exception):  # it is killed in any case
+                self._setup.held.add(worker.leave(FAULT_PATIENCE))
             worker.end(END_PATIENCE)
             self._cycle.unlink(worker)
 
@@ -228,7 +233,7 @@ class Supervisor:
         """Ends what is being prepared. A worker that was resumed from there cannot be verified any more."""
         worker = self._cycle.worker
         if worker is not None and worker.is_prepared:
-            self._cycle.on_difference("what was prepared cannot be verified any more")
+            self._cycle.on_difference(UNVERIFIED)
         try:
             self._parts.preparation.forget()
         finally:

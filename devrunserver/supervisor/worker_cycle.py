@@ -26,6 +26,7 @@ from devrunserver.supervisor.worker_starter import Order
 logger = logging.getLogger("django.utils.autoreload")  # Django's, so that the project's LOGGING applies
 
 RELOAD_PATIENCE = 2.0  # seconds for a worker to finish answers and run `atexit` before it is killed
+UNVERIFIED = "what was prepared cannot be verified any more"
 END_PATIENCE = 0.6  # seconds; when the user quits, all is over in under a second
 
 
@@ -84,6 +85,11 @@ class WorkerCycle:
     def on_difference(self, difference: str) -> None:
         """The worker was resumed from what had been prepared, and is not what a fresh start gives."""
         self.difference = difference
+
+    def on_answers(self, worker: WorkerHandle) -> None:
+        """It is about to answer requests. One that was resumed from what had been prepared needs to be verified."""
+        cannot_verify = worker.is_prepared and Part.PREPARING in self._setup.optional.off
+        self.difference = UNVERIFIED if cannot_verify else None
 
     def replace_if_different(self) -> None:
         """Has an exact worker follow one that is not what a fresh start gives."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import selectors
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from subprocess import TimeoutExpired
 
-from devrunserver.common import process
+from devrunserver.common import handoff, process
 from devrunserver.common.globs import Glob
+from devrunserver.common.handoff import Handed
 from devrunserver.common.link import Link, LinkClosed
-from devrunserver.common.messages import Message, Stop
+from devrunserver.common.messages import Connections, Message, Stop
 from devrunserver.common.process import Process
 from devrunserver.supervisor.lifecycle import Attempt
 
@@ -81,6 +84,23 @@ class WorkerHandle:
         self.leaves_by = None
         if self.process is not None:
             self.process.kill()
+
+    def leave(self, patience: float) -> list[Handed]:
+        """Tells it to leave, and waits for that; returns the connections that it hands over.
+
+        For where the loop does not hear it any more.
+        """
+        handed: list[Handed] = []
+        if self.link is None or not self.hears or not self.send(Stop()):
+            return handed
+        ends = time.monotonic() + patience
+        with suppress(LinkClosed), selectors.DefaultSelector() as selector:
+            selector.register(self.link, selectors.EVENT_READ)
+            while (left := ends - time.monotonic()) > 0 and selector.select(left):
+                for message in self.link.receive():
+                    if isinstance(message, Connections):
+                        handed += handoff.from_message(message)
+        return handed
 
     def end(self, patience: float) -> None:
         """Ends it at once, and waits for its end."""

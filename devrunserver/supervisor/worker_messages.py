@@ -34,6 +34,7 @@ from devrunserver.common.messages import (
 from devrunserver.common.page_changes import ERROR, PAGE
 from devrunserver.supervisor.lifecycle import TRANSITIONS, Happening
 from devrunserver.supervisor.optional_parts import Part
+from devrunserver.supervisor.reload import Reload
 from devrunserver.supervisor.setup import Parts
 from devrunserver.supervisor.watching.polling import token_of
 from devrunserver.supervisor.worker_cycle import WorkerCycle
@@ -114,19 +115,15 @@ class WorkerMessages:
         if not self._is_expected(Happening.SERVES):
             return
         now = self._setup.clock()
-        worker.serving_since, worker.is_prepared = now, message.prepared
+        worker.serving_since = now
         self._cycle.memory_due = now + MEMORY_DELAY if self._parts.chain else None
-        reload, self._cycle.reload, self._cycle.difference = self._cycle.reload, None, None
+        reload, self._cycle.reload = self._cycle.reload, None
         path, took = (reload.path, now - reload.began) if reload is not None else (None, None)
         self._setup.tell_tools(lambda tools: tools.on_serving(message, path, took))
         if reload is not None:
-            console, optional = self._setup.console, self._setup.optional
-            optional.call(Part.TELLING, console.reloaded, reload.path or "", now - reload.began, message)
-            why_not = self._parts.preparation.why_not
-            optional.call(Part.EXPLAINING, console.explain, message, reload.reason, why_not)
+            self._tell_of_reload(reload, now - reload.began, message)
         self._served(self._setup.has_served)
-        if message.prepared and Part.PREPARING in self._setup.optional.off:
-            self._cycle.on_difference("what was prepared cannot be verified any more")
+        self._cycle.on_answers(worker)
         if not self._setup.has_served:
             self._setup.console.tell_ready()
         self._setup.has_served = True
@@ -138,8 +135,8 @@ class WorkerMessages:
     def _on_broken(self, worker: WorkerHandle, message: Broken) -> None:
         if self._is_expected(Happening.BREAKS):
             self._setup.tell_tools(lambda tools: tools.on_broken(message))
-            self._cycle.difference = None  # an exact start has followed
             self._served(True, broken=True)
+            self._cycle.on_answers(worker)
             self._cycle.happens(Happening.BREAKS)
             self._setup.optional.call(Part.PAGES, self._parts.pages.announce_start, ERROR)
 
@@ -179,6 +176,11 @@ class WorkerMessages:
         if Part.PAGES in self._setup.optional.off:
             message.stream.close()
         self._setup.optional.call(Part.PAGES, self._parts.pages.add, message.stream)
+
+    def _tell_of_reload(self, reload: Reload, seconds: float, message: Serving) -> None:
+        console, preparation, optional = self._setup.console, self._parts.preparation, self._setup.optional
+        optional.call(Part.TELLING, console.reloaded, reload.path or "", seconds, message)
+        optional.call(Part.EXPLAINING, lambda: console.explain(message, reload.reason, preparation.why_not))
 
     def _is_expected(self, happening: Happening) -> bool:
         """Whether anything follows from it; not from the late words of a worker that is leaving."""

@@ -113,20 +113,17 @@ class WorkerStarter:
             witness = self._optional.call(Part.PREPARING, self._witness)
             state_link = stack.enter_context(witness) if witness is not None else None
             message = Resume(theirs, self._listener, state_link, order.edited, order.is_reload)
-            if not self._send(message, order.exact):
+            is_prepared = not order.exact and self._optional.call(Part.PREPARING, self._preparation.resume, message)
+            if not (is_prepared or self._chain.resume(message)):
                 ours.close()
                 return None
         now = self._clock()
-        return WorkerHandle(None, ours, order.attempt, now + HEAR_PATIENCE, hello_by=now + HELLO_PATIENCE)
+        worker = WorkerHandle(None, ours, order.attempt, now + HEAR_PATIENCE, hello_by=now + HELLO_PATIENCE)
+        worker.is_prepared = bool(is_prepared)
+        return worker
 
     def _witness(self) -> socket.socket | None:
         """One end of the link on which the next worker's state is to be reported, if it is."""
         with contextlib.suppress(OSError):  # there are no descriptors left
             return self._preparation.witness()
         return None
-
-    def _send(self, message: Resume, exact: bool) -> bool:
-        """Has a prepared checkpoint go on, or else the exact one; whether one does."""
-        if not exact and self._optional.call(Part.PREPARING, self._preparation.resume, message):
-            return True
-        return self._chain.resume(message)

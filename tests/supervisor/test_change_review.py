@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from devrunserver.supervisor.change_review import DELETION_PATIENCE, Changes
+from devrunserver.supervisor.change_review import DELETION_PATIENCE, VERDICT_PATIENCE, ChangeReview, Changes
 from devrunserver.supervisor.watching.polling import Token
 
 unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
@@ -143,3 +143,89 @@ def test_same_state_right_after_a_save() -> None:
     assert not changes.paths
     changes.add("a.py", NEW, 1.001, is_telling=False)
     assert changes.paths == ["a.py"]
+
+
+# The question to the worker
+
+
+def asked(*paths: str) -> ChangeReview:
+    """A review with an open question, asked at 100 s."""
+    review = ChangeReview()
+    review.ask(list(paths), 100.0)
+    return review
+
+
+@pytest.mark.parametrize(
+    ("number", "stale", "at_prompt", "reload", "is_busy"),
+    [
+        (1, None, False, None, False),  # fresh
+        (1, "a.py", False, "a.py", False),
+        (1, "a.py", True, None, True),  # it waits for the user
+        (1, None, True, None, False),
+        (0, "a.py", False, None, True),  # an answer to another question
+        (2, "a.py", False, None, True),
+    ],
+)
+def test_a_verdict(number: int, stale: str | None, at_prompt: bool, reload: str | None, is_busy: bool) -> None:
+    review = asked("a.py", "b.py")
+    assert review.on_verdict(number, stale, at_prompt) == reload
+    assert review.is_busy is review.is_open is is_busy
+
+
+def test_a_verdict_counts_once() -> None:
+    review = asked("a.py")
+    assert review.on_verdict(1, "a.py", False) == "a.py"
+    assert review.on_verdict(1, "a.py", False) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "reload"), [(100.0, None), (100.0 + VERDICT_PATIENCE - 0.001, None), (100.0 + VERDICT_PATIENCE, "a.py")]
+)
+def test_silence_is_an_answer_in_the_end(now: float, reload: str | None) -> None:
+    review = asked("a.py", "b.py")
+    assert review.due == 100.0 + VERDICT_PATIENCE
+    assert review.give_up_waiting(now) == reload
+    assert review.is_busy is (reload is None)
+    if reload is not None:
+        assert review.give_up_waiting(now) is None and review.due is None
+        assert review.on_verdict(1, "a.py", False) is None, "its answer is late"
+
+
+def test_the_prompt_is_left_once() -> None:
+    review = asked("a.py")
+    assert review.on_prompt_left() is None
+    review.on_verdict(1, "a.py", True)
+    assert review.on_prompt_left() == "a.py"
+    assert review.on_prompt_left() is None
+    assert not review.is_open
+
+
+def test_an_overflow_is_taken_once_and_counts_from_its_first() -> None:
+    review = ChangeReview()
+    assert not review.take_overflow()
+    review.on_overflow(5.0)
+    review.on_overflow(7.0)
+    assert review.is_open and not review.is_busy
+    assert review.take_overflow()
+    assert review.began == 5.0
+    assert not review.take_overflow() and not review.is_open
+
+
+def test_what_is_taken_began_with_its_first() -> None:
+    review = ChangeReview()
+    review.changes.add("a.py", NEW, 3.0)
+    review.changes.add("b.py", NEW, 4.0)
+    assert review.is_open
+    assert review.take() == ["a.py", "b.py"]
+    assert review.began == 3.0
+    assert not review.is_open
+
+
+def test_a_new_worker_reads_everything_anew() -> None:
+    review = asked("a.py")
+    review.changes.add("b.py", NEW, 3.0)
+    review.on_overflow(5.0)
+    review.start_over()
+    assert not review.is_open
+    assert review.on_verdict(1, "a.py", False) is None
+    assert review.ask(["c.py"], 0.0).number == 2, "no two questions are the same"

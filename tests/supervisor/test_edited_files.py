@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devrunserver.supervisor.edited_files import MANY, recently_edited
+from devrunserver.supervisor.edited_files import KEPT, MANY, EditedFiles, recently_edited
 
 SECOND = 1_000_000_000
 CHECKOUT = {f"checkout/{number}.py": 1000 * SECOND + number for number in range(50)}
@@ -25,3 +25,21 @@ CHECKOUT = {f"checkout/{number}.py": 1000 * SECOND + number for number in range(
 )
 def test_recently_edited(modified: dict[str, int], count: int, expected: list[str]) -> None:
     assert recently_edited(modified, count) == expected
+
+
+def test_the_last_one_is_last() -> None:
+    edited = EditedFiles()
+    edited.guess({"a": 10 * SECOND, "b": 30 * SECOND})
+    assert edited.paths == ["a", "b"]
+    for path in ("a", "c", "a"):
+        edited.on_edit(path)
+    assert edited.paths == ["b", "c", "a"]
+    edited.guess({"z": 99 * SECOND})
+    assert edited.paths == ["b", "c", "a"], "what is known is no guess"
+
+
+def test_few_are_kept() -> None:
+    edited = EditedFiles()
+    for number in range(KEPT + 3):
+        edited.on_edit(str(number))
+    assert edited.paths == [str(number) for number in range(3, KEPT + 3)]

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from devrunserver.supervisor.lifecycle import Attempt, Happening, State, next_attempt, next_state
+from devrunserver.supervisor.lifecycle import (
+    SETTLED,
+    Attempt,
+    Happening,
+    Lifecycle,
+    State,
+    death_notice,
+    next_attempt,
+    next_state,
+)
 
 unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
@@ -90,3 +99,54 @@ def test_dying_at_once_again_and_again_comes_to_rest(statuses: list[int]) -> Non
     for deaths, status in enumerate(statuses, 1):
         attempt = attempt and next_attempt(attempt, status, deaths)
     assert attempt is None
+
+
+@pytest.mark.parametrize(
+    ("served", "deaths_before", "deaths", "attempt"),
+    [
+        (0.0, 0, 1, G),
+        (0.0, 1, 2, R),
+        (SETTLED, 1, 2, R),
+        (SETTLED + 0.1, 1, 1, G),  # it did not die at once
+        (SETTLED + 0.1, 9, 1, G),
+    ],
+)
+def test_deaths_in_a_row_count(served: float, deaths_before: int, deaths: int, attempt: Attempt) -> None:
+    lifecycle = Lifecycle(deaths=deaths_before)
+    assert lifecycle.on_death(N, 1, served) is attempt
+    assert (lifecycle.deaths, lifecycle.attempt) == (deaths, attempt)
+    lifecycle.start_over()
+    assert (lifecycle.deaths, lifecycle.attempt) == (0, N)
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "attempt", "words"),
+    [
+        (N, 1, G, None),  # the process that has the error tells it
+        (N, 3, N, None),  # Django's "restart me"
+        (G, 1, R, None),
+        (N, 0, N, "The server process ended by exit status 0; starting it again."),
+        (N, 0, R, "The server process ended by exit status 0, again right after it was started. It starts again at"),
+        (R, 1, None, "The server process ended by exit status 1, again right after it was started. It starts again at"),
+    ],
+)
+def test_what_is_told_of_a_death(last: Attempt, status: int, attempt: Attempt | None, words: str | None) -> None:
+    notice = death_notice(last, status, attempt)
+    assert (notice is None) if words is None else (notice is not None and notice.startswith(words))
+
+
+@pytest.mark.parametrize(
+    ("state", "is_answered", "is_leaving"),
+    [
+        (State.STARTING, False, False),
+        (State.SERVING, True, False),
+        (State.BROKEN, True, False),
+        (State.STOPPING, False, True),
+        (State.DOWN, False, False),
+        (State.ENDING, False, True),
+        (State.ENDED, False, True),
+    ],
+)
+def test_what_a_state_means(state: State, is_answered: bool, is_leaving: bool) -> None:
+    lifecycle = Lifecycle(state)
+    assert (lifecycle.is_answered, lifecycle.is_leaving) == (is_answered, is_leaving)
