@@ -118,8 +118,13 @@ def example(kind: type[Message]) -> Message:
     """One of a kind: as it is above, or with a value of each field's type."""
     if kind in MESSAGES:
         return MESSAGES[kind]()
-    hints = get_type_hints(kind)
-    return kind(**{name: EXAMPLES.get(get_origin(hint) or hint) for name, hint in hints.items()})
+    values: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        values[name] = EXAMPLES.get(get_origin(hint) or hint)
+        if hint is socket.socket:
+            values[name], theirs = socket.socketpair()
+            theirs.close()
+    return kind(**values)
 
 
 def close_sockets(message: Message) -> None:
