@@ -8,10 +8,14 @@ knows what it has left half done. What has to be cleaned up then is said where t
 
 A part may also be called by the loop, when a descriptor that it has registered becomes readable: ``ContainedSelector``
 registers for it, and knows what to take out again.
+
+Where an optional part in its turn calls what is necessary (``uncontained``), a fault in that goes all the way: a save
+that was half taken notice of must not pass for none.
 """
 
 from __future__ import annotations
 
+import functools
 import selectors
 import traceback
 from collections.abc import Callable, Iterator
@@ -37,6 +41,23 @@ class Part(Enum):
     TERMINAL = "restoring the terminal"
 
 
+class NecessaryFault(Exception):
+    """A fault of what is necessary, met on behalf of what is optional; its cause says which."""
+
+
+def uncontained(function: Callable[P, T]) -> Callable[P, T]:
+    """Has the faults of a function pass through whichever optional part calls it."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except Exception as fault:
+            raise NecessaryFault(describe_fault(fault)) from fault
+
+    return call
+
+
 class OptionalParts:
     """Calls optional parts, and knows which of them are switched off.
 
@@ -60,6 +81,8 @@ class OptionalParts:
         """Keeps an exception of a part from going further. For what is called even where the part is off."""
         try:
             yield
+        except NecessaryFault:
+            raise
         except Exception as fault:
             self._switch_off(part, fault)
 
@@ -80,7 +103,7 @@ class OptionalParts:
                 "server again. Please report it; --verbosity 2 shows the traceback."
             )
             self._remark("".join(traceback.format_exception(fault)).rstrip())
-        fault.__traceback__ = None  # its frames would keep alive what is cleaned up now
+        forget_frames(fault)
         if (clean_up := self._clean_up.get(part)) is not None:
             with self.contain(part):
                 clean_up()
@@ -133,5 +156,14 @@ class ContainedSelector:
 
 def describe_fault(fault: BaseException) -> str:
     """An exception in one line."""
+    if isinstance(fault, NecessaryFault) and fault.__cause__ is not None:
+        fault = fault.__cause__
     text = " ".join(str(fault).split())
     return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
+
+
+def forget_frames(fault: BaseException | None) -> None:
+    """Takes the frames from an exception that was told, as they would keep alive what is to be cleaned up now."""
+    while fault is not None:
+        fault.__traceback__ = None
+        fault = fault.__cause__ or fault.__context__

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from typing import Protocol
 
-from devrunserver.supervisor.optional_parts import describe_fault
+from devrunserver.supervisor.optional_parts import describe_fault, forget_frames
 from devrunserver.supervisor.setup import Setup
 from devrunserver.supervisor.signals import signals_as_bytes
 from devrunserver.supervisor.supervisor import Supervisor
@@ -93,7 +93,7 @@ class SafeMode:
     def _on_fault(self, fault: Exception) -> None:
         now = self._clock()
         self._say("".join(traceback.format_exception(fault)).rstrip())
-        fault.__traceback__ = None  # its frames would keep open what is closed now
+        forget_frames(fault)
         ended_by = self._current.end_signal if self._current is not None else None
         status = self._current.status if self._current is not None else 0
         self.close()

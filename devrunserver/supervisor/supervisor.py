@@ -241,8 +241,10 @@ class Supervisor:
 
     def _close_tools(self) -> None:
         """Ends the interface for tools: no client waits any more, and nobody finds us."""
-        self._setup.close_tools()
-        self._tool_sockets.close_all()
+        try:
+            self._setup.close_tools()
+        finally:
+            self._tool_sockets.close_all()
 
     def _close_links(self) -> None:
         """Closes every link that is left, which ends the process at its other end."""

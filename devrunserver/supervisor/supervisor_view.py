@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from devrunserver.common.messages import HistoryAsked
 from devrunserver.supervisor.lifecycle import State
+from devrunserver.supervisor.optional_parts import uncontained
 from devrunserver.supervisor.setup import Parts
 from devrunserver.supervisor.worker_cycle import WorkerCycle
 
 
 class SupervisorView:
-    """Implements ``tool_answers.Answering``.
+    """Implements ``tool_answers.Answering``. What it does is necessary, though who asks for it is optional.
 
     Args:
         parts: of the supervisor.
@@ -34,12 +35,15 @@ class SupervisorView:
         worker = self._cycle.worker
         return worker.process.pid if worker is not None and worker.process is not None else None
 
+    @uncontained
     def read_file_events(self) -> None:
         self._parts.files.read()
 
+    @uncontained
     def reload(self) -> None:
         self._cycle.on_reload_asked()
 
+    @uncontained
     def ask_worker(self, message: HistoryAsked) -> bool:
         """Sends a message to the worker; False where it cannot hear yet."""
         worker = self._cycle.worker

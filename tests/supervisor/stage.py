@@ -33,6 +33,7 @@ from devrunserver.supervisor.lifecycle import Attempt, State
 from devrunserver.supervisor.safe_mode import SafeMode
 from devrunserver.supervisor.setup import Limits, Setup
 from devrunserver.supervisor.supervisor import Supervisor
+from devrunserver.supervisor.tools import Tools
 from devrunserver.supervisor.watching.events import Event, Kind
 
 NOBODY = 2**30  # pids from here on are those of no process
@@ -211,9 +212,10 @@ class Stage:
 
     Args:
         limits: of what makes reloads quick.
+        tools: whether tools may ask.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, tools: bool) -> None:
         self.clock = PlayedClock()
         self.launcher = PlayedLauncher()
         self.watcher = PlayedWatcher()
@@ -224,7 +226,8 @@ class Stage:
         console = Console(self.lines.append)
         watcher: Any = self.watcher
         launcher: Any = self.launcher
-        self.setup = Setup(self.listener, watcher, console, launcher, limits, self.placeholder, self.clock)
+        asked = Tools("http://127.0.0.1:8000/", os.getcwd(), self.lines.append) if tools else None
+        self.setup = Setup(self.listener, watcher, console, launcher, limits, self.placeholder, self.clock, asked)
         self.safe_mode = SafeMode(self._make, self.setup.be_safe, self.setup.console.say, self.clock)
         self.made: list[Supervisor] = []
         self.checkpoints: list[PlayedEnd] = []
@@ -325,7 +328,7 @@ class Stage:
         assert not left, "a process is left behind: nobody has closed its link"
 
 
-def open_stage(monkeypatch: pytest.MonkeyPatch, limits: Limits | None = None) -> Iterator[Stage]:
+def open_stage(monkeypatch: pytest.MonkeyPatch, limits: Limits | None = None, tools: bool = False) -> Iterator[Stage]:
     """A stage, on which adopted processes are played, and which leaves no descriptor open."""
     monkeypatch.setattr(process, "Adopted", PlayedProcess)
     monkeypatch.setattr(process, "reap_orphans", lambda known: None)
@@ -333,7 +336,7 @@ def open_stage(monkeypatch: pytest.MonkeyPatch, limits: Limits | None = None) ->
     states = itertools.count()
     monkeypatch.setattr(file_events, "token_of", lambda path: (next(states), 0, 0))  # no file is what it was
     before = open_descriptors()
-    stage = Stage(limits or Limits(checkpoints=3, memory=100.0, prepares=False))
+    stage = Stage(limits or Limits(checkpoints=3, memory=100.0, prepares=False), tools)
     try:
         yield stage
     finally:

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import math
+import os
 import pkgutil
 import signal
+import socket
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,7 +52,11 @@ EXCLUDED = {
     "Console.say": "contains what it calls",
     "HeldConnections._close_placeholder": "contains what it calls",
     "HeldConnections.close": "is what follows after all",
+    "PageStreams._end": "cleans up",
     "Setup.be_safe": "is what follows a fault",
+    "Setup.close_tools": "cleans up",
+    "Supervisor._close_tools": "cleans up",
+    "Tools.close": "cleans up",
     "Supervisor.close": "contains each of its steps",
 }
 EXCLUDED_CLASSES = {"SafeMode", "OptionalParts", "ContainedSelector", "Terminal", "Launcher", "PlaceholderServer"}
@@ -122,7 +132,10 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, times: floa
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    yield from open_stage(monkeypatch, Limits(checkpoints=3, memory=100.0, prepares=True))
+    with tempfile.TemporaryDirectory(prefix="dr") as directory:  # the path of a socket has to be short
+        monkeypatch.setenv("XDG_RUNTIME_DIR", directory)
+        yield from open_stage(monkeypatch, Limits(checkpoints=3, memory=100.0, prepares=True), tools=True)
+        assert not list(Path(directory).rglob("*.sock")), "a socket is left behind"
 
 
 def is_over(stage: Stage) -> bool:
@@ -165,6 +178,18 @@ def leave(stage: Stage) -> None:
     stage.step()
 
 
+def ask(stage: Stage, *commands: str) -> None:
+    """A tool asks, and does not wait for the answer."""
+    paths = list(Path(os.environ["XDG_RUNTIME_DIR"]).rglob("*.sock"))
+    for command in commands if paths else ():
+        with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+            client.connect(str(paths[0]))
+            stage.step()
+            client.sendall(json.dumps({"command": command, "timeout": 0}).encode() + b"\n")
+            stage.step()
+            stage.step()
+
+
 def live(stage: Stage) -> None:
     """A day with the server: all sorts of things happen to it."""
     serve(stage, leave_checkpoint=True)
@@ -174,6 +199,7 @@ def live(stage: Stage) -> None:
             stage.say(message)
             close_sockets(message)
     stage.send_signal(signal.SIGCHLD)
+    ask(stage, "status", "routes", "wait", "nonsense")
     stage.wait(3.0)
     save(stage)
     leave(stage)
@@ -195,6 +221,9 @@ def live(stage: Stage) -> None:
     leave(stage)
     serve(stage)
     leave(stage)  # unasked
+    serve(stage)
+    ask(stage, "reload")
+    leave(stage)
     serve(stage)
     stage.watcher.happened.append(Event(Kind.OVERFLOW, ""))
     stage.watcher.notes.append("Polling /p: it is far away.")
@@ -265,15 +294,18 @@ def test_a_fault_that_stays(stage: Stage, monkeypatch: pytest.MonkeyPatch, name:
         assert stage.told("the second within a minute. The server ends."), stage.lines
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name.startswith("Preparation.")])
-def test_preparing_is_optional(stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+OPTIONAL = {"Preparation": Part.PREPARING, "Tools": Part.TOOLS, "ControlServer": Part.TOOLS, "ToolAnswers": Part.TOOLS}
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name.partition(".")[0] in OPTIONAL])
+def test_what_is_optional(stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     saboteur = sabotage(monkeypatch, *METHODS[name], times=ALWAYS)
     live(stage)
     if not saboteur.count:
         return  # nobody calls it on that day
     check(stage)
     assert not stage.launcher.is_safe, stage.lines
-    assert stage.setup.optional.off <= {Part.PREPARING}, stage.lines
+    assert stage.setup.optional.off <= {OPTIONAL[name.partition(".")[0]]}, stage.lines
 
 
 def test_what_cannot_be_verified_does_not_serve_for_long(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,14 @@ import socket
 
 import pytest
 
-from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part, describe_fault
+from devrunserver.supervisor.optional_parts import (
+    ContainedSelector,
+    NecessaryFault,
+    OptionalParts,
+    Part,
+    describe_fault,
+    uncontained,
+)
 
 
 class Told:
@@ -50,6 +57,15 @@ def test_what_ends_the_process_is_not_contained(told: Told) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         told.optional.call(Part.PREPARING, interrupt)
+
+
+def test_what_is_necessary_is_not_contained(told: Told) -> None:
+    """Not where an optional part calls it either."""
+    with pytest.raises(NecessaryFault, match="KeyError: 'modules'") as raised:
+        told.optional.call(Part.TOOLS, uncontained(fail))
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert not told.optional.off
+    assert told.optional.call(Part.TOOLS, uncontained(divmod), 7, 2) == (3, 1)
 
 
 def test_it_is_cleaned_up_once_and_a_fault_in_that_is_contained(told: Told) -> None:
