@@ -39,7 +39,7 @@ class Running:
         socket: the path of the Unix socket on which it answers tools; empty where it has none.
         port: the loopback port on which it answers tools, where there are no Unix sockets; else 0.
         token: what has to be shown there.
-        generation: how many workers have served or shown an error.
+        generation: the last one that open pages have to know of.
         since: when it was started, in seconds since the epoch.
     """
 

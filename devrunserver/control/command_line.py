@@ -71,7 +71,7 @@ def lines(command: str, answer: Answer) -> Iterable[str]:
     if command == "status":
         yield from _status(answer)
     elif command == "wait" and answer.get("ok"):
-        yield f"Served by generation {answer['generation']}."
+        yield "Served."
     elif "error" in answer:
         yield from _error(answer["error"])
     elif command == "errors":
@@ -89,7 +89,7 @@ def lines(command: str, answer: Answer) -> Iterable[str]:
 
 
 def _status(answer: Answer) -> Iterable[str]:
-    yield f"{answer['url']} is {answer['state']} for {answer['state_seconds']:.1f} s, generation {answer['generation']}"
+    yield f"{answer['url']} is {answer['state']} for {answer['state_seconds']:.1f} s"
     yield f"  process {answer['pid']}, worker {answer['worker'] or 'none'}, project {answer['project']}"
     if answer["log"]:
         yield f"  log {answer['log']}"

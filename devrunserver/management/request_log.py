@@ -22,6 +22,12 @@ def add_to(parser: CommandParser) -> None:
         action="store_true",
         help="Prints each database query of a request below its line, with how long it took.",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="How requests are logged: as Django does, or as one JSON object a line.",
+    )
 
 
 def of(options: Mapping[str, Any], style: Style) -> AccessLog:
@@ -34,7 +40,12 @@ def of(options: Mapping[str, Any], style: Style) -> AccessLog:
     settled = conf.load()
     prints_sql = bool(options.get("print_sql"))
     quiet = () if settled.LOG_FILES else static_setup.url_paths()
-    log = AccessLog(settled.LOG_DURATION, settled.LOG_IGNORE, quiet, slow=settled.SLOW_REQUEST)
+    as_json = options.get("log_format") == "json"
+    log = AccessLog(settled.LOG_DURATION, settled.LOG_IGNORE, quiet, slow=settled.SLOW_REQUEST, as_json=as_json)
+    if as_json:
+        from devrunserver.server.django import request_lines
+
+        request_lines.leave_json_alone()
     if not (settled.LOG_QUERIES or prints_sql):
         return log
     from devrunserver.server.django import queries  # here, as nothing of it costs those who do not want it

@@ -45,6 +45,7 @@ class AccessLog:
         queries: records the database queries, where they are told.
         slow: seconds from which a request's line says how long its answer took in any case.
         show: makes text of a query that is printed, where all are.
+        as_json: whether what is logged is one JSON object for each request.
     """
 
     duration: bool = False
@@ -53,6 +54,7 @@ class AccessLog:
     queries: Queries | None = None
     slow: float = math.inf
     show: Callable[[str], str] | None = None
+    as_json: bool = False
 
     def is_wanted(self, path: str, status: str) -> bool:
         if path.startswith((OWN_PATHS, *self.ignored)):

@@ -35,6 +35,11 @@ class SupervisorView:
         worker = self._cycle.worker
         return worker.process.pid if worker is not None and worker.process is not None else None
 
+    @property
+    def generation(self) -> int:
+        """The last one that open pages have to know of."""
+        return self._parts.pages.generation
+
     @uncontained
     def read_file_events(self) -> None:
         self._parts.files.read()

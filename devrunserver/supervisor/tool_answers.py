@@ -56,6 +56,10 @@ class Answering(Protocol):
     @property
     def worker_pid(self) -> int | None: ...
 
+    @property
+    def generation(self) -> int:
+        """The number that pages carry which are rendered now, or a later one."""
+
     def read_file_events(self) -> None:
         """Takes the events that the kernel holds."""
 
@@ -70,7 +74,6 @@ class Answering(Protocol):
 class Memory:
     """What is remembered, with bounds."""
 
-    generation: int = 0  # workers that have served, or shown an error
     since: float = 0.0  # when this state began, in seconds since the epoch
     is_checked: bool = True  # the checks of the worker are done
     reload: dict[str, Any] | None = None  # the last one
@@ -108,6 +111,11 @@ class ToolAnswers:
         self._asked = 0  # number of the last question to the worker
         self._has_asked = False  # and it is open
         self._state = answering.state
+
+    @property
+    def generation(self) -> int:
+        """The last one that open pages have to know of."""
+        return self._answering.generation
 
     # What happens
 
@@ -220,7 +228,7 @@ class ToolAnswers:
 
     def _outcome(self) -> dict[str, Any]:
         """What became of what was saved."""
-        data: dict[str, Any] = {"state": NAMES[self._answering.state], "generation": self.memory.generation}
+        data: dict[str, Any] = {"state": NAMES[self._answering.state], "generation": self._answering.generation}
         if not self.is_settled:
             return {"ok": False, **data, "timed_out": True, "error": {"message": "It is not served in time."}}
         if self._answering.state is State.SERVING:
@@ -234,14 +242,13 @@ class ToolAnswers:
             "state": NAMES[state],
             "ready": state is State.SERVING,
             "state_seconds": round(time.time() - memory.since, 3),
-            "generation": memory.generation,
+            "generation": self._answering.generation,
             "worker": self._answering.worker_pid,
             "last_reload": memory.reload,
             "error": memory.error if state is not State.SERVING else None,
         }
 
     def _begin(self, is_checked: bool, error: dict[str, Any] | None) -> None:
-        self.memory.generation += 1
         self.memory.is_checked = is_checked
         self.memory.error = error
 

@@ -74,18 +74,17 @@ class Tools:
         if self._answers is not None and self._server is not None:
             self._server.step(now)
             self._answers.step(now)
+            self._write(self._answers.generation)
 
     def on_serving(self, message: Serving, path: str | None, seconds: float | None) -> None:
         """A worker serves: after a reload for the change of a path, which took so many seconds, or at first."""
         if self._answers is not None:
             self._answers.on_serving(message, path, seconds)
-            self._write()
 
     def on_broken(self, message: Broken) -> None:
         """A worker shows the error that keeps the project from starting."""
         if self._answers is not None:
             self._answers.on_broken(message)
-            self._write()
 
     def on_checked(self) -> None:
         """The worker's checks are done."""
@@ -102,10 +101,11 @@ class Tools:
         self._answers = self._server = self._file = None
         self._stack.close()
 
-    def _write(self) -> None:
-        if self._file is not None:
+    def _write(self, generation: int) -> None:
+        if self._file is not None and generation != self._running.generation:
+            self._running = replace(self._running, generation=generation)
             with suppress(OSError):  # the disk is full
-                self._file.write(replace(self._running, generation=self._memory.generation))
+                self._file.write(self._running)
 
 
 def log_file() -> str | None:

@@ -40,7 +40,7 @@ REQUEST = {"time": 0, "status": 200, "ms": 12.3, "method": "GET", "path": "/"}
 @pytest.mark.parametrize(
     ("command", "answer", "expected"),
     [
-        ("wait", {"ok": True, "generation": 3}, ["Served by generation 3."]),
+        ("wait", {"ok": True, "generation": 3}, ["Served."]),
         ("wait", {"ok": False, "error": ERROR}, ["ValueError: no", "  a.py:3"]),
         ("wait", {"ok": False, "error": {"message": "It is not served in time."}}, ["It is not served in time."]),
         ("reload", {"ok": True}, []),
@@ -49,7 +49,7 @@ REQUEST = {"time": 0, "status": 200, "ms": 12.3, "method": "GET", "path": "/"}
             "status",
             STATUS,
             [
-                "http://127.0.0.1:8000/ is ready for 3.2 s, generation 2",
+                "http://127.0.0.1:8000/ is ready for 3.2 s",
                 "  process 1, worker 2, project /srv/shop",
                 "  last reload: a.py in 0.12 s (resumed at shop.views)",
             ],
@@ -58,7 +58,7 @@ REQUEST = {"time": 0, "status": 200, "ms": 12.3, "method": "GET", "path": "/"}
             "status",
             {**STATUS, "state": "broken", "worker": None, "log": "/tmp/log", "last_reload": None, "error": ERROR},
             [
-                "http://127.0.0.1:8000/ is broken for 3.2 s, generation 2",
+                "http://127.0.0.1:8000/ is broken for 3.2 s",
                 "  process 1, worker none, project /srv/shop",
                 "  log /tmp/log",
                 "  ValueError: no",

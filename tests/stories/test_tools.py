@@ -51,7 +51,7 @@ def running(project: Path) -> Running:
 def test_a_tool_waits_asks_and_is_told(project: Path) -> None:
     with Server(project) as server:
         done = tell(project / "shop", "wait", "--timeout", str(TIMEOUT))  # also from a directory below
-        assert (done.returncode, done.stdout) == (0, "Served by generation 1.\n"), done.stderr
+        assert (done.returncode, done.stdout) == (0, "Served.\n"), done.stderr
         state = answer(project, "status")
         assert state["ready"] and state["state"] == "ready" and state["worker_responds"]
         assert (state["url"], state["pid"]) == (f"http://127.0.0.1:{server.port}/", server.pid)
@@ -64,7 +64,7 @@ def test_a_tool_waits_asks_and_is_told(project: Path) -> None:
         (route,) = [one for one in answer(project, "routes")["routes"] if one["name"] == "lab:fail"]
         assert (route["route"], route["view"], route["file"]) == ("/fail/", "lab.views.fail", error["file"])
         assert tell(project, "reload").returncode == 0
-        assert answer(project, "wait")["generation"] == 2
+        assert answer(project, "wait")["generation"] > state["generation"]
         assert answer(project, "requests")["requests"][-1] == request  # it is remembered
         second = subprocess.run(
             [sys.executable, "manage.py", "runserver", str(server.port)],

@@ -29,6 +29,7 @@ class Play:
         self.is_undecided = True
         self.worker_pid: int | None = 12
         self.hears = True
+        self.generation = 0
         self.asked: list[HistoryAsked] = []
         self.reloads = 0
         self.looks = 0
@@ -64,10 +65,12 @@ class Play:
 
     def serves(self, is_checked: bool = True, path: str | None = None, seconds: float | None = None) -> None:
         self.state, self.is_undecided = State.SERVING, False
+        self.generation += 1
         self.answers.on_serving(Serving("shop.views", False, 3, 0.1, 0.0, [], is_checked), path, seconds)
 
     def breaks(self) -> None:
         self.state, self.is_undecided = State.BROKEN, False
+        self.generation += 1
         self.answers.on_broken(Broken(ERROR))
 
     def worker_answers(self, requests: Any = (), errors: Any = (), routes: Any = ()) -> None:

@@ -32,7 +32,7 @@ from django.core.servers import basehttp
 
 from devrunserver.server.access_log import OWN_PATHS, AccessLog, Recorder
 from devrunserver.server.connection import Connection, Phase
-from devrunserver.server.django import query_lines
+from devrunserver.server.django import request_lines
 from devrunserver.server.idle_connections import LIMITS
 from devrunserver.server.protocol.parser import MAX_REQUEST_LINE, TLS_HANDSHAKE, FramingError, Request, take_head
 from devrunserver.server.request_body import Body, Incomplete, ask_for, spool
@@ -181,11 +181,10 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
 
     def tell(self, code: int, sent: int) -> None:
         """Logs what was answered, and has it remembered by whoever wants to."""
-        self.log_request(code, sent)
         log = self.server.log
-        if self._queries is not None and log.is_wanted(self.path, str(code)):
-            query_lines.tell(self._queries, log)
-        if self.server.on_answer is not None and not self.path.startswith(OWN_PATHS):
+        is_wanted = log.is_wanted(self.path, str(code))
+        record = {}
+        if log.as_json or self.server.on_answer is not None:
             record = {
                 "time": round(time.time(), 3),
                 "method": self.command,
@@ -196,6 +195,13 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
             }
             if self._queries is not None:
                 record["queries"] = self._queries.as_json(log.queries.slow)
+        if not log.as_json:
+            self.log_request(code, sent)
+        elif is_wanted:
+            request_lines.tell_json(record, self.request)
+        if self._queries is not None and is_wanted:
+            request_lines.tell_queries(self._queries, log)
+        if self.server.on_answer is not None and not self.path.startswith(OWN_PATHS):
             self.server.on_answer(record)
 
     def _is_last(self) -> bool:
