@@ -79,12 +79,17 @@ class LiveReload:
             return self._receive(self._console, environ, start_response)
         if name in scripts():
             return _serve_script(name, environ, start_response)
-        if self._is_off or not asks_for_document(environ):
+        if (tag := self.tag_for(environ)) is None:
             return self._application(environ, start_response)  # type: ignore[no-any-return]
+        return answer(self._application, environ, start_response, tag)
+
+    def tag_for(self, environ: dict[str, Any]) -> Tag | None:
+        """What is put into the answer to a request, if that is a document; None where nothing is."""
+        if self._is_off or not asks_for_document(environ):
+            return None
         generation, method = self._generation(), environ["REQUEST_METHOD"]
         source = source_of(environ.get("HTTP_HOST", ""), self._below + PATH)
-        tag = Tag(lambda nonce: self._tag(generation, method, nonce), source, self._fail)
-        return answer(self._application, environ, start_response, tag)
+        return Tag(lambda nonce: self._tag(generation, method, nonce), source, self._fail)
 
     def claims(self, environ: dict[str, Any]) -> bytes:
         """The head of the stream, where a request is one for it; the connection is given away then."""

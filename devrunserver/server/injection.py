@@ -115,14 +115,14 @@ def answer(
     result = application(environ, head.start_response)
     try:
         if head.status and not isinstance(result, FileWrapper) and is_document(head.status, head.headers):
-            head.headers, result = _insert(head.headers, result, tag)
+            head.headers, result = insert_tag(head.headers, result, tag)
     except Exception as error:
         tag.on_failure(error)
     head.send()
     return result
 
 
-def _insert(headers: Headers, result: Iterable[bytes], tag: Tag) -> tuple[Headers, Iterable[bytes]]:
+def insert_tag(headers: Headers, result: Iterable[bytes], tag: Tag) -> tuple[Headers, Iterable[bytes]]:
     """The headers and the content of a document with the tag in it; as they are where that cannot be."""
     permission = content_policy.permit(headers, tag.source)
     if permission is None:

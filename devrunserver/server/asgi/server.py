@@ -32,6 +32,7 @@ from devrunserver.server.asgi.loop import EventLoop
 from devrunserver.server.asgi.scope import Endpoints
 from devrunserver.server.asgi.turn import Options, Turn
 from devrunserver.server.connection import Connection
+from devrunserver.server.injection import Tag
 from devrunserver.server.protocol.parser import FramingError, Request
 
 SWEEP_INTERVAL = 1.0  # seconds between two looks for connections on which nothing came since the last one
@@ -73,6 +74,9 @@ class Host(Protocol):
         """Logs what became of a WebSocket."""
 
     def endpoints(self, connection: Connection) -> Endpoints: ...
+
+    def tag_for(self, connection: Connection, request: Request) -> Tag | None:
+        """What is put into the answer, if that is a document."""
 
     def fail(self, error: Exception) -> None:
         """The application cannot start: shows the error in its place, or has the server leave."""

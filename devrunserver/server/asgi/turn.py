@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from devrunserver.server.asgi.channel import Channel
 from devrunserver.server.asgi.http import HttpExchange
+from devrunserver.server.asgi.injection import with_tag
 from devrunserver.server.asgi.scope import http_scope, is_websocket
 from devrunserver.server.connection import ClientGone, Connection, Phase
 from devrunserver.server.idle_connections import LIMITS
@@ -189,8 +190,11 @@ class Turn:
     async def _run(self, exchange: HttpExchange) -> None:
         server = self._server
         scope = http_scope(exchange.request, server.host.endpoints(self.connection), server.lifespan.state)
+        application = server.application
+        if (tag := server.host.tag_for(self.connection, exchange.request)) is not None:
+            application = with_tag(application, tag)
         async with server.one_at_a_time or contextlib.nullcontext():
-            await exchange.run(server.application, scope)
+            await exchange.run(application, scope)
 
     def _time_out(self) -> None:
         if self._exchange is not None and self._task is not None and not self._exchange.response.is_begun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import time
@@ -15,6 +16,7 @@ from devrunserver.server.asgi.scope import Endpoints
 from devrunserver.server.asgi.server import AsgiServer
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.django.handler import escaped
+from devrunserver.server.injection import Tag
 from devrunserver.server.protocol.parser import FramingError, Request
 
 NOT_FOUND = b"Not found.\n"
@@ -99,6 +101,18 @@ class AsgiHost:
         address = connection.address
         client = (str(address[0]), int(address[1])) if isinstance(address, tuple) and len(address) > 1 else None
         return Endpoints(client, (self._server.server_name, self._server.server_port), connection.scheme)
+
+    def tag_for(self, connection: Connection, request: Request) -> Tag | None:
+        make = getattr(self._others, "tag_for", None)
+        if make is None or connection.is_upgraded:
+            return None
+        handler = self._handler(connection)
+        handler._head, handler._scheme = request, connection.scheme
+        handler.request_version = f"HTTP/{request.version[0]}.{request.version[1]}"
+        tag: Tag | None = None
+        with contextlib.suppress(Exception):  # of ours, or of a handler of the project's: the answer goes out as it is
+            tag = make(handler.get_environ())
+        return tag
 
     def _handler(self, connection: Connection) -> Any:
         """A handler that has no turn: it knows how to log, and to refuse."""
