@@ -168,11 +168,8 @@
 
   /** Asks for the page again and applies the difference; false where it is being loaded instead. */
   async function refresh(generation) {
-    const response = await fetch(location.href, {
-      headers: { Accept: "text/html,application/xhtml+xml,*/*;q=0.8", "X-Devrunserver": "refresh" },
-      cache: "reload",
-      credentials: "same-origin",
-    });
+    const response = await ask();
+    if (!response) return load();
     const isHtml = (response.headers.get("Content-Type") ?? "").startsWith("text/html");
     const text = await response.text();
     if (!response.ok && isHtml && (await showFailure(text))) {
@@ -198,6 +195,23 @@
     window.Turbo?.cache?.clear(); // pages of the generation before
     for (const store of [localStorage, sessionStorage]) store.removeItem("htmx-history-cache");
     return true;
+  }
+
+  /** The answer that a navigation would get; nothing where the page's policy forbids to ask. */
+  async function ask() {
+    const headers = { Accept: "text/html,application/xhtml+xml,*/*;q=0.8", "X-Devrunserver": "refresh" };
+    let isForbidden = false;
+    const onViolation = ({ effectiveDirective }) => (isForbidden ||= effectiveDirective === "connect-src");
+    document.addEventListener("securitypolicyviolation", onViolation);
+    try {
+      return await fetch(location.href, { headers, cache: "reload", credentials: "same-origin" });
+    } catch (error) {
+      await new Promise((resolve) => setTimeout(resolve)); // the event comes in a task of its own
+      if (isForbidden) return null;
+      throw error; // the server is gone
+    } finally {
+      document.removeEventListener("securitypolicyviolation", onViolation);
+    }
   }
 
   /** Takes out of the page what is left over; style sheets not before those in their place are there. */
@@ -247,8 +261,8 @@
   /** Loads a file anew, for who imports it; waits for a while where it is empty: it may be about to be written. */
   async function awaitContent(path) {
     for (const end = Date.now() + EMPTY_PATIENCE; ; ) {
-      const response = await fetch(path, { cache: "reload" });
-      if (!response.ok || (await response.text()).trim() || Date.now() > end) return;
+      const response = await fetch(path, { cache: "reload" }).catch(() => null); // the page's policy may forbid it
+      if (!response?.ok || (await response.text()).trim() || Date.now() > end) return;
       await new Promise((resolve) => setTimeout(resolve, LOOK_PAUSE));
     }
   }

@@ -1,9 +1,9 @@
 """A content security policy that lets our script run and connect, and nothing else that it did not before.
 
 Where the policy lets scripts run by a nonce, ours gets the same one. Where our origin is allowed anyway nothing
-changes. Else the one directive that decides is amended by our path; one that falls back to another is written out
-first, so that the other stays as it is. Only policies that trust by nonce or hash alone (``'strict-dynamic'``) and
-show no nonce are given one.
+changes. Else the one directive that decides is amended, for scripts by our path, for connections by our own origin;
+one that falls back to another is written out first, so that the other stays as it is. Only policies that trust by
+nonce or hash alone (``'strict-dynamic'``) and show no nonce are given one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ Directives = dict[str, list[str]]
 
 NAMES = ("content-security-policy", "content-security-policy-report-only")
 SCRIPTS = ("script-src-elem", "script-src", "default-src")  # the first one that there is decides
+SELF = "'self'"  # the client asks for pages and style sheets again
 CONNECTIONS = ("connect-src", "default-src")
 NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'")
 NONCE_SIZE = 16  # bytes
@@ -71,10 +72,8 @@ def _permit(policy: Directives, source: str, nonce: str) -> str | None:
             return None
         _add(policy, name, "script-src", source)
     name, sources = _deciding(policy, CONNECTIONS)
-    if name and not _allows_us(sources, source):
-        if not source:
-            return None
-        _add(policy, name, "connect-src", source)
+    if name and not _allows_us(sources, SELF):
+        _add(policy, name, "connect-src", SELF)
     return "; ".join(" ".join([key, *values]) for key, values in policy.items())
 
 

@@ -1,0 +1,294 @@
+"""Pages in a browser, while files are saved."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.probe import Probe, make_project
+from tests.live import Server, wait_for
+
+STATE = """
+return [
+  document.getElementById("name").value, document.querySelector("textarea").value,
+  document.querySelector("[name=box]").checked, document.querySelector("select").value,
+  document.activeElement.id, document.querySelector("details").open, Math.round(scrollY),
+]
+"""
+FILL = """
+document.getElementById("name").value = "typed";
+document.querySelector("textarea").value = "long text";
+document.querySelector("[name=box]").click();
+document.querySelector("select").value = "b";
+document.querySelector("details").open = true;
+document.getElementById("name").focus();
+scrollTo(0, 345);
+"""
+FILLED = ["typed", "long text", True, "b", "name", True, 345]
+# In each frame that is drawn: the colours that the heading has had
+SAMPLE = """
+window.colours = [];
+window.heights = new Set();
+const look = () => {
+  const colour = getComputedStyle(document.getElementById("mark")).color;
+  if (colours.at(-1) !== colour) colours.push(colour);
+  heights.add(getComputedStyle(document.getElementById("long")).height);
+  requestAnimationFrame(look);
+};
+look();
+"""
+COLOUR = "return getComputedStyle(document.getElementById('mark')).color"
+SAVES = 20
+DEEP_SAVES = 100
+LONGEST_PAUSE = 0.15  # seconds between two saves; the tests wait for facts and not for this
+
+
+class Pages:
+    """The browser and the server, as a test needs them."""
+
+    def __init__(self, browser: Any, server: Server, probe: Probe) -> None:
+        self.browser = browser
+        self.server = server
+        self.probe = probe
+        self._known = server.port
+
+    def open(self, kind: str = "plain") -> None:
+        self.browser.get(f"http://127.0.0.1:{self._known}/probe/{kind}/")
+        self.browser.execute_script("sessionStorage.clear(); sessionStorage.loads = 1; window.mark = 1")
+
+    def run(self, script: str) -> Any:
+        return self.browser.execute_script(script)
+
+    def text(self) -> str:
+        return str(self.run("return document.getElementById('mark')?.textContent ?? document.body.innerText"))
+
+    def wait_for_text(self, text: str) -> None:
+        wait_for(lambda: text in self.text(), f"{text} on the page")
+
+    @property
+    def is_the_same(self) -> bool:
+        """Whether the page was not loaded again."""
+        return bool(self.run("return window.mark === 1"))
+
+    @property
+    def loads(self) -> int:
+        return int(self.run("return Number(sessionStorage.loads)"))
+
+    def wait_for_stream(self) -> None:
+        """The page hears the server: it shows what is saved now."""
+        self.wait_for_text(self.probe.save_template())
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[tuple[Server, Path]]:
+    project = make_project(tmp_path_factory.mktemp("pages"))
+    with Server(project, environ={"DJANGO_SETTINGS_MODULE": "bookshop.probe_settings"}) as server:
+        server.wait_for_body("template-0", "/probe/plain/")
+        yield server, project
+        browser.get("about:blank")
+
+
+@pytest.fixture
+def pages(running: tuple[Server, Path], browser: Any) -> Iterator[Pages]:
+    server, project = running
+    probe = Probe(project)
+    probe.restore()
+    server.wait_for_body("template-0 code-0", "/probe/plain/")
+    yield Pages(browser, server, probe)
+    for handle in browser.window_handles[1:]:
+        browser.switch_to.window(handle)
+        browser.close()
+    browser.switch_to.window(browser.window_handles[0])
+
+
+@pytest.mark.parametrize("kind", ["plain", "stream", "packed", "policy", "nonce", "cached"])
+def test_what_was_done_to_a_page_stays(pages: Pages, kind: str) -> None:
+    """Through a change of a template and one of code; of pages with a policy, and of one that is a stream."""
+    pages.open(kind)
+    pages.run("document.querySelector('dialog').showModal(); document.getElementById('root').append('an app')")
+    pages.run(FILL)
+    pages.wait_for_text(pages.probe.save_template())
+    pages.wait_for_text(pages.probe.save_code())
+    assert pages.is_the_same
+    state = pages.run(STATE)
+    assert state[:4] == FILLED[:4] and state[5:] == FILLED[5:]
+    assert pages.run("return document.querySelector('dialog').matches(':modal')")
+    assert pages.run("return document.getElementById('root').textContent") == "an app"
+    assert pages.run("return document.documentElement.dataset.theme") == "dark"
+
+
+def test_focus_and_selection_stay(pages: Pages) -> None:
+    pages.open()
+    pages.run(FILL + "document.getElementById('name').setSelectionRange(1, 3)")
+    pages.wait_for_text(pages.probe.save_template())
+    assert pages.run(STATE) == FILLED
+    assert pages.run("return document.getElementById('name').selectionStart") == 1
+
+
+def test_a_page_with_other_scripts_is_loaded_and_what_was_typed_is_restored(pages: Pages) -> None:
+    pages.open()
+    pages.wait_for_stream()
+    pages.run(FILL)
+    pages.probe.save_script()
+    wait_for(lambda: pages.run("return window.other !== undefined"), "the other script")
+    wait_for(lambda: pages.run(STATE) == FILLED, "what was typed")
+    assert not pages.is_the_same and pages.loads == 2
+
+
+def test_a_style_sheet_is_exchanged_without_a_frame_that_has_none(pages: Pages) -> None:
+    pages.open()
+    pages.run(SAMPLE)
+    colours = ["rgb(0, 0, 1)"]
+    for _ in range(5):
+        colours.append(pages.probe.save_sheet())
+        wait_for(lambda: pages.run("return colours.at(-1)") == colours[-1], "the new colour")
+    assert pages.run("return colours") == colours
+    assert pages.run("return [...heights]") == ["4000px"]
+    assert pages.is_the_same
+    assert pages.run("return document.querySelectorAll('link[rel=stylesheet]').length") == 1
+
+
+def test_a_style_sheet_that_is_written_in_two_steps(pages: Pages) -> None:
+    """Emptied and closed, then written: as some compilers do."""
+    pages.open()
+    pages.run(SAMPLE)
+    sheet = pages.probe.project / "shop/static/probe.css"
+    text = sheet.read_text()
+    sheet.write_text("")
+    sheet.write_text(text.replace("rgb(0, 0, 1)", "rgb(9, 9, 9)"))
+    wait_for(lambda: pages.run("return colours.at(-1)") == "rgb(9, 9, 9)", "the new colour")
+    assert pages.run("return [...heights]") == ["4000px"]
+
+
+def test_each_frame_follows_for_itself(pages: Pages) -> None:
+    pages.open("frame")
+    inner = "document.querySelector('iframe').contentDocument"
+    wait_for(lambda: pages.run(f"return {inner}?.getElementById('mark') != null"), "the frame")
+    pages.run(f"{inner}.getElementById('name').value = 'in the frame'")
+    mark = pages.probe.save_template()
+    pages.wait_for_text(mark)
+    wait_for(lambda: mark in pages.run(f"return {inner}.getElementById('mark').textContent"), "the frame's text")
+    assert pages.is_the_same
+    assert pages.run(f"return {inner}.getElementById('name').value") == "in the frame"
+
+
+def test_a_page_that_answers_a_form_asks(pages: Pages) -> None:
+    pages.open("form")
+    pages.run("document.querySelector('button').click()")
+    pages.wait_for_text("POST")
+    pages.run("window.mark = 1")
+    pages.probe.save_template()
+    offer = "document.querySelector('devrunserver-offer')"
+    wait_for(lambda: pages.run(f"return {offer} !== null"), "the offer")
+    assert pages.is_the_same and "template-0" in pages.text()
+
+
+def test_a_page_that_comes_back_shows_what_is_new(pages: Pages) -> None:
+    """By the back button, from wherever the browser keeps it."""
+    pages.open("cached")
+    pages.wait_for_stream()
+    pages.browser.get("about:blank")
+    mark = pages.probe.save_template()
+    pages.server.wait_for_body(mark, "/probe/plain/")
+    pages.browser.back()
+    pages.wait_for_text(mark)
+
+
+def test_a_hidden_tab_follows_when_it_is_shown(pages: Pages) -> None:
+    pages.open()
+    pages.wait_for_stream()
+    first = pages.browser.current_window_handle
+    pages.browser.switch_to.new_window("tab")
+    pages.open("policy")
+    marks = [pages.probe.save_template(), pages.probe.save_code()]
+    pages.wait_for_text(marks[-1])
+    pages.browser.switch_to.window(first)
+    for mark in marks:
+        pages.wait_for_text(mark)
+    assert pages.is_the_same
+
+
+def test_an_error_lies_over_the_page_until_it_is_mended(pages: Pages) -> None:
+    pages.open()
+    pages.wait_for_stream()
+    pages.run(FILL)
+    code = pages.probe.project / "bookshop/probe.py"
+    text = code.read_text()
+    code.write_text("broken (")
+    wait_for(lambda: pages.run("return document.querySelector('devrunserver-overlay') !== null"), "the overlay")
+    code.write_text(text.replace("code-0", "code-mended"))
+    pages.wait_for_text("code-mended")
+    assert pages.run("return document.querySelector('devrunserver-overlay') === null")
+    assert pages.is_the_same and pages.run(STATE)[0] == "typed"
+
+
+def test_a_page_asks_itself_where_it_may_not_have_a_shared_worker(pages: Pages) -> None:
+    pages.browser.execute_cdp_cmd("Page.enable", {})
+    script = pages.browser.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.SharedWorker"}
+    )
+    try:
+        pages.open()
+        pages.wait_for_text(pages.probe.save_template())
+        pages.wait_for_text(pages.probe.save_code())
+        assert pages.is_the_same
+    finally:
+        pages.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+def test_nothing_is_loaded_without_a_change(pages: Pages) -> None:
+    """A template that is saved as it was, a file that is no page's, a stream that is cut."""
+    pages.open()
+    pages.wait_for_stream()
+    (pages.probe.project / "notes.txt").write_text("nothing")
+    pages.run("window.updates = 0; document.addEventListener('devrunserver:update', () => { window.updates++ })")
+    mark = pages.probe.save_template()
+    pages.wait_for_text(mark)
+    wait_for(lambda: pages.run("return window.updates") == 1, "one update")
+    assert pages.is_the_same and pages.loads == 1
+
+
+def follow_saves(pages: Pages, saves: int, seed: int) -> None:
+    """Several tabs, and saves of all kinds after random pauses: in the end each shows the last state."""
+    choose = random.Random(seed)
+    handles = []
+    for kind in ["plain", "policy", "nonce", "stream", "cached"]:
+        if handles:
+            pages.browser.switch_to.new_window("tab")
+        pages.open(kind)
+        pages.run("window.updates = 0; document.addEventListener('devrunserver:update', () => { window.updates++ })")
+        handles.append(pages.browser.current_window_handle)
+    last = {"template": "template-0", "code": "code-0", "colour": "rgb(0, 0, 1)"}
+    savers: dict[str, Callable[[], str]] = {
+        "template": pages.probe.save_template,
+        "code": pages.probe.save_code,
+        "colour": pages.probe.save_sheet,
+    }
+    for _ in range(saves):
+        kind = choose.choice([*savers])
+        last[kind] = savers[kind]()
+        if not choose.randrange(4):
+            pages.browser.switch_to.window(choose.choice(handles))
+        time.sleep(choose.uniform(0, LONGEST_PAUSE))
+    for handle in handles:
+        pages.browser.switch_to.window(handle)
+        pages.wait_for_text(last["template"])
+        pages.wait_for_text(last["code"])
+        wait_for(lambda: pages.run(COLOUR) == last["colour"], "the last colour")
+        assert pages.is_the_same and pages.loads == 1, f"seed {seed}"
+        assert pages.run("return window.updates") <= saves
+
+
+def test_all_tabs_end_on_the_last_generation(pages: Pages) -> None:
+    follow_saves(pages, SAVES, seed=1)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("seed", [2, 3])
+def test_all_tabs_end_on_the_last_generation_deep(pages: Pages, seed: int) -> None:
+    follow_saves(pages, DEEP_SAVES, seed)
