@@ -132,7 +132,7 @@ def test_only_one_file_starts_processes(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_only_checkpoints_fork(name: str) -> None:
-    starters = {"os.fork"} if name == "checkpoints/checkpoint.py" else set()
+    starters = {"os.fork"} if name == "checkpoints/forking.py" else set()
     assert set(called(name)) & {f"os.{starter}" for starter in OS_STARTERS} == starters
     assert not set(imported(name)) & {f"os.{starter}" for starter in OS_STARTERS}
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from devrunserver.background import state_report
-from devrunserver.checkpoints.checkpoint import silence
+from devrunserver.checkpoints.forking import silence
 from devrunserver.common import link
 from devrunserver.common.import_record import ImportRecord
 
 
-class Rehearsal:
+class DryRunTeller:
     """This process, as a dry run.
 
     Args:
@@ -37,4 +37,4 @@ class Rehearsal:
             record: what was imported.
         """
         state_report.stand_aside()
-        state_report.testify(self._link, self._is_project, record)
+        state_report.answer_questions(self._link, self._is_project, record)

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from devrunserver.checkpoints.import_hook import Finder
+from devrunserver.checkpoints.import_hook import ImportHook
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.module_files import file_named
 
@@ -99,7 +99,7 @@ def importing_module(depth: int) -> str:
 
 
 def record(
-    finder: Finder, edges: Edges, path_of: Callable[[str], str], is_project: Callable[[str], bool]
+    finder: ImportHook, edges: Edges, path_of: Callable[[str], str], is_project: Callable[[str], bool]
 ) -> ImportRecord:
     """What this process has imported so far.
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from devrunserver.background.fingerprint import Fingerprint
 from devrunserver.background.literals import Literals
-from devrunserver.checkpoints.checkpoint import NICENESS, silence
+from devrunserver.checkpoints.forking import NICENESS, silence
 from devrunserver.common import link, process_exit
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import (
@@ -39,7 +39,7 @@ def stand_aside() -> None:
         os.nice(NICENESS - os.nice(0))
 
 
-def testify(
+def answer_questions(
     to_supervisor: link.Link, is_project: Callable[[str], bool], record: Callable[[], ImportRecord]
 ) -> NoReturn:
     """Answers until there are no more questions.

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
-from devrunserver.checkpoints.fork_safety import Seal
+from devrunserver.checkpoints.fork_safety import ForkSafety
 from devrunserver.common import link, process_exit
 from devrunserver.common.messages import BuildFailed
 
@@ -18,13 +18,13 @@ class Building:
     Args:
         to_supervisor: whom to tell what cannot be imported ahead.
         excluded: modules that must not be imported.
-        seal: whether this process may become a checkpoint.
+        fork_safety: whether this process may become a checkpoint.
     """
 
-    def __init__(self, to_supervisor: link.Link, excluded: Collection[str], seal: Seal) -> None:
+    def __init__(self, to_supervisor: link.Link, excluded: Collection[str], fork_safety: ForkSafety) -> None:
         self.to_supervisor = to_supervisor
         self._excluded = frozenset(excluded)
-        self._seal = seal
+        self._fork_safety = fork_safety
         self._importing = ""
 
     def before(self, fullname: str) -> None:
@@ -39,11 +39,11 @@ class Building:
                 importlib.import_module(self._importing)
             except BaseException as error:  # whatever it is, it must not get out of here
                 self._give_up(repr(error))
-            if self._seal.is_suspicious and self._seal.is_closed():
-                self._give_up(self._seal.reason)
+            if self._fork_safety.is_suspicious and self._fork_safety.forbids():
+                self._give_up(self._fork_safety.reason)
         self._importing = ""
-        if self._seal.is_closed():
-            self._give_up(self._seal.reason)
+        if self._fork_safety.forbids():
+            self._give_up(self._fork_safety.reason)
 
     def _give_up(self, reason: str) -> NoReturn:
         with suppress(link.LinkClosed):

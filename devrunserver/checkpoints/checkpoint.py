@@ -2,8 +2,8 @@
 
 Theory of operation
 -------------------
-The finder asks before each module of the project whether a checkpoint is due (``placement.py``) and allowed
-(``seal.py``). If so the process forks. The parent pauses right there, in the middle of the import, and is the
+The finder asks before each module of the project whether a checkpoint is due (``policy.py``) and allowed
+(``fork_safety.py``). If so the process forks. The parent pauses right there, in the middle of the import, and is the
 checkpoint; the child goes on as the worker, with the worker's link. Nothing is executed twice: a checkpoint that is
 told to resume forks again, and that child returns from the very same line, finds the module anew and goes on.
 
@@ -13,15 +13,15 @@ told to resume forks again, and that child returns from the very same line, find
 
 A new process is to be the supervisor's child, not the checkpoint's: so the supervisor alone waits for
 all of them, can signal each by its pid, and a checkpoint that dies takes none with it. For that there is a process in
-between, which ends at once: the kernel gives its child to the supervisor (``process.adopt_orphans``).
+between, which ends at once: the kernel gives its child to the supervisor (``forking.py``).
 
 Fork and threads do not mix: a checkpoint is made on the main thread alone, and only while it is the only one.
 A checkpoint holds its own link and nothing else of ours. It waits for a message without any time limit; end-of-file
 ends it. Signals do not reach it, but for SIGTERM and SIGKILL.
 
-What a checkpoint forks has one of three tasks. It goes on as the worker; or it rehearses, which is the same without
-serving, to tell in what state that ends; or it builds: it imports modules ahead of their turn and pauses again, as a
-*prepared* checkpoint (``preparation.py``).
+What a checkpoint forks has one of three tasks. It goes on as the worker; or it makes a dry run, which is the same
+without serving, to tell in what state that ends; or it builds: it imports modules ahead of their turn and pauses again,
+as a *prepared* checkpoint (``supervisor/preparation/``).
 """
 
 from __future__ import annotations
@@ -33,22 +33,20 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.machinery import PathFinder
 from typing import Any, Protocol
 
 from devrunserver.checkpoints import connections
 from devrunserver.checkpoints.building import Building
-from devrunserver.checkpoints.fork_safety import Seal
-from devrunserver.checkpoints.policy import Placement
-from devrunserver.checkpoints.read_recorder import Reads
-from devrunserver.common import link, module_files, process, process_exit
+from devrunserver.checkpoints.fork_safety import ForkSafety
+from devrunserver.checkpoints.forking import Forks, signals_held, silenced
+from devrunserver.checkpoints.policy import CheckpointPolicy
+from devrunserver.checkpoints.read_recorder import ReadRecorder
+from devrunserver.common import link, module_files, process_exit
 from devrunserver.common.messages import Build, CheckpointMade, DryRun, FactsRead, Hello, Message, Resume
 from devrunserver.common.role import Role
-
-NICENESS = 15  # of what runs while the worker already serves
-OUTPUTS = (1, 2)  # the descriptors of standard output and standard error
 
 
 class Lender(Protocol):
@@ -60,7 +58,7 @@ class Lender(Protocol):
     def say(self, message: Message) -> None:
         """Sends a message to the supervisor."""
 
-    def sealed(self, at: str, reason: str) -> None:
+    def checkpoints_ended(self, at: str, reason: str) -> None:
         """There are no checkpoints from here on."""
 
     def sockets(self) -> set[int]:
@@ -82,23 +80,22 @@ class Checkpoints:
     Args:
         lender: the worker that this process is.
         reads: what it has read so far.
-        placement: where to make checkpoints; None: nowhere.
+        policy: where to make checkpoints; None: nowhere.
         is_project: whether a file is the project's own.
     """
 
     def __init__(
-        self, lender: Lender, reads: Reads, placement: Placement | None, is_project: Callable[[str], bool]
+        self, lender: Lender, reads: ReadRecorder, policy: CheckpointPolicy | None, is_project: Callable[[str], bool]
     ) -> None:
-        self.forking = False  # the process that is just being forked is ours, not the project's
-        self.active = placement is not None
+        self.active = policy is not None
         self.resumed_at = ""  # the module, where this process was resumed
         self.prepared = False  # modules were imported ahead of their turn, so this process makes no more checkpoints
-        self.seal = Seal(self._sockets, self.trial)
+        self.forks = Forks(lambda: self.fork_safety.looking_away())
+        self.fork_safety = ForkSafety(self._sockets, self.forks.trial)
         self._lender = lender
         self._reads = reads
-        self._placement = placement or Placement((), 1, 0.0)
+        self._policy = policy or CheckpointPolicy((), 1, 0.0)
         self._is_project = is_project
-        self._supervisor = os.getppid()
         self._number = 0
         self._refused: tuple[str, str] | None = None  # the first place without a checkpoint since the last, and why
         self.building: Building | None = None  # while this process imports ahead
@@ -110,7 +107,7 @@ class Checkpoints:
         return (
             self.active
             and self._is_project(file)
-            and self._placement.is_due(self._reads.path_of(file), time.monotonic())
+            and self._policy.is_due(self._reads.path_of(file), time.monotonic())
             and self.make(fullname)
         )
 
@@ -123,22 +120,22 @@ class Checkpoints:
         if not self.active or self.prepared or threading.current_thread() is not threading.main_thread():
             return False
         began = time.monotonic()
-        if self.seal.is_closed():
-            self._refused = self._refused or (at, self.seal.reason)
-            if self.seal.is_lasting:
+        if self.fork_safety.forbids():
+            self._refused = self._refused or (at, self.fork_safety.reason)
+            if self.fork_safety.is_lasting:
                 self.finish()
-            self._placement.postponed(began)
+            self._policy.postponed(began)
             return False
         self._refused = None
         self._number += 1
-        with _signals_held(), self.seal.looking_away():
-            goes_on, resumption = self._fork(at, self._placement.elapsed(began))
+        with signals_held(), self.fork_safety.looking_away():
+            goes_on, resumption = self._fork(at, self._policy.elapsed(began))
         if resumption is not None:
             self.resumed_at = at
-            self._placement.edited = set(resumption.edited) if isinstance(resumption, Resume) else set()
+            self._policy.edited = set(resumption.edited) if isinstance(resumption, Resume) else set()
             self.prepared = self.prepared or isinstance(resumption, DryRun)
             self._lender.take_up(resumption)
-        self._placement.made(time.monotonic(), time.monotonic() - began if goes_on else 0.0)
+        self._policy.made(time.monotonic(), time.monotonic() - began if goes_on else 0.0)
         return resumption is not None
 
     def end(self) -> None:
@@ -150,7 +147,7 @@ class Checkpoints:
         """The start is over, or checkpoints are: tells from where on none could be made, if so, and why."""
         self.end()
         if self._refused is not None and not self.prepared:
-            self._lender.sealed(*self._refused)
+            self._lender.checkpoints_ended(*self._refused)
         self._refused = None
 
     def _fork(self, at: str, elapsed: float) -> tuple[bool, Resume | DryRun | None]:
@@ -163,9 +160,9 @@ class Checkpoints:
         # worker, too, what was there by now stays frozen
         gc.freeze()
         try:
-            goes_on = self.fork_sibling()
+            goes_on = self.forks.sibling()
         except OSError as error:
-            self.seal.close(f"no process can be forked ({error})")
+            self.fork_safety.forbid(f"no process can be forked ({error})")
             goes_on = True
         if goes_on:
             ours.close()
@@ -190,7 +187,7 @@ class Checkpoints:
             for message in to_supervisor.messages():
                 assert isinstance(message, Resume | DryRun | Build)  # by its route
                 with suppress(OSError):  # the supervisor sees that nobody takes the new link
-                    if self.fork_sibling():
+                    if self.forks.sibling():
                         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
                         signal.signal(signal.SIGTERM, handler)
                         to_supervisor.close()
@@ -208,7 +205,7 @@ class Checkpoints:
         to_supervisor.send(Hello(os.getpid()))
         self._lender.become(Role.BUILDER)
         self.prepared = True
-        self.building = Building(to_supervisor, message.excluded, self.seal)
+        self.building = Building(to_supervisor, message.excluded, self.fork_safety)
         with silenced():
             self.building.import_all(message.modules)
         self.building = None
@@ -222,70 +219,6 @@ class Checkpoints:
         building = {self.building.to_supervisor.fileno()} if self.building is not None else set()
         return self._lender.sockets() | building
 
-    # Forks
-
-    def fork_sibling(self) -> bool:
-        """Forks; returns True in the new process, which is a child of the supervisor as this one is."""
-        flush()
-        waiting, done = os.pipe()
-        try:
-            with self._forks(), _children_awaited():
-                between = self._fork_twice()
-                if between:
-                    _, status = os.waitpid(between, 0)
-        except OSError:
-            os.close(waiting)
-            os.close(done)
-            raise
-        if between == 0:
-            os.close(done)
-            os.read(waiting, 1)  # until the process in between has ended, or this process' creator has
-            os.close(waiting)
-            process.die_with_parent(self._supervisor)
-            return True
-        os.close(waiting)
-        os.close(done)
-        if status:
-            raise OSError("the second fork failed")
-        return False
-
-    def _fork_twice(self) -> int:
-        """Returns 0 in the last of three processes, and in the first the pid of the one in between."""
-        between = os.fork()
-        if between == 0:
-            try:
-                if os.fork():
-                    process_exit.leave(process_exit.SUCCESS)
-            except OSError:
-                process_exit.leave(process_exit.FAILURE)
-        return between
-
-    def fork_child(self) -> int:
-        """Forks a process that does something on the side, and dies with this one. Returns 0 in it."""
-        flush()
-        parent = os.getpid()
-        with self._forks(), self.seal.looking_away():
-            pid = os.fork()
-        if pid == 0:
-            process.die_with_parent(parent)
-        return pid
-
-    @contextmanager
-    def _forks(self) -> Iterator[None]:
-        """What is forked here is ours, not the project's."""
-        self.forking = True
-        try:
-            yield
-        finally:
-            self.forking = False
-
-    def trial(self) -> None:
-        """Forks a process that ends at once."""
-        with suppress(OSError):
-            if (pid := self.fork_child()) == 0:
-                process_exit.leave(process_exit.SUCCESS)
-            os.waitpid(pid, 0)
-
 
 def close_carried(message: Resume | DryRun | Build) -> None:
     """Closes here what a message has brought for the process that was forked."""
@@ -294,67 +227,6 @@ def close_carried(message: Resume | DryRun | Build) -> None:
         message.listener.close()
         if message.state_link is not None:
             message.state_link.close()
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """What is printed goes nowhere: it is no part of a start that the user sees."""
-    saved = [(descriptor, os.dup(descriptor)) for descriptor in OUTPUTS]
-    silence()
-    try:
-        yield
-    finally:
-        flush()
-        for descriptor, copy in saved:
-            os.dup2(copy, descriptor)
-            os.close(copy)
-
-
-def silence() -> None:
-    """From now on what this process prints goes nowhere."""
-    flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in OUTPUTS:
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
-
-
-def has_succeeded(pid: int) -> bool:
-    """Waits for a child. False also where its status is lost: the project has taken it, or ignores its children."""
-    try:
-        return os.waitpid(pid, 0)[1] == 0
-    except ChildProcessError:
-        return False
-
-
-def flush() -> None:
-    """Writes out what would otherwise be written by each of two processes."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):
-            stream.flush()
-
-
-@contextmanager
-def _children_awaited() -> Iterator[None]:
-    """The kernel keeps the status of children for us, also where the project ignores its own."""
-    ignored = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
-    if ignored:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        if ignored:
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Signals wait: none is handled by two processes, or by the wrong one."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _refresh() -> None:

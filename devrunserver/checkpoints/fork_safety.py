@@ -56,7 +56,7 @@ EXPLAINING = {
 }
 
 
-class Seal:
+class ForkSafety:
     """Whether this process may become a checkpoint.
 
     Args:
@@ -88,13 +88,13 @@ class Seal:
         """Whether checkpoints are forbidden for ever."""
         return bool(self._lasting)
 
-    def close(self, reason: str) -> None:
+    def forbid(self, reason: str) -> None:
         """From now on there are no checkpoints; the first reason counts."""
         self._lasting = self._lasting or reason
         self.reason = self._lasting
         self.is_suspicious = True
 
-    def is_closed(self) -> bool:
+    def forbids(self) -> bool:
         """Looks whether something forbids checkpoints now."""
         self.is_suspicious = False
         looks = (
@@ -133,7 +133,7 @@ class Seal:
 
     def _connected(self) -> str:
         if by := self.connections.made_by:
-            self.close(f"it connected to a server ({by})")
+            self.forbid(f"it connected to a server ({by})")
         return self._lasting
 
     def _temporaries(self) -> str:
@@ -159,7 +159,7 @@ class Seal:
 
     def _on_database(self, args: tuple[Any, ...]) -> None:
         if not self._ignoring and args[0] != IN_MEMORY:
-            self.close(f"it opened a database ({describe(audit.culprit())})")
+            self.forbid(f"it opened a database ({describe(audit.culprit())})")
 
     def _on_connection(self, args: tuple[Any, ...]) -> None:
         if not self._ignoring and not _is_datagram(args[0]):

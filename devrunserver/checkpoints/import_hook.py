@@ -13,10 +13,10 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from devrunserver.checkpoints.read_recorder import Reads, directories_on
+from devrunserver.checkpoints.read_recorder import ReadRecorder, directories_on
 
 
-class Finder(MetaPathFinder):
+class ImportHook(MetaPathFinder):
     """Records what is looked for.
 
     Args:
@@ -29,7 +29,7 @@ class Finder(MetaPathFinder):
 
     def __init__(
         self,
-        reads: Reads,
+        reads: ReadRecorder,
         before: Callable[[str, str], bool],
         on_fault: Callable[[Exception], None],
         phase: Callable[[], int] = lambda: 0,

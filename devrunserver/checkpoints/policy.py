@@ -8,7 +8,7 @@ INTERVAL = 0.1  # seconds of work after which the next module of the project is 
 FORK_SHARE = 0.05  # of the time of a start that may be spent on making checkpoints
 
 
-class Placement:
+class CheckpointPolicy:
     """Decides before each module of the project whether a checkpoint is due. Times are seconds of one clock.
 
     Args:

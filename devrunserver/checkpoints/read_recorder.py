@@ -30,7 +30,7 @@ IMPORT_SYSTEM = "<frozen importlib"  # beginning of the file names of Python's o
 PACKAGE_FILE = "__init__"
 
 
-class Reads:
+class ReadRecorder:
     """The record of one process, and of those that it was forked from.
 
     Args:

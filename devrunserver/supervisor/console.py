@@ -36,7 +36,7 @@ class Console:
         self._print_ready = tell_ready
         self._verbosity = verbosity
         self._explains = explains
-        self._sealed: dict[str, str] = {}  # by reason, what was said
+        self._ended: dict[str, str] = {}  # by reason, what was said
 
     def say(self, line: str) -> None:
         """Prints a line. Where that cannot be done (a closed terminal, a full disk) nothing happens."""
@@ -88,14 +88,14 @@ class Console:
                     f"  {message.installed_seconds:.2f} s of that went into installed packages; what is imported "
                     "before your modules, as by an app above yours in INSTALLED_APPS, is not imported again"
                 )
-            for line in self._sealed.values():
+            for line in self._ended.values():
                 self.say(f"  {line}")
 
-    def sealed(self, at: str, reason: str) -> None:
+    def checkpoints_ended(self, at: str, reason: str) -> None:
         """No checkpoint can be made from somewhere on; said once."""
-        if reason not in self._sealed:
+        if reason not in self._ended:
             line = f"No checkpoints from {at} on: {reason}. {REMEDY}"
-            self._sealed[reason] = line
+            self._ended[reason] = line
             self.say(line)
 
 

@@ -90,7 +90,7 @@ class WorkerMessages:
         self._parts.chain.add(message.number, message.at, message.elapsed, message.link, process)
 
     def _on_checkpoints_ended(self, worker: WorkerHandle, message: CheckpointsEnded) -> None:
-        self._setup.optional.call(Part.TELLING, self._setup.console.sealed, message.at, message.reason)
+        self._setup.optional.call(Part.TELLING, self._setup.console.checkpoints_ended, message.at, message.reason)
 
     def _on_listening(self, worker: WorkerHandle, message: Listening) -> None:
         worker.hears = True

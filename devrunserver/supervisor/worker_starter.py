@@ -90,10 +90,10 @@ class WorkerStarter:
         self._optional.call(Part.PREPARING, self._preparation.forget)
         process, ours = self._launcher.spawn(order.attempt, order.edited, order.report)
         worker = WorkerHandle(process, ours, order.attempt, self._clock() + HEAR_PATIENCE)
-        witness = self._optional.call(Part.PREPARING, self._witness)
-        worker.send(Go(self._listener, witness, order.is_reload))
-        if witness is not None:
-            witness.close()
+        state_reporter = self._optional.call(Part.PREPARING, self._state_reporter)
+        worker.send(Go(self._listener, state_reporter, order.is_reload))
+        if state_reporter is not None:
+            state_reporter.close()
         return worker
 
     def _look_for_resume_point(self) -> ResumePoint:
@@ -110,8 +110,8 @@ class WorkerStarter:
         except OSError:  # there are no descriptors left
             return None
         with theirs, contextlib.ExitStack() as stack:
-            witness = self._optional.call(Part.PREPARING, self._witness)
-            state_link = stack.enter_context(witness) if witness is not None else None
+            state_reporter = self._optional.call(Part.PREPARING, self._state_reporter)
+            state_link = stack.enter_context(state_reporter) if state_reporter is not None else None
             message = Resume(theirs, self._listener, state_link, order.edited, order.is_reload)
             is_prepared = not order.exact and self._optional.call(Part.PREPARING, self._preparation.resume, message)
             if not (is_prepared or self._chain.resume(message)):
@@ -122,8 +122,8 @@ class WorkerStarter:
         worker.is_prepared = bool(is_prepared)
         return worker
 
-    def _witness(self) -> socket.socket | None:
+    def _state_reporter(self) -> socket.socket | None:
         """One end of the link on which the next worker's state is to be reported, if it is."""
         with contextlib.suppress(OSError):  # there are no descriptors left
-            return self._preparation.witness()
+            return self._preparation.state_reporter()
         return None

@@ -73,7 +73,7 @@ class Identity:
         """Sends a message to the supervisor."""
         self.channel.send(message)
 
-    def sealed(self, at: str, reason: str) -> None:
+    def checkpoints_ended(self, at: str, reason: str) -> None:
         """There are no checkpoints from here on, so threads do no harm."""
         self.say(CheckpointsEnded(at, reason))
         self.channel.listen()

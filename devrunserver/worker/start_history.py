@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.apps import apps
 
 from devrunserver.background import import_graph
-from devrunserver.checkpoints.import_hook import Finder
+from devrunserver.checkpoints.import_hook import ImportHook
 
 if TYPE_CHECKING:
     from devrunserver.common.import_record import ImportRecord
@@ -26,7 +26,7 @@ class StartHistory:
 
     def __init__(self, path_of: Callable[[str], str], is_project: Callable[[str], bool]) -> None:
         self.is_set_up = False  # what is left to import is the URLconf
-        self.finder: Finder | None = None
+        self.finder: ImportHook | None = None
         self._path_of = path_of
         self._is_project = is_project
         self._recorder: import_graph.EdgeRecorder | None = None

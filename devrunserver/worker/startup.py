@@ -16,9 +16,9 @@ from django.db.backends.signals import connection_created
 from devrunserver import conf, project
 from devrunserver.checkpoints import audit
 from devrunserver.checkpoints.checkpoint import Checkpoints
-from devrunserver.checkpoints.import_hook import Finder
-from devrunserver.checkpoints.policy import Placement
-from devrunserver.checkpoints.read_recorder import Reads
+from devrunserver.checkpoints.import_hook import ImportHook
+from devrunserver.checkpoints.policy import CheckpointPolicy
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import faults, module_files, process_exit
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import DryRun, Hello, Resume, Serving
@@ -30,7 +30,7 @@ from devrunserver.worker.read_files import ReadFiles
 from devrunserver.worker.start_history import StartHistory
 
 if TYPE_CHECKING:
-    from devrunserver.background.dry_run import Rehearsal
+    from devrunserver.background.dry_run import DryRunTeller
 
 SLOWEST = 5  # modules that are named to the user who asks what takes so long
 
@@ -47,17 +47,17 @@ class Startup:
         self.identity = Identity(channel, self.on_resume)
         self.project_files = project.Files()
         self.read_files = ReadFiles()  # known when the start is over
-        self.reads = Reads(self.project_files.is_installed)
-        placement = None
+        self.reads = ReadRecorder(self.project_files.is_installed)
+        policy = None
         if start.makes_checkpoints and conf.load().CHECKPOINTS:
-            placement = Placement(start.edited, conf.load().CHECKPOINTS, time.monotonic())
-        self.checkpoints = Checkpoints(self.identity, self.reads, placement, self.project_files.is_own)
+            policy = CheckpointPolicy(start.edited, conf.load().CHECKPOINTS, time.monotonic())
+        self.checkpoints = Checkpoints(self.identity, self.reads, policy, self.project_files.is_own)
         self.history = self.identity.history = StartHistory(self.reads.path_of, self.project_files.is_own)
-        self._hook = Finder(self.reads, self._before_import, self._on_read_fault, self.history.phase)
+        self._hook = ImportHook(self.reads, self._before_import, self._on_read_fault, self.history.phase)
         self.history.finder = self._hook
         self._handlers: dict[str, audit.Handler] = {}
         self._failed: set[str] = set()  # parts of ours
-        self._dry_run: Rehearsal | None = None
+        self._dry_run: DryRunTeller | None = None
 
     def begin(self, spawned: float, on_prompt: Callable[[], None]) -> None:
         """Starts to record, and makes the first checkpoint.
@@ -78,8 +78,8 @@ class Startup:
         self._handlers |= dict.fromkeys(debugger_prompt.EVENTS, lambda args: on_prompt())
         audit.listen(self._handlers, self._on_read_fault)
         if self.checkpoints.active:
-            self._handlers |= self.reads.handlers | self.checkpoints.seal.handlers
-            self.checkpoints.seal.connections.follow()
+            self._handlers |= self.reads.handlers | self.checkpoints.fork_safety.handlers
+            self.checkpoints.fork_safety.connections.follow()
             if conf.load().PREPARE:
                 self.history.record_edges()
             connection_created.connect(self._on_connection, dispatch_uid="devrunserver")
@@ -98,11 +98,11 @@ class Startup:
 
     def may_fork(self) -> bool:
         """Whether a process that is forked now is what this one is."""
-        return self.checkpoints.active and not self.checkpoints.seal.is_closed()
+        return self.checkpoints.active and not self.checkpoints.fork_safety.forbids()
 
     def close_to_forks(self, reason: str) -> None:
         """No checkpoint is made from here on."""
-        self.checkpoints.seal.close(reason)
+        self.checkpoints.fork_safety.forbid(reason)
 
     def report(self) -> None:
         """Tells how a dry run went. Does not return."""
@@ -137,9 +137,9 @@ class Startup:
         """This process was resumed from a checkpoint."""
         self._hook.on_resume()
         if isinstance(order, DryRun):
-            from devrunserver.background.dry_run import Rehearsal  # here, as hardly any process needs it
+            from devrunserver.background.dry_run import DryRunTeller  # here, as hardly any process needs it
 
-            self._dry_run = Rehearsal(self.identity.channel.link, self.project_files.is_own, order.is_short)
+            self._dry_run = DryRunTeller(self.identity.channel.link, self.project_files.is_own, order.is_short)
 
     def _before_import(self, fullname: str, file: str) -> bool:
         """Leaves a checkpoint behind where it is due; whether this process was resumed from it."""

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from devrunserver.checkpoints.checkpoint import NICENESS, has_succeeded
+from devrunserver.checkpoints.forking import NICENESS, has_succeeded
 from devrunserver.common import faults, process_exit
 from devrunserver.common.role import Role
 from devrunserver.worker import state_reporting
@@ -53,7 +53,7 @@ class StartupChecks:
         if not self._startup.may_fork():
             check(not is_reload, not is_reload)
             return
-        pid = self._startup.checkpoints.fork_child()
+        pid = self._startup.checkpoints.forks.child()
         if pid == 0:
             startup = self._startup
             is_own, record = startup.project_files.is_own, startup.history.record

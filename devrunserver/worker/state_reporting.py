@@ -24,7 +24,7 @@ def leave_reporter(
     if identity.state_link is None:
         return
     with faults.contained("the report of the project's state"), suppress(OSError):
-        if checkpoints.fork_sibling():
+        if checkpoints.forks.sibling():
             _report(identity, is_own, record)
     identity.close_state_link()
 
@@ -39,6 +39,6 @@ def _report(identity: Identity, is_own: Callable[[str], bool], record: Callable[
         identity.become(Role.STATE_REPORTER)
         identity.leave()
         state_report.stand_aside()
-        state_report.testify(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own, record)
+        state_report.answer_questions(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own, record)
     finally:
         process_exit.leave(process_exit.FAILURE)

@@ -258,7 +258,7 @@ class Worker:
 
     def _resign(self) -> None:
         """In a process that the project forks: it is no worker, and must keep neither the port nor the link open."""
-        if not self._startup.checkpoints.forking:
+        if not self._startup.checkpoints.forks.forking:
             self._startup.checkpoints.end()
             self._identity.leave()
             self._server.close_gate()

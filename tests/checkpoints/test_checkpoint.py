@@ -65,9 +65,9 @@ from devrunserver.common import environment, link, process
 from devrunserver.common.messages import CheckpointsEnded, Hello, Serving
 from devrunserver.common.role import Role
 from devrunserver.checkpoints.checkpoint import Checkpoints
-from devrunserver.checkpoints.import_hook import Finder
-from devrunserver.checkpoints.policy import Placement
-from devrunserver.checkpoints.read_recorder import Reads
+from devrunserver.checkpoints.import_hook import ImportHook
+from devrunserver.checkpoints.policy import CheckpointPolicy
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 
 class Lender:
     def __init__(self):
@@ -80,7 +80,7 @@ class Lender:
     def progress(self):
         return len(finder.history), 0
 
-    def sealed(self, at, reason):
+    def checkpoints_ended(self, at, reason):
         self.say(CheckpointsEnded(at, reason))
 
     def sockets(self):
@@ -104,12 +104,12 @@ def serve(**data):
 
 here = os.getcwd()
 process.die_with_parent(os.getppid())
-lender, reads = Lender(), Reads(lambda directory: False)
-placement = Placement([os.path.join(here, name) for name in {edited!r}], 12, time.monotonic())
-checkpoints = Checkpoints(lender, reads, placement, lambda file: file.startswith(here))
-finder = Finder(reads, checkpoints.before, print)
+lender, reads = Lender(), ReadRecorder(lambda directory: False)
+policy = CheckpointPolicy([os.path.join(here, name) for name in {edited!r}], 12, time.monotonic())
+checkpoints = Checkpoints(lender, reads, policy, lambda file: file.startswith(here))
+finder = ImportHook(reads, checkpoints.before, print)
 finder.install()
-audit.listen(reads.handlers | checkpoints.seal.handlers, print)
+audit.listen(reads.handlers | checkpoints.fork_safety.handlers, print)
 """
 
 
@@ -263,8 +263,9 @@ def write(file: Path, source: str) -> Path:
 
 
 def descriptors(pid: int) -> list[str]:
-    """What a process has open."""
-    return sorted(os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir())
+    """What a process has open, but for what it waits with: it may just have begun to wait, or be about to."""
+    names = (os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir())
+    return sorted(name for name in names if name != "anon_inode:[eventpoll]")
 
 
 IMPORT_A = "import a\nserve(value=a.value)"
@@ -487,7 +488,7 @@ STATE = """
                 if os.path.exists(f"/proc/self/fd/{n}") or os.path.islink(f"/proc/self/fd/{n}")),
             children=sorted(process.children()),
             active=checkpoints.active,
-            forking=checkpoints.forking,
+            forking=checkpoints.forks.forking,
             thread=threading.current_thread() is threading.main_thread() and threading.active_count(),
         )
 """
@@ -556,15 +557,15 @@ def test_forks_of_the_project_are_told_from_ours(stage: Theatre, a: Path, tmp_pa
     one = stage(
         """
         forks = []
-        os.register_at_fork(after_in_child=lambda: forks.append(checkpoints.forking))
+        os.register_at_fork(after_in_child=lambda: forks.append(checkpoints.forks.forking))
         if not (pid := os.fork()):
             os._exit(0 if forks == [False] else 1)
         assert os.waitpid(pid, 0)[1] == 0
-        if not (pid := checkpoints.fork_child()):
+        if not (pid := checkpoints.forks.child()):
             os._exit(0 if forks == [True] else 1)
         assert os.waitpid(pid, 0)[1] == 0
         import a
-        serve(forks=forks, forking=checkpoints.forking)
+        serve(forks=forks, forking=checkpoints.forks.forking)
         """
     )
     checkpoint, _ = one.hear_checkpoint()
@@ -578,7 +579,7 @@ def test_a_process_on_the_side_dies_with_the_worker(stage: Theatre, a: Path) -> 
     one = stage(
         """
         import a
-        if not (pid := checkpoints.fork_child()):
+        if not (pid := checkpoints.forks.child()):
             signal.pause()
         serve(pid=pid)
         """

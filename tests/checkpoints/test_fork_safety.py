@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from devrunserver.checkpoints.connections import unfollow
-from devrunserver.checkpoints.fork_safety import Seal, describe
+from devrunserver.checkpoints.fork_safety import ForkSafety, describe
 from devrunserver.common import memory
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ import json, os, sys
 sys.path += [{repository!r}]
 import asyncio, ctypes, signal, socket, sqlite3, subprocess, tempfile, threading
 from devrunserver.checkpoints import audit
-from devrunserver.checkpoints.fork_safety import Seal, native_threads
+from devrunserver.checkpoints.fork_safety import ForkSafety, native_threads
 
 def trial():
     if pid := os.fork():
@@ -37,12 +37,12 @@ def trial():
 
 socket.create_server(("127.0.0.1", 0)).detach()  # was there before us
 ours = socket.create_server(("127.0.0.1", 0))
-seal = Seal(lambda: {{ours.fileno()}}, trial)
-audit.listen(seal.handlers, print)
-seal.connections.follow()
+fork_safety = ForkSafety(lambda: {{ours.fileno()}}, trial)
+audit.listen(fork_safety.handlers, print)
+fork_safety.connections.follow()
 """
 ASKED = """
-print(json.dumps([seal.is_closed(), seal.reason]))
+print(json.dumps([fork_safety.forbids(), fork_safety.reason]))
 sys.stdout.flush()
 os._exit(0)  # a native thread is not waited for
 """
@@ -179,16 +179,16 @@ def test_native_thread_that_ends_before_a_fork(tmp_path: Path) -> None:
 
 
 def test_low_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Seal(set, lambda: None)
+    one = ForkSafety(set, lambda: None)
     for look in ("_debugger", "_threads", "_sockets", "_children", "_timers", "_temporaries"):
         monkeypatch.setattr(one, look, str)  # of the process that runs the tests
     monkeypatch.setattr(memory, "memory", lambda: (101, 1000))
-    assert not one.is_closed()
+    assert not one.forbids()
     monkeypatch.setattr(memory, "memory", lambda: (99, 1000))
-    assert one.is_closed()
+    assert one.forbids()
     assert one.reason == "memory is low"
     monkeypatch.setattr(memory, "memory", lambda: (900, 1000))
-    assert not one.is_closed()  # it is asked anew
+    assert not one.forbids()  # it is asked anew
 
 
 PASSING = {
@@ -204,7 +204,7 @@ PASSING = {
 @pytest.mark.parametrize("name", PASSING)
 def test_what_is_there_forbids_and_what_is_gone_does_not(tmp_path: Path, name: str) -> None:
     begin, end = PASSING[name]
-    assert sealed(tmp_path, f"{begin}\nassert seal.is_closed() and not seal.is_lasting\n{end}") == ""
+    assert sealed(tmp_path, f"{begin}\nassert fork_safety.forbids() and not fork_safety.is_lasting\n{end}") == ""
 
 
 def test_an_event_loop_that_nobody_runs(tmp_path: Path) -> None:
@@ -217,12 +217,13 @@ def test_an_event_loop_that_nobody_runs(tmp_path: Path) -> None:
 
 
 def test_what_was_learnt_forbids_for_ever(tmp_path: Path) -> None:
-    code = "s = socket.create_connection(ours.getsockname())\nassert seal.is_closed() and seal.is_lasting\ns.close()"
+    connects = "s = socket.create_connection(ours.getsockname())"
+    code = f"{connects}\nassert fork_safety.forbids() and fork_safety.is_lasting\ns.close()"
     assert sealed(tmp_path, code) == f"it connected to a server {BY}"
 
 
 def test_sockets_get_back_what_they_had() -> None:
-    one = Seal(set, lambda: None)
+    one = ForkSafety(set, lambda: None)
     one.connections.follow()
     one.connections.follow()
     assert "connect" in vars(socket.socket)
@@ -236,10 +237,10 @@ def test_memory_of_this_machine() -> None:
 
 
 def test_the_first_reason_counts() -> None:
-    one = Seal(set, lambda: None)
-    one.close("it opened a database")
-    one.close("memory is low")
-    assert one.is_closed()
+    one = ForkSafety(set, lambda: None)
+    one.forbid("it opened a database")
+    one.forbid("memory is low")
+    assert one.forbids()
     assert one.reason == "it opened a database"
 
 

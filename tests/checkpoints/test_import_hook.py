@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from devrunserver.checkpoints.import_hook import Finder, file_of
-from devrunserver.checkpoints.read_recorder import Reads
+from devrunserver.checkpoints.import_hook import ImportHook, file_of
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import file_state
 from devrunserver.common.facts import Answered, Read, resume_point
 
@@ -64,23 +64,23 @@ def before(directory: Path) -> Before:
 
 
 @pytest.fixture
-def reads() -> Reads:
-    return Reads(lambda directory: False)
+def reads() -> ReadRecorder:
+    return ReadRecorder(lambda directory: False)
 
 
 faults: list[Exception] = []
 
 
 @pytest.fixture
-def finder(reads: Reads, before: Before) -> Finder:
+def finder(reads: ReadRecorder, before: Before) -> ImportHook:
     """In its place."""
     faults.clear()
-    finder = Finder(reads, before, faults.append)
+    finder = ImportHook(reads, before, faults.append)
     finder.install()
     return finder
 
 
-def test_it_is_asked_before_each_module_that_is_loaded(directory: Path, finder: Finder, before: Before) -> None:
+def test_it_is_asked_before_each_module_that_is_loaded(directory: Path, finder: ImportHook, before: Before) -> None:
     create(directory / "fx_mod.py", directory / "fx_pkg/__init__.py", directory / "fx_pkg/sub.py")
     create(directory / "fx_space/inner.py")
     for name in ("fx_mod", "fx_mod", "fx_pkg.sub", "fx_space.inner"):
@@ -101,7 +101,7 @@ def test_it_is_asked_before_each_module_that_is_loaded(directory: Path, finder: 
 
 @pytest.mark.parametrize(("finds_anew", "file"), [(False, "fx_mod.py"), (True, "__init__.py")])
 def test_the_module_is_found_anew_where_time_has_passed(
-    directory: Path, finder: Finder, reads: Reads, before: Before, finds_anew: bool, file: str
+    directory: Path, finder: ImportHook, reads: ReadRecorder, before: Before, finds_anew: bool, file: str
 ) -> None:
     """As in a process that was resumed: here a package has come, which is found before the module."""
     create(directory / "fx_mod.py")
@@ -111,7 +111,7 @@ def test_the_module_is_found_anew_where_time_has_passed(
 
 
 def test_a_module_that_is_gone_when_it_is_found_anew(
-    directory: Path, finder: Finder, reads: Reads, before: Before
+    directory: Path, finder: ImportHook, reads: ReadRecorder, before: Before
 ) -> None:
     create(directory / "fx_mod.py")
     before.finds_anew, before.deletes = True, [directory / "fx_mod.py"]
@@ -132,7 +132,7 @@ class Other:
 
 
 def test_finders_that_come_later_are_asked_in_their_order(
-    directory: Path, finder: Finder, reads: Reads, before: Before
+    directory: Path, finder: ImportHook, reads: ReadRecorder, before: Before
 ) -> None:
     create(directory / "fx_mod.py", directory / "elsewhere/hooked.py")
     sys.meta_path.insert(1, Other("fx_mod", directory / "elsewhere/hooked.py"))
@@ -141,14 +141,14 @@ def test_finders_that_come_later_are_asked_in_their_order(
     assert before.asked == [("fx_mod", str(directory / "elsewhere/hooked.py"), False)]
 
 
-def test_who_comes_before_us_is_not_asked_twice(directory: Path, finder: Finder, before: Before) -> None:
+def test_who_comes_before_us_is_not_asked_twice(directory: Path, finder: ImportHook, before: Before) -> None:
     create(directory / "fx_mod.py", directory / "elsewhere/hooked.py")
     sys.meta_path.insert(0, Other("fx_mod", directory / "elsewhere/hooked.py"))
     assert importlib.import_module("fx_mod").created_as == "hooked.py"
     assert before.asked == []
 
 
-def test_out_of_its_place_it_finds_nothing(directory: Path, finder: Finder) -> None:
+def test_out_of_its_place_it_finds_nothing(directory: Path, finder: ImportHook) -> None:
     create(directory / "fx_mod.py")
     sys.meta_path.remove(finder)
     assert finder.find_spec("fx_mod", None) is None
@@ -165,7 +165,13 @@ def test_out_of_its_place_it_finds_nothing(directory: Path, finder: Finder) -> N
     ],
 )
 def test_note(
-    directory: Path, finder: Finder, reads: Reads, before: Before, name: str, read: list[str], answered: list[object]
+    directory: Path,
+    finder: ImportHook,
+    reads: ReadRecorder,
+    before: Before,
+    name: str,
+    read: list[str],
+    answered: list[object],
 ) -> None:
     """What was looked up before there was a finder is looked up again, and not loaded."""
     create(directory / "fx_mod.py", directory / "fx_broken.py", directory / "fx_pkg/__init__.py")
@@ -209,7 +215,7 @@ class Present:
     ],
 )
 def test_what_a_fresh_start_would_find_instead(
-    directory: Path, finder: Finder, reads: Reads, files: list[str], imported: str, created: str
+    directory: Path, finder: ImportHook, reads: ReadRecorder, files: list[str], imported: str, created: str
 ) -> None:
     """Nothing that was read has changed, and yet no checkpoint may be resumed, and the worker has to be replaced."""
     sys.path.insert(1, str(directory / "later"))
@@ -244,7 +250,7 @@ def test_file_of(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_recorded_is_imported_all_the_same(
-    directory: Path, finder: Finder, reads: Reads, monkeypatch: pytest.MonkeyPatch
+    directory: Path, finder: ImportHook, reads: ReadRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object) -> None:
         raise RuntimeError("no idea")

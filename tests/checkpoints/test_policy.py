@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from devrunserver.checkpoints.policy import FORK_SHARE, INTERVAL, Placement
+from devrunserver.checkpoints.policy import FORK_SHARE, INTERVAL, CheckpointPolicy
 
 unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 ROUNDING = 1e-9  # seconds
 
 
-def placement(*made: tuple[float, float], limit: int = 10) -> Placement:
+def policy(*made: tuple[float, float], limit: int = 10) -> CheckpointPolicy:
     """A start that began at 0 and made checkpoints at these times, at these costs."""
-    placement = Placement(["/edited.py"], limit, now=0.0)
+    policy = CheckpointPolicy(["/edited.py"], limit, now=0.0)
     for now, cost in made:
-        placement.made(now, cost)
-    return placement
+        policy.made(now, cost)
+    return policy
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def placement(*made: tuple[float, float], limit: int = 10) -> Placement:
     ],
 )
 def test_is_due(made: list[tuple[float, float]], limit: int, file: str, now: float, due: bool) -> None:
-    assert placement(*made, limit=limit).is_due(file, now) is due
+    assert policy(*made, limit=limit).is_due(file, now) is due
 
 
 def test_where_none_can_be_made_the_next_place_is_looked_at_after_a_while() -> None:
-    one = placement()
+    one = policy()
     one.postponed(1.0)
     assert not one.is_due("/a.py", 1.0 + INTERVAL / 2)
     assert one.is_due("/a.py", 1.0 + INTERVAL)
@@ -61,15 +61,15 @@ def test_where_none_can_be_made_the_next_place_is_looked_at_after_a_while() -> N
 
 
 def test_the_edited_files_may_change() -> None:
-    one = placement((0.0, 0.0))
+    one = policy((0.0, 0.0))
     one.edited = {"/other.py"}
     assert one.is_due("/other.py", 0.0)
     assert not one.is_due("/edited.py", 0.0)
 
 
 def test_elapsed() -> None:
-    assert placement().elapsed(3.0) == 3.0
-    assert placement((1.0, 0.5), (2.0, 0.5)).elapsed(3.5) == 1.5
+    assert policy().elapsed(3.0) == 3.0
+    assert policy((1.0, 0.5), (2.0, 0.5)).elapsed(3.5) == 1.5
 
 
 durations = st.floats(0.0, 0.5)
@@ -80,7 +80,7 @@ costs = st.floats(0.0, 0.05)
 @given(st.lists(st.tuples(durations, costs), max_size=200), st.integers(1, 12))
 def test_checkpoints_are_few_and_cheap(modules: list[tuple[float, float]], limit: int) -> None:
     """A start of modules that take some time each, and what a fork before each would cost."""
-    now, one = 0.0, Placement((), limit, 0.0)
+    now, one = 0.0, CheckpointPolicy((), limit, 0.0)
     made: list[tuple[float, float]] = []
     for duration, cost in modules:
         if one.is_due("/module.py", now):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from devrunserver.checkpoints.read_recorder import Reads
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import file_state
 from devrunserver.common.facts import Answered, Linked, Listed, Read
 
@@ -21,8 +21,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def reads() -> Reads:
-    return Reads(lambda directory: "site-packages" in directory)
+def reads() -> ReadRecorder:
+    return ReadRecorder(lambda directory: "site-packages" in directory)
 
 
 SEARCHED = [
@@ -51,13 +51,13 @@ SEARCHED = [
         ("/srv/__init__.py", False),
     ],
 )
-def test_looked_for(reads: Reads, path: str, looked_for: bool) -> None:
+def test_looked_for(reads: ReadRecorder, path: str, looked_for: bool) -> None:
     for fullname, directories in SEARCHED:
         reads.module(fullname, directories, None)
     assert reads.looked_for(path) is looked_for
 
 
-def test_nothing_was_looked_for(reads: Reads) -> None:
+def test_nothing_was_looked_for(reads: ReadRecorder) -> None:
     assert not reads.looked_for("/srv/local_settings.py")
 
 
@@ -67,7 +67,7 @@ def old(path: Path) -> Path:
     return path
 
 
-def test_module_is_read_and_what_would_come_before_it_is_known(reads: Reads, tmp_path: Path) -> None:
+def test_module_is_read_and_what_would_come_before_it_is_known(reads: ReadRecorder, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
@@ -86,7 +86,7 @@ def test_module_is_read_and_what_would_come_before_it_is_known(reads: Reads, tmp
     assert not reads.looked_for(str(file))
 
 
-def test_installed_package_has_no_neighbours(reads: Reads, tmp_path: Path) -> None:
+def test_installed_package_has_no_neighbours(reads: ReadRecorder, tmp_path: Path) -> None:
     directory = tmp_path / "site-packages"
     directory.mkdir()
     (directory / "module.py").touch()
@@ -94,7 +94,7 @@ def test_installed_package_has_no_neighbours(reads: Reads, tmp_path: Path) -> No
     assert [type(fact) for fact in reads.take()] == [Read]
 
 
-def test_package_is_found_in_the_directory_around_it(reads: Reads, tmp_path: Path) -> None:
+def test_package_is_found_in_the_directory_around_it(reads: ReadRecorder, tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -105,7 +105,7 @@ def test_package_is_found_in_the_directory_around_it(reads: Reads, tmp_path: Pat
     assert isinstance(read, Read) and read.path == str(package / "__init__.py")
 
 
-def test_each_fact_is_told_once(reads: Reads, tmp_path: Path) -> None:
+def test_each_fact_is_told_once(reads: ReadRecorder, tmp_path: Path) -> None:
     (tmp_path / "module.py").touch()
     for _ in range(2):
         reads.module("module", [str(tmp_path)], str(tmp_path / "module.py"))
@@ -114,7 +114,7 @@ def test_each_fact_is_told_once(reads: Reads, tmp_path: Path) -> None:
     assert reads.take() == []
 
 
-def test_directories_are_resolved_and_remembered(reads: Reads, tmp_path: Path) -> None:
+def test_directories_are_resolved_and_remembered(reads: ReadRecorder, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real/module.py").touch()
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -125,7 +125,7 @@ def test_directories_are_resolved_and_remembered(reads: Reads, tmp_path: Path) -
     assert reads.has_read(str(tmp_path / "real/module.py"))
 
 
-def test_file_that_changes_after_it_was_read_is_outdated(reads: Reads, tmp_path: Path) -> None:
+def test_file_that_changes_after_it_was_read_is_outdated(reads: ReadRecorder, tmp_path: Path) -> None:
     file = tmp_path / "module.py"
     file.write_text("one")
     reads.file(str(file))
@@ -137,7 +137,7 @@ def test_file_that_changes_after_it_was_read_is_outdated(reads: Reads, tmp_path:
     assert reads.is_outdated(str(file))
 
 
-def test_file_read_before_the_record_began(reads: Reads, tmp_path: Path) -> None:
+def test_file_read_before_the_record_began(reads: ReadRecorder, tmp_path: Path) -> None:
     file = tmp_path / "settings.py"
     file.touch()
     later = time.time() + 60
@@ -158,10 +158,10 @@ def run(directory: Path, code: str) -> Any:
             """
             import os
             from devrunserver.checkpoints import audit
-            from devrunserver.checkpoints.import_hook import Finder
-            from devrunserver.checkpoints.read_recorder import Reads
-            reads = Reads(lambda directory: False)
-            finder = Finder(reads, lambda fullname, file: False, print)
+            from devrunserver.checkpoints.import_hook import ImportHook
+            from devrunserver.checkpoints.read_recorder import ReadRecorder
+            reads = ReadRecorder(lambda directory: False)
+            finder = ImportHook(reads, lambda fullname, file: False, print)
             finder.install()
             audit.listen(reads.handlers, print)
             """

@@ -12,8 +12,8 @@ from tests.live import Server
 # The optional parts of a worker, by what of ours is to fail; and the words that tell of it
 PARTS = {
     "devrunserver.worker.warmup:steps": "warming up",
-    "devrunserver.checkpoints.policy:Placement.is_due": "leaving checkpoints behind",
-    "devrunserver.checkpoints.read_recorder:Reads.module": "the record of what the start reads",
+    "devrunserver.checkpoints.policy:CheckpointPolicy.is_due": "leaving checkpoints behind",
+    "devrunserver.checkpoints.read_recorder:ReadRecorder.module": "the record of what the start reads",
     "devrunserver.worker.state_reporting:_report": "",  # in a process that says nothing
     "devrunserver.background.fingerprint:Fingerprint.__init__": "",
     "devrunserver.background.import_graph:EdgeRecorder._note": "",

@@ -82,12 +82,12 @@ SEALED = f"No checkpoints from shop.tasks on: a thread runs (shop.worker). {REME
 SEALED_BEFORE = SEALED.replace("shop.tasks", "shop.apps").replace("a thread runs", "it opened a database")
 
 
-def test_sealed_is_said_once_and_explained_each_time() -> None:
+def test_ended_is_said_once_and_explained_each_time() -> None:
     lines: list[str] = []
     console = Console(lines.append, explains=True)
     for _ in range(2):
-        console.sealed("shop.tasks", "a thread runs (shop.worker)")
-    console.sealed("shop.apps", "it opened a database (shop.worker)")
+        console.checkpoints_ended("shop.tasks", "a thread runs (shop.worker)")
+    console.checkpoints_ended("shop.apps", "it opened a database (shop.worker)")
     assert lines == [SEALED, SEALED_BEFORE]
     for _ in range(2):
         lines.clear()
@@ -95,10 +95,10 @@ def test_sealed_is_said_once_and_explained_each_time() -> None:
         assert lines == [IMPORTED, f"  {SEALED}", f"  {SEALED_BEFORE}"]
 
 
-def test_sealed_is_not_explained_to_who_does_not_ask() -> None:
+def test_ended_is_not_explained_to_who_does_not_ask() -> None:
     lines: list[str] = []
     console = Console(lines.append, verbosity=2)
-    console.sealed("shop.tasks", "a thread runs (shop.worker)")
+    console.checkpoints_ended("shop.tasks", "a thread runs (shop.worker)")
     console.explain(serving(), "a.py changed")
     assert lines == [SEALED, "  not resumed later: a.py changed"]
 

@@ -105,7 +105,7 @@ def test_who_leaves_keeps_nothing_open(ends: tuple[Supervisor, Identity], listen
 
 def test_from_where_on_there_are_no_checkpoints(ends: tuple[Supervisor, Identity]) -> None:
     supervisor, identity = ends
-    identity.sealed("shop.tasks", "a thread runs")
+    identity.checkpoints_ended("shop.tasks", "a thread runs")
     assert [supervisor.hear(), supervisor.hear()] == [CheckpointsEnded("shop.tasks", "a thread runs"), Listening()]
 
 

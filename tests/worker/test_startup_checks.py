@@ -37,7 +37,9 @@ class Stage:
         self.leaving = threading.Event()
         startup: Any = SimpleNamespace(
             may_fork=lambda: self.may,
-            checkpoints=SimpleNamespace(fork_child=lambda: 0 if self.is_child else PID, end=lambda: None),
+            checkpoints=SimpleNamespace(
+                forks=SimpleNamespace(child=lambda: 0 if self.is_child else PID), end=lambda: None
+            ),
             project_files=SimpleNamespace(is_own=lambda file: True),
             history=SimpleNamespace(record=lambda: None),
         )
@@ -137,7 +139,7 @@ def test_a_state_reporter_that_cannot_be_made(stage: Stage, capfd: pytest.Captur
             self.closed = True
 
     sock: Any = Socket()
-    checkpoints: Any = SimpleNamespace(fork_sibling=fail)
+    checkpoints: Any = SimpleNamespace(forks=SimpleNamespace(sibling=fail))
     record: Any = None
     stage.identity.state_link = sock
     state_reporting.leave_reporter(stage.identity, checkpoints, lambda file: True, record)

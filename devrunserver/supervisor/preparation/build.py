@@ -54,18 +54,18 @@ class Refusal:
 
 
 def build(
-    processes: BackgroundProcesses, chain: Chain, planning: Planning, witness: Run | None
+    processes: BackgroundProcesses, chain: Chain, planning: Planning, state_reporter: Run | None
 ) -> Generator[Run, Message | None, Prepared | str]:
     """Makes a prepared checkpoint, not yet verified; or says why there is none until something else changes.
 
     Args:
-        witness: tells what the worker has imported, if it was started exactly.
+        state_reporter: tells what the worker has imported, if it was started exactly.
     """
     if planning.plan is None:
         checkpoint = next(filter(None, (chain.before([path]) for path in reversed(planning.edited))), None)
         if checkpoint is None:
             return f"no checkpoint was made before {', '.join(planning.edited)}"
-        imports = yield from record(processes, witness, checkpoint)
+        imports = yield from record(processes, state_reporter, checkpoint)
         if imports is None:
             return FAILED
         planning.record = imports
@@ -84,21 +84,21 @@ def build(
 
 
 def record(
-    processes: BackgroundProcesses, witness: Run | None, checkpoint: Checkpoint
+    processes: BackgroundProcesses, state_reporter: Run | None, checkpoint: Checkpoint
 ) -> Generator[Run, Message | None, ImportRecord | None]:
     """What an exact start imports.
 
     Args:
-        witness: tells of a worker that started exactly, if any does.
+        state_reporter: tells of a worker that started exactly, if any does.
         checkpoint: where to start otherwise.
     """
-    for attempt in (witness, None):
+    for attempt in (state_reporter, None):
         run = attempt or processes.dry_run(checkpoint.link, Purpose.BUILD)
         if not run.is_loaded:
             yield run
         run.said = None
         answer = yield processes.ask(run, ImportsAsked())
-        if run is not witness:
+        if run is not state_reporter:
             processes.end(run)
         if isinstance(answer, Imports):
             return answer.record

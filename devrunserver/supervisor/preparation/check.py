@@ -43,23 +43,23 @@ def check(
     volatile: set[Attribute],
     worker: Served,
     prepared: Prepared,
-    witness: Run | None,
+    state_reporter: Run | None,
 ) -> Generator[Run, Message | None, Finding]:
     """Compares an exact and a prepared start with the present sources.
 
     Args:
         volatile: what differs between exact starts; added to.
-        witness: tells the state of the worker, if any does and it is of use.
+        state_reporter: tells the state of the worker, if any does and it is of use.
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
     verifier = Verifier(processes, volatile)
-    if serves and witness is not None and prepared.reference is not None:
-        reference = yield from verifier.is_as_before(witness, prepared.reference, set(plan.excluded))
+    if serves and state_reporter is not None and prepared.reference is not None:
+        reference = yield from verifier.is_as_before(state_reporter, prepared.reference, set(plan.excluded))
         if reference is not None:
             return Finding(worker, prepared, Verdict(reference=reference))
-    exact = None if serves else witness
+    exact = None if serves else state_reporter
     exact = exact or processes.dry_run(base, Purpose.VERIFY)
-    again = witness if serves else None
+    again = state_reporter if serves else None
     again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_short=True)
     verdict = yield from verifier.compare(exact, again, base, set(plan.modules), set(plan.excluded))
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")

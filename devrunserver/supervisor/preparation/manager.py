@@ -81,7 +81,7 @@ class Preparation:
         self._enabled = enabled
         self._due: float | None = None  # when to look whether there is something to do
         self._worker = Served()
-        self._witness: Run | None = None  # who knows the state of the worker
+        self._state_reporter: Run | None = None  # who knows the state of the worker
         self._jobs: dict[Purpose, Job[Prepared | str] | Job[Finding]] = {}
         self._prepared: Prepared | None = None
         self._planning = Planning()
@@ -99,14 +99,14 @@ class Preparation:
         """Of processes that somebody waits for."""
         return self._processes.pids
 
-    def witness(self) -> socket.socket | None:
+    def state_reporter(self) -> socket.socket | None:
         """One end of the link to a process that is to tell the state of the next worker, if any is."""
-        self._release_witness()
+        self._release_state_reporter()
         self._worker = Served()  # until it is resumed from what is prepared
         if not self._enabled:
             return None
         ours, theirs = link.pair(Role.STATE_REPORTER)
-        self._witness = self._processes.listen(ours, Purpose.STATE)
+        self._state_reporter = self._processes.listen(ours, Purpose.STATE)
         return theirs
 
     def served(self, edited: Sequence[str], is_reload: bool, broken: bool = False) -> None:
@@ -178,7 +178,7 @@ class Preparation:
     def forget(self) -> None:
         """Ends all: the checkpoints that this relies on are no more."""
         self._due = None
-        self._worker, self._witness = Served(), None
+        self._worker, self._state_reporter = Served(), None
         self._drop()
         for purpose in Purpose:
             self._end_job(purpose)
@@ -208,11 +208,11 @@ class Preparation:
                 self.why_not = "memory is low"
             elif self._planning.edited and not self._planning.is_given_up:
                 self.why_not = "it was not ready yet"
-                witness = self._witness if worker.prepared is None and not worker.is_broken else None
-                steps = build.build(self._processes, self._chain, self._planning, witness)
+                state_reporter = self._state_reporter if worker.prepared is None and not worker.is_broken else None
+                steps = build.build(self._processes, self._chain, self._planning, state_reporter)
                 self._jobs[Purpose.BUILD] = Job(steps)
         if not self._jobs:
-            self._release_witness()  # nobody asks it
+            self._release_state_reporter()  # nobody asks it
         if any(job.done for job in self._jobs.values()):
             self._due = 0.0
 
@@ -221,12 +221,12 @@ class Preparation:
         if worker.prepared is not None and is_due and worker.is_broken:
             self._jobs[Purpose.VERIFY] = Job(check.check_failure(self._processes, worker, worker.prepared))
         elif worker.prepared is not None and is_due:
-            self._check(worker, worker.prepared, self._witness)
+            self._check(worker, worker.prepared, self._state_reporter)
         elif prepared is not None and prepared.reference is None and not worker.is_broken:
-            self._check(worker, prepared, self._witness if worker.prepared is None else None)
+            self._check(worker, prepared, self._state_reporter if worker.prepared is None else None)
 
-    def _check(self, worker: Served, prepared: Prepared, witness: Run | None) -> None:
-        steps = check.check(self._processes, self._planning.volatile, worker, prepared, witness)
+    def _check(self, worker: Served, prepared: Prepared, state_reporter: Run | None) -> None:
+        steps = check.check(self._processes, self._planning.volatile, worker, prepared, state_reporter)
         self._jobs[Purpose.VERIFY] = Job(steps)
 
     def _on_checked(self, found: Finding) -> None:
@@ -272,17 +272,17 @@ class Preparation:
         if prepared is not None:
             self._processes.end(prepared.run)
 
-    def _release_witness(self) -> None:
-        witness, self._witness = self._witness, None
+    def _release_state_reporter(self) -> None:
+        state_reporter, self._state_reporter = self._state_reporter, None
         job = self._jobs.get(Purpose.BUILD)
-        if witness is None:
+        if state_reporter is None:
             return
         if Purpose.VERIFY in self._jobs:
-            self._processes.keep_for(witness, Purpose.VERIFY)
-        elif job is not None and job.awaited is witness:
-            self._processes.keep_for(witness, Purpose.BUILD)  # which is just asking
+            self._processes.keep_for(state_reporter, Purpose.VERIFY)
+        elif job is not None and job.awaited is state_reporter:
+            self._processes.keep_for(state_reporter, Purpose.BUILD)  # which is just asking
         else:
-            self._processes.end(witness)
+            self._processes.end(state_reporter)
 
     def _end_job(self, purpose: Purpose) -> None:
         job = self._jobs.pop(purpose, None)
@@ -293,7 +293,7 @@ class Preparation:
     def _on_message(self, run: Run, message: Message | None) -> bool:
         """A process says something, or is gone (None). Whether anybody has waited for it."""
         if message is None:
-            self._witness = None if run is self._witness else self._witness
+            self._state_reporter = None if run is self._state_reporter else self._state_reporter
             if self._prepared is not None and run is self._prepared.run:
                 self._drop()
         return any(job.hear(run, message) for job in list(self._jobs.values()))

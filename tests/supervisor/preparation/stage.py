@@ -210,13 +210,13 @@ class Stage:
     def resume(self) -> bool:
         """The next worker starts; whether from what is prepared. It tells of its state when it is asked."""
         self.preparation.foresee()
-        witness = self.preparation.witness()
+        state_reporter = self.preparation.state_reporter()
         ours, theirs = pair(Role.WORKER)
         with closing(ours), theirs, socket.socket() as listener:
             resumed = self.preparation.resume(Resume(theirs, listener, None, [], True))
-        if witness is not None:
+        if state_reporter is not None:
             told = self.prepared if resumed else self.exact[0]
-            teller = Teller(Link(witness, Role.STATE_REPORTER, Role.SUPERVISOR), told)
+            teller = Teller(Link(state_reporter, Role.STATE_REPORTER, Role.SUPERVISOR), told)
             self._tellers.append(teller)
             teller.link.send(Loaded())
         self.play()

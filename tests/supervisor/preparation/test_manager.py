@@ -283,7 +283,7 @@ def test_it_can_be_switched_off(stage: Stage) -> None:
     off = Preparation(stage.selector, stage.chain, stage.differences.append, stage.told.append, enabled=False)
     off.served(["/a.py"], True)
     assert off.due is None
-    assert off.witness() is None
+    assert off.state_reporter() is None
 
 
 def test_the_first_start_is_left_alone_for_longer(stage: Stage) -> None:
