@@ -39,6 +39,7 @@ class Conf:
         SLOW_QUERY: seconds from which a query is named with the line that made it, where LOG_QUERIES is on.
         SLOW_REQUEST: seconds from which the line of a request says its duration in any case.
         BROWSER_CONSOLE: whether the terminal shows errors of the browser's console; None: if a coding agent runs it.
+        FRAME_CONSOLE: whether the error page's frames have a prompt, behind a PIN.
         EDITOR: which editor the links of the error page open: a name, or a template with {path}, {line} and {column};
             empty: the one that the environment names.
         EDITOR_PATHS: beginnings of paths, and what they are where the editor runs.
@@ -62,6 +63,7 @@ class Conf:
     SLOW_QUERY: float = 0.1
     SLOW_REQUEST: float = 5.0
     BROWSER_CONSOLE: bool | None = None
+    FRAME_CONSOLE: bool = False
     EDITOR: str = ""
     EDITOR_PATHS: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,7 +108,16 @@ def _cause(key: str, value: Any) -> str:
     """What is wrong with one value; empty if nothing is."""
     if key == "WATCHER":
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
-    if key in ("PREPARE", "READ_FILES", "WARM_UP", "BROWSER_RELOAD", "LOG_DURATION", "LOG_FILES", "LOG_QUERIES"):
+    if key in (
+        "PREPARE",
+        "READ_FILES",
+        "WARM_UP",
+        "BROWSER_RELOAD",
+        "FRAME_CONSOLE",
+        "LOG_DURATION",
+        "LOG_FILES",
+        "LOG_QUERIES",
+    ):
         return "" if isinstance(value, bool) else "neither True nor False"
     if key == "ASGI":
         return "" if value is None or isinstance(value, bool) else "neither True, False nor None"

@@ -75,7 +75,7 @@ def test_the_defaults() -> None:
         ),
         *(
             (key, value, "neither True nor False")
-            for key in ("PREPARE", "WARM_UP", "BROWSER_RELOAD")
+            for key in ("PREPARE", "WARM_UP", "BROWSER_RELOAD", "FRAME_CONSOLE")
             for value in [0, 1, None, "yes"]
         ),
         *(("CHECKPOINTS", value, "not a number from 0 on") for value in [-1, 1.0, "5", None, True, [1], float("inf")]),

@@ -48,6 +48,7 @@ class Frame:
         label: the function's name, or what else is at this place ("template"); empty where it goes without saying.
         is_own: whether it is the project's code.
         variables: names and values of local variables, as text.
+        identity: by which this process finds the frame; 0: it does not.
     """
 
     place: Place
@@ -55,6 +56,7 @@ class Frame:
     module: str = ""
     is_own: bool = False
     variables: tuple[tuple[str, str], ...] = ()
+    identity: int = 0
 
 
 @dataclass(frozen=True, slots=True)

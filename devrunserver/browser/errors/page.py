@@ -23,6 +23,7 @@ from devrunserver.browser.errors.description import (
 )
 from devrunserver.browser.errors.details import Section
 from devrunserver.browser.errors.editor import EditorLinks
+from devrunserver.browser.errors.frame_consoles import OpenConsoles
 from devrunserver.browser.errors.text import shortened
 
 FOLDER = Path(__file__).parents[1]
@@ -45,6 +46,7 @@ class Page:
         markdown: the error for who copies it.
         sections: what is shown folded.
         script: what else the page does; JavaScript.
+        consoles: the prompts in its frames.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class Page:
         markdown: str = "",
         sections: Sequence[Section] = (),
         script: str = "",
+        consoles: OpenConsoles | None = None,
     ) -> None:
         self._links = links
         self._facts = facts
         self._markdown = markdown
         self._sections = sections
         self._script = script
+        self._consoles = consoles
 
     def html(self, description: Description) -> str:
         """The document."""
@@ -68,7 +72,7 @@ class Page:
                 '<!DOCTYPE html>\n<html lang="en" class="error-page">\n<head><meta charset="utf-8">',
                 '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">',
                 f"<title>{escape(description.title[:200])}</title>\n<style>{asset('errors/error_page.css')}</style></head>\n",
-                '<body><main class="error">\n',
+                f'<body><main class="error"{self._console_attributes()}>\n',
                 *self._error(description),
                 *self._tail(),
                 f"</main>\n{self._scripts()}</body>\n</html>\n",
@@ -77,7 +81,24 @@ class Page:
 
     def _scripts(self) -> str:
         buttons = f'<script type="module">{asset("copy_buttons.js")}wire(document);</script>\n'
+        if self._consoles is not None:
+            buttons += f'<script type="module">{asset("frame_console.js")}</script>\n'
         return buttons + (f"<script>{self._script}</script>\n" if self._script else "")
+
+    def _console_attributes(self) -> str:
+        if (consoles := self._consoles) is None:
+            return ""
+        trusted = "yes" if consoles.is_trusted else "no"
+        return f' data-consoles="{escape(consoles.url)}" data-secret="{consoles.secret}" data-trusted="{trusted}"'
+
+    def _below(self, frame: Frame) -> str:
+        """What belongs to a frame whose code is shown."""
+        shown = _table("Local variables", frame.variables) if frame.variables else ""
+        if self._consoles is None or (number := self._consoles.ids.get(frame.identity)) is None:
+            return shown
+        field = '<input aria-label="Command" autocomplete="off" spellcheck="false">'
+        console = f"<summary>Console</summary><output></output><form>{field}</form>"
+        return f'{shown}<details class="console" data-frame="{number}" hidden>{console}</details>\n'
 
     def _error(self, description: Description) -> Iterator[str]:
         yield from self._head(description)
@@ -133,7 +154,7 @@ class Page:
         rest = [one for one in description.stack if not (isinstance(one, Frame) and one.place is description.place)]
         first = next((one for one in _frames(description) if one.place is description.place), None)
         if first is not None:
-            yield _variables(first)
+            yield self._below(first)
         if not rest:
             return
         count = sum(len(one.frames) if isinstance(one, FrameGroup) else 1 for one in rest)
@@ -145,7 +166,7 @@ class Page:
                 yield from map(self._step, one.frames)
                 yield "</details>\n"
             else:
-                yield self._place(one.place, one.label) + _variables(one)
+                yield self._place(one.place, one.label) + self._below(one)
         yield "</details>\n"
 
     def _step(self, frame: Frame) -> str:
@@ -199,10 +220,6 @@ def _hint(hint: Hint) -> str:
         for command in hint.commands
     )
     return f'<section class="hint"><p>{escape(hint.text)}</p>{commands}</section>\n'
-
-
-def _variables(frame: Frame) -> str:
-    return _table("Local variables", frame.variables) if frame.variables else ""
 
 
 def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:

@@ -138,5 +138,7 @@ def _latest(stack: list[Frame | FrameGroup]) -> Place | None:
 
 def without_variables(description: Description) -> Description:
     """The same for those who should not see, or have no use for, the values of local variables."""
-    stack = tuple(replace(one, variables=()) if isinstance(one, Frame) else one for one in description.stack)
+    stack = tuple(
+        replace(one, variables=(), identity=0) if isinstance(one, Frame) else one for one in description.stack
+    )
     return replace(description, stack=stack, related=tuple(map(without_variables, description.related)))

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from devrunserver import conf, project
 from devrunserver.browser.errors import details, editor
 from devrunserver.browser.errors.description import Description
+from devrunserver.browser.errors.frame_consoles import FrameConsoles
 from devrunserver.browser.errors.markdown import markdown_of
 from devrunserver.browser.errors.page import Page
 from devrunserver.browser.errors.reading import describe, without_variables
@@ -30,12 +31,20 @@ class Report:
     Args:
         request: that failed by it, or that asks for it where the project does not start; None for the terminal.
         script: what else the page does; JavaScript.
+        consoles: the prompts in the page's frames.
     """
 
-    def __init__(self, error: BaseException, request: HttpRequest | None = None, script: str = "") -> None:
+    def __init__(
+        self,
+        error: BaseException,
+        request: HttpRequest | None = None,
+        script: str = "",
+        consoles: FrameConsoles | None = None,
+    ) -> None:
         self._error = error
         self._request = request
         self._script = script
+        self._consoles = consoles
 
     @cached_property
     def description(self) -> Description:
@@ -47,7 +56,11 @@ class Report:
         """The page."""
         settled = conf.load()
         links = editor.EditorLinks(editor.choose(settled.EDITOR, os.environ), settled.EDITOR_PATHS)
-        page = Page(links, self._facts, self.markdown(), details.sections(self._request), self._script)
+        consoles = None
+        if self._consoles is not None and self._request is not None:
+            consoles = self._consoles.open(self._error, self._request)
+        sections = details.sections(self._request)
+        page = Page(links, self._facts, self.markdown(), sections, self._script, consoles)
         return page.html(self.description)
 
     def text(self) -> str:

@@ -86,7 +86,8 @@ def _is_door(calls: list[TracebackType], position: int) -> bool:
 
 def _opened(call: TracebackType, own: bool, variables: Variables, is_main: bool) -> Frame:
     place = place_of(call) if is_main else place_of(call, AROUND_CALLER)
-    return Frame(place, name_of(call.tb_frame), _module(call.tb_frame), own, variables(call.tb_frame))
+    frame = call.tb_frame
+    return Frame(place, name_of(frame), _module(frame), own, variables(frame), id(frame))
 
 
 def _closed(call: TracebackType, own: bool) -> Frame:

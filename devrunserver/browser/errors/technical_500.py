@@ -10,23 +10,29 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views import debug
+
+if TYPE_CHECKING:
+    from devrunserver.browser.errors.frame_consoles import FrameConsoles
 
 NAME = "technical_500_response"
 
 
 @contextmanager
-def replaced(before: Callable[[BaseException], object] | None = None) -> Iterator[None]:
+def replaced(
+    before: Callable[[BaseException], object] | None = None, consoles: FrameConsoles | None = None
+) -> Iterator[None]:
     """While this lasts, errors in views are shown by us.
 
     Args:
         before: called with each error before it is shown: a debugger.
+        consoles: the prompts in the page's frames.
     """
     original = getattr(debug, NAME)
-    setattr(debug, NAME, Technical500(original, before))
+    setattr(debug, NAME, Technical500(original, before, consoles))
     try:
         yield
     finally:
@@ -39,11 +45,15 @@ class Technical500:
     Args:
         original: does so as Django does.
         before: called with the error first.
+        consoles: the prompts in the page's frames.
     """
 
-    def __init__(self, original: Any, before: Callable[[BaseException], object] | None) -> None:
+    def __init__(
+        self, original: Any, before: Callable[[BaseException], object] | None, consoles: FrameConsoles | None
+    ) -> None:
         self._original = original
         self._before = before
+        self._consoles = consoles
         self._is_broken = False
 
     def __call__(
@@ -61,10 +71,11 @@ class Technical500:
                 if reporter is debug.ExceptionReporter:
                     from devrunserver.browser.errors.report import Report  # here: before the first error it costs
 
-                    return Report(exc_value.with_traceback(tb), request).respond(status_code)
-            except Exception as error:
+                    error = exc_value.with_traceback(tb)
+                    return Report(error, request, consoles=self._consoles).respond(status_code)
+            except Exception as fault:
                 self._is_broken = True
-                where = f"{type(error).__name__}: {error}"
+                where = f"{type(fault).__name__}: {fault}"
                 print(f"The error page has failed ({where}); Django's is shown until the next start.", file=sys.stderr)
         response: HttpResponse = self._original(request, exc_type, exc_value, tb, status_code)
         return response

@@ -213,13 +213,18 @@ class Command(RunserverCommand):
 
     def _serve(self, handler: Any, options: dict[str, Any]) -> None:
         current = worker.current()
-        with technical_500.replaced(post_mortem.chosen(options)), contextlib.ExitStack() as stack:
+        consoles = None
+        if conf.load().FRAME_CONSOLE and not self.choice.is_asgi:
+            from devrunserver.browser.errors import frame_consoles  # here, as hardly anybody wants it
+
+            consoles = frame_consoles.around(handler)
+        with technical_500.replaced(post_mortem.chosen(options), consoles), contextlib.ExitStack() as stack:
             listening = current.listener if current else None
             if current is None and https.is_asked_for(options):
                 listening = stack.enter_context(self._listen(options))
             server.run(
                 (self.addr, int(self.port)),
-                handler,
+                consoles or handler,
                 ipv6=self.use_ipv6,
                 threading=options["use_threading"],
                 on_bind=self.on_bind,
