@@ -114,9 +114,17 @@ class Parts:
             contained, self.chain, on_difference, setup.console.remark, setup.limits.prepares
         )
         self.background = contained
-        self.pages = PageStreams(ContainedSelector(self.selector, setup.optional, Part.PAGES))
-        setup.optional.clean_up_with(Part.PAGES, self.pages.close)
+        self._page_sockets = ContainedSelector(self.selector, setup.optional, Part.PAGES)
+        self.pages = PageStreams(self._page_sockets)
+        setup.optional.clean_up_with(Part.PAGES, self.close_pages)
         self.starter = WorkerStarter(
             setup.listener, setup.launcher, self.chain, self.preparation, setup.optional, setup.clock
         )
         self.files = FileEvents(setup.watcher, self.notice, self.review, self.starter.on_event, setup.clock)
+
+    def close_pages(self) -> None:
+        """Ends the streams of open pages. Again is harmless."""
+        try:
+            self.pages.close()
+        finally:
+            self._page_sockets.close_all()

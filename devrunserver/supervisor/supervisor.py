@@ -134,7 +134,7 @@ class Supervisor:
             self._end_preparing,
             self._close_tools,
             lambda: self._parts.chain.close(END_PATIENCE),
-            self._parts.pages.close,
+            self._parts.close_pages,
             self._close_links,
             self._parts.notice.close,
             self._parts.selector.close,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import REPOSITORY, Asker, Server, get, wait_for
+from tests.live import REPOSITORY, Asker, Server, descriptors, get, wait_for
 
 # In every process, before anything else: a method that raises an exception
 SABOTAGE = """
@@ -42,12 +42,15 @@ def test_a_fault_in_the_loop(project: Path) -> None:
     """The server goes on in safe mode: nobody is refused, and the next saves show."""
     with start(project, "change_review", "ChangeReview", "ask", "[1]") as server:
         server.wait_for_body("mark-0")
+        before = len(descriptors(server.pid))
         with Asker(server.port) as asker:
             edit(server, 0)
             server.wait_for_body("mark-1")
             server.wait_for_log("goes on in safe mode")
             edit(server, 1)
             server.wait_for_body("mark-2")
+        wait_for(lambda: len(server.family()) == 2, "supervisor and worker are all that is left")
+        wait_for(lambda: len(descriptors(server.pid)) <= before, "no descriptor is left behind")
         assert set(asker.counts) <= {"200", "503"}, asker.counts
         assert server.log.count("\nKeyError: 'on purpose'\n") == 1, "the traceback is told once"
         assert "started afresh" in server.log and "resumed" not in server.log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, get_origin, get_type_hints
 
@@ -31,6 +32,8 @@ from devrunserver.supervisor.worker_cycle import END_PATIENCE, RELOAD_PATIENCE
 from devrunserver.supervisor.worker_handle import HEAR_PATIENCE, HELLO_PATIENCE
 from devrunserver.supervisor.worker_messages import HANDLERS, MEMORY_DELAY
 from tests.supervisor.stage import NOBODY, SERVING, Stage, open_stage
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="plays signals that Windows does not have")
 
 A_LITTLE = 0.001  # seconds
 
