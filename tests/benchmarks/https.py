@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import itertools
 import ssl
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,9 +24,9 @@ from pathlib import Path
 from devrunserver.https import authority, certificate
 from tests.benchmarks.__main__ import machine, progress
 from tests.benchmarks.freshness import CLIENTS, LONGEST, count_posts
-from tests.benchmarks.load import Result, load
+from tests.benchmarks.load import load
 from tests.benchmarks.processes import ending
-from tests.benchmarks.server import Figure, environment, free_port, make_project, table
+from tests.benchmarks.server import environment, free_port, make_project
 from tests.live import Server, copy_testproject, replace, wait_for
 from tests.pairs import PARTS, Client, Connection, add_probe, stories
 
@@ -44,6 +45,7 @@ PATHS = {"trivial view": "/trivial/", "admin login": "/admin/login/", "static fi
 # Whether connections are kept, and how many there are. Not many new ones at a time: one thread makes the load, and its
 # handshakes would wait for a server that waits for it
 WAYS = ((True, 1), (True, 8), (False, 1))
+Line = tuple[str, bool, int]  # of the table: what is asked for, and how
 REQUESTS = {"trivial view": 800, "admin login": 150, "static file": 800}
 
 
@@ -182,23 +184,25 @@ def speed(folder: Path, rounds: int) -> str:
     (project / "benchmark_asgi.py").write_text(ASGI)
     certificate.OwnCertificates(data, [], print, environ=private(folder))
     context = trusting(folder)
-    kinds = [(title, *how) for title, how in itertools.product(PATHS, WAYS)]
-    lines = [
-        Figure(f"{title}, {'kept' if keep else 'new'} connections, {count}", "1/s", lambda port: [])
-        for title, keep, count in kinds
-    ]
-    samples: dict[tuple[str, str], list[list[Result]]] = defaultdict(list)
+    lines = [(title, *how) for title, how in itertools.product(PATHS, WAYS)]
+    samples: dict[tuple[Line, str], list[float]] = defaultdict(list)
     with contextlib.ExitStack() as stack:
         names = servers(str(data / certificate.FILE))
         ports = {name: stack.enter_context(serving(project, name, line, context)) for name, line in names.items()}
         for number in range(rounds):
-            for figure, (title, keep, count) in zip(lines, kinds, strict=True):
-                progress(f"round {number + 1} of {rounds}: {figure.title}")
+            for line in lines:
+                title, keep, count = line
+                progress(f"round {number + 1} of {rounds}: {line}")
+                asked = [PATHS[title]] * (REQUESTS[title] // (1 if keep else 4))
                 for name, port in ports.items():
-                    asked = [PATHS[title]] * (REQUESTS[title] // (1 if keep else 4))
-                    trusted = None if name == PLAIN else context
-                    samples[figure.title, name].append([load(port, asked, count, keep, context=trusted)])
-    return table(lines, list(ports), samples)
+                    result = load(port, asked, count, keep, context=None if name == PLAIN else context)
+                    samples[line, name].append(result.rate)
+    rows = [f"| requests/s | {' | '.join(ports)} |", f"| --- |{' ---: |' * len(ports)}"]
+    for line in lines:
+        title, keep, count = line
+        cells = [f"{statistics.median(samples[line, name]):,.0f}" for name in ports]
+        rows.append(f"| {title}, {'kept' if keep else 'new'} connections, {count} | {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

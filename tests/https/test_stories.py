@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import ssl
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,10 @@ pytest.importorskip("cryptography")
 from devrunserver.https import authority
 from tests.https.conftest import TlsWire
 from tests.live import Server, wait_for
+from tests.pairs import add_probe, stories
 from tests.server.wire import PATIENCE, Wire
+
+PAIRS = 2  # of each kind
 
 GET = "GET {} HTTP/1.1\r\nHost: localhost:{}\r\n{}\r\n"
 
@@ -100,6 +105,21 @@ def test_a_tls_connection_lives_through_reloads(project: Path, environ: dict[str
     assert len(re.findall("SECURE_HSTS_SECONDS", log)) == 1
     assert log.count("Listening on") == 1
     assert "Traceback" not in log
+
+
+@pytest.mark.deep
+def test_saves_and_requests_with_nothing_in_between(project: Path, environ: dict[str, str], tmp_path: Path) -> None:
+    """The new page always, each request answered once, and no error."""
+    add_probe(project)
+    posted, numbers = tmp_path / "posted.log", itertools.count(1)
+    posted.touch()
+    with Server(project, "--https", environ={**environ, "PROBE_LOG": str(posted)}) as server:
+        server.wait_for_log("Listening on")
+        site = Site(server, tmp_path / "data")
+        for story in stories():
+            story.run(project, server.port, PAIRS, numbers, site.context)
+            assert story.outcomes == {"fresh": PAIRS}, story
+    assert set(Counter(posted.read_text().split()).values()) == {1}
 
 
 def test_django_sees_https_and_http_is_sent_there(project: Path, environ: dict[str, str], tmp_path: Path) -> None:
