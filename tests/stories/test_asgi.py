@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.live import PATIENCE, Server, replace
+from tests.live import PATIENCE, Server, descriptors, replace, wait_for
 from tests.pairs import add_probe, stories
 
 ORIGIN = Origin("http://localhost")  # Channels refuses who names none
@@ -73,6 +73,28 @@ def test_a_chat_and_a_stream_over_a_reload(project: Path) -> None:
             assert server.wait_for_end() == 0
         assert "WebSocket CONNECT /ws/chat/lobby/ [127.0.0.1:" in server.log
         assert "Traceback" not in server.log
+
+
+def test_with_daphne_installed(project: Path) -> None:
+    """Ours serves in its place, its event loop forbids no checkpoint, and databases are closed with their threads."""
+    pytest.importorskip("daphne")
+    settings = project / "bookshop/settings.py"
+    text = settings.read_text().replace('"devrunserver",', '"devrunserver",\n    "daphne",')
+    settings.write_text(text + '\nDATABASES["default"]["CONN_MAX_AGE"] = None\n')
+    with Server(project) as server:
+        server.wait_for_log("by ASGI: daphne is installed; --noasgi serves WSGI")
+        for _ in range(5):
+            assert server.get("/").status == 200
+        worker = server.worker_pid()
+        wait_for(lambda: not any("db.sqlite3" in one for one in descriptors(worker)), "databases are closed")
+        for mark in ("mark-1", "mark-2"):
+            replace(project / "shop/marks.py", f'MARK = "{mark}"\n')
+            assert mark in server.wait_for_body(mark).body
+        server.wait_for_log(r"reloaded in .* \(resumed at ")
+        with chat(server.port) as one:
+            assert say(one, "hello") == {"message": "hello", "mark": "mark-2"}
+        assert "No checkpoints" not in server.log
+        assert "W00" not in server.log
 
 
 def freshness(project: Path, posted: Path, pairs: int, each: int) -> None:

@@ -75,7 +75,8 @@ class EventLoop:
 
     async def _cancel_tasks(self) -> None:
         current = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not current]
+        # what was cancelled before and is still here waits for a thread
+        tasks = [task for task in asyncio.all_tasks() if task is not current and not task.cancelling()]
         for task in tasks:
             task.cancel()
         if tasks:

@@ -36,6 +36,8 @@ from devrunserver.server.injection import Tag
 from devrunserver.server.protocol.parser import FramingError, Request
 
 SWEEP_INTERVAL = 1.0  # seconds between two looks for connections on which nothing came since the last one
+CONSUMER_PATIENCE = 0.3  # seconds for what serves a WebSocket to end, once it was told that this is over
+CANCEL_PATIENCE = 0.1  # seconds for a request that was cancelled; one that waits for a thread cannot be
 PEEK_SIZE = 4096  # bytes of a request that are looked at to see whose it is
 PATH = re.compile(rb"[^ \r\n]+ (?:https?://[^/? \r\n]*)?(/[^? \r\n]*)", re.IGNORECASE)
 SERVICE_RESTART = 1012  # https://www.iana.org/assignments/websocket
@@ -106,6 +108,7 @@ class AsgiServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._consumers: set[asyncio.Task[None]] = set()  # of WebSockets
         self._lock = threading.Lock()
 
     @property
@@ -159,11 +162,16 @@ class AsgiServer:
 
     # On the loop
 
-    def run(self, make: Callable[[], Any], context: contextvars.Context) -> asyncio.Task[None]:
-        """Runs a coroutine as a task that is ended with the server."""
-        task: asyncio.Task[None] = self.loop.create_task(make(), context=context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def run(self, make: Callable[[], Any], *, is_consumer: bool = False) -> asyncio.Task[None]:
+        """Runs a coroutine as a task that is ended with the server, in a context of its own.
+
+        Args:
+            is_consumer: whether it serves a WebSocket, and is given time to learn of the end.
+        """
+        task: asyncio.Task[None] = self.loop.create_task(make(), context=contextvars.Context())
+        tasks = self._consumers if is_consumer else self._tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
         return task
 
     def leave(self, turn: Turn, *, for_thread: bool = False) -> None:
@@ -184,7 +192,7 @@ class AsgiServer:
     def _begin(self) -> None:
         if not self.options.is_threaded:
             self.one_at_a_time = asyncio.Lock()
-        self.run(self._start_up, contextvars.Context())
+        self.run(self._start_up)
 
     async def _start_up(self) -> None:
         await self.lifespan.start_up()
@@ -222,9 +230,12 @@ class AsgiServer:
         for turn in list(self.turns.values()):
             turn.cut()
         await asyncio.sleep(0)  # what they were told reaches them
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._consumers:  # they were told that it is over, and have something to do then
+            await asyncio.wait(self._consumers, timeout=CONSUMER_PATIENCE)
+        for task in self._consumers:
+            task.cancel()
+        if tasks := self._tasks | self._consumers:
+            await asyncio.wait(tasks, timeout=CANCEL_PATIENCE)
         await self.lifespan.shut_down()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import functools
 import time
 from dataclasses import dataclass
@@ -172,7 +171,7 @@ class Turn:
         exchange = self._exchange = HttpExchange(self.channel, request, self._on_answered, self._is_last)
         self.channel.owner = exchange
         self.channel.read_on()
-        self._task = self._server.run(functools.partial(self._run, exchange), contextvars.Context())
+        self._task = self._server.run(functools.partial(self._run, exchange))
         if (patience := self._server.options.http_timeout) is not None:
             self._timer = self.channel.loop.call_later(patience, self._time_out)
 
@@ -218,7 +217,7 @@ class Turn:
         elif exchange.body.is_complete and not self.channel.has_outgoing:
             self._settle(response.close)
         else:
-            self._server.run(functools.partial(self._let_end, exchange), contextvars.Context())
+            self._server.run(functools.partial(self._let_end, exchange))
 
     async def _let_end(self, exchange: HttpExchange) -> None:
         """Waits until the client has taken the answer, and has sent the rest of what nobody wanted."""

@@ -11,7 +11,6 @@ service restarts, without an answer to what was kept.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,7 @@ class WebSocketTurn:
         self._connection.enter(Phase.OPEN)
         self._channel.owner = self._websocket
         self._channel.read_on()
-        self._server.run(self._run, contextvars.Context())
+        self._server.run(self._run, is_consumer=True)
 
     async def _run(self) -> None:
         server = self._server
@@ -119,7 +118,7 @@ class WebSocketTurn:
         if self._is_held:
             self._is_over = True
         elif self._channel.has_outgoing and not self._server.host.is_stopping:
-            self._server.run(self._let_end, contextvars.Context())
+            self._server.run(self._let_end)
         else:
             self._give_back()
 

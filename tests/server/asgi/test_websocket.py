@@ -91,6 +91,13 @@ class Sockets:
             self.cancelled.set()
             raise
 
+    async def do_tidy(self, scope: Any, receive: Any, send: Any) -> None:
+        """Has something to do at the end."""
+        await send({"type": "websocket.accept"})
+        message = await receive()
+        await asyncio.sleep(0.05)
+        self.ends.append((message["code"], "tidied up"))
+
     async def do_undecided(self, scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         self.ends.append((message["code"], message["reason"]))
@@ -299,6 +306,14 @@ def test_the_end_of_the_server(run_asgi: RunAsgi, sockets: Sockets) -> None:
         assert sockets.ends == [(1012, "The server restarts")]
         running.server.server_close()
     assert sockets.cancelled.wait(PATIENCE)
+
+
+def test_who_has_something_to_do_at_the_end(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    running = run_asgi(sockets)
+    with client(running, "/tidy"):
+        running.server.shutdown()
+        running.server.server_close()
+        assert sockets.ends == [(1012, "tidied up")]
 
 
 def test_the_log(run_asgi: RunAsgi, sockets: Sockets, records: Any) -> None:
