@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "browser/errors/": {"common", "conf", "project"},
     "https/": {"common", "server.tunnel", "server.reachable", "server.protocol"},
     "browser/live_reload.py": {"common", "server.injection", "server.content_policy"},
-    "worker/": {"checkpoints", "background", "server", "browser", "conf", "project", "common"},
+    "worker/": {"checkpoints", "background", "server", "browser", "control", "conf", "project", "common"},
     "conf.py": {"common", "project", "supervisor.watching.backends", "browser.errors"},
     "project.py": {"conf", "common"},
     "": {

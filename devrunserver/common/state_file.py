@@ -39,6 +39,7 @@ class Running:
         socket: the path of the Unix socket on which it answers tools; empty where it has none.
         port: the loopback port on which it answers tools, where there are no Unix sockets; else 0.
         token: what has to be shown there.
+        http_token: what agents have to show on the server's own port.
         generation: the last one that open pages have to know of.
         since: when it was started, in seconds since the epoch.
     """
@@ -50,6 +51,7 @@ class Running:
     socket: str = ""
     port: int = 0
     token: str = ""
+    http_token: str = ""
     generation: int = 0
     since: float = 0.0
     version: int = VERSION

@@ -7,6 +7,7 @@ is remembered stays for the next one.
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import sys
 import time
@@ -32,7 +33,9 @@ class Tools:
 
     def __init__(self, url: str, project: str, say: Callable[[str], None]) -> None:
         since = round(time.time(), 3)
-        self._running = Running(os.getpid(), os.path.realpath(project), url, log_file() or "", since=since)
+        self._running = Running(
+            os.getpid(), os.path.realpath(project), url, log_file() or "", http_token=secrets.token_hex(), since=since
+        )
         self._say = say
         self._memory = Memory(since=since)
         self._stack = ExitStack()
@@ -53,7 +56,13 @@ class Tools:
         path = runtime_directory() / f"{key_of(running.project)}-{running.pid}.sock"
         listener, token = listen_locally(path)
         self._stack.callback(path.unlink, missing_ok=True)
-        facts = {"pid": running.pid, "url": running.url, "project": running.project, "log": running.log or None}
+        facts = {
+            "pid": running.pid,
+            "url": running.url,
+            "project": running.project,
+            "log": running.log or None,
+            "mcp": {"url": f"{running.url}__devrunserver__/mcp", "token": running.http_token},
+        }
         self._answers = ToolAnswers(answering, facts, self._memory)
         self._server = self._answers.server = ControlServer(listener, token, self._answers.on_question)
         self._stack.callback(self._server.close)

@@ -9,6 +9,7 @@ from typing import Any
 from devrunserver.common import faults, handoff
 from devrunserver.common.messages import Connections, Fresh, FreshnessShared
 from devrunserver.server.django.server import Serving
+from devrunserver.worker import mcp_endpoint
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.request_gate import RequestGate
@@ -42,6 +43,7 @@ class ServerHandle:
         if handoff.capacity():  # or else the server ends its connections in its own way
             self._gate = server.gate = RequestGate(self._channel.link)
         self.pages.serve(server, self._channel.link, inserts=is_project)
+        mcp_endpoint.add_to(server)
 
     @property
     def has_been_asked(self) -> bool:
@@ -60,6 +62,7 @@ class ServerHandle:
         server: Any = self._server
         server.set_app(application)
         self.pages.serve(server, self._channel.link, inserts=False)
+        mcp_endpoint.add_to(server)
 
     def stop(self) -> bool:
         """Has the server leave; whether there is one."""
