@@ -72,7 +72,7 @@ class Front:
         self._say = say
         self._plain = Plain(*public.getsockname()[:2])
         self.listener = self._plain.listener
-        self._selector: selectors.BaseSelector  # the loop's
+        self._selector: selectors.BaseSelector  # is the loop's
         self._woken, self._waker = socket.socketpair()
         self._clients: dict[Client, dict[int, int]] = {}  # and what is waited for on their descriptors
         self._accepts_at: float | None = None  # when accepting goes on; None: it is going on
@@ -98,25 +98,22 @@ class Front:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                self._begin()
-                while not self._closing.is_set():
-                    self._step()
+                with selectors.DefaultSelector() as self._selector:
+                    self._loop()
             except Exception as error:  # a fault of ours
                 self._say_once(f"HTTPS: all connections were closed by an error: {type(error).__name__}: {error}")
                 self._closing.wait(RETRY)
-            finally:
-                self._end()
 
-    def _begin(self) -> None:
-        self._selector = selectors.DefaultSelector()
+    def _loop(self) -> None:
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._accepts_at = time.monotonic()
-
-    def _end(self) -> None:
-        for client in self._clients:
-            client.close()
-        self._clients.clear()
-        self._selector.close()
+        try:
+            while not self._closing.is_set():
+                self._step()
+        finally:
+            for client in self._clients:
+                client.close()
+            self._clients.clear()
 
     def _step(self) -> None:
         self._look_after_accepting()
@@ -169,7 +166,8 @@ class Front:
     def _say_once(self, line: str) -> None:
         if line not in self._said:
             self._said.add(line)
-            self._say(line)
+            with contextlib.suppress(OSError, ValueError):  # the terminal is gone
+                self._say(line)
 
     # Clients
 

@@ -303,6 +303,7 @@ class Client:
         except OSError as error:
             raise Gone from error
         self._received = b""
+        self.awaits_answer = True
         self.server.send(received)
         self._relay(self.client.socket.fileno())
 

@@ -176,16 +176,30 @@ def test_where_there_is_no_room_the_idle_leave(secure: Callable[..., Secured], m
     monkeypatch.setattr(front_module, "IDLE_AGE", 0.0)
     secured = secure()
     with secured.wire() as busy, secured.wire() as idle:
+        busy.send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")  # silent for longest, and waited for
+        wait_for(lambda: len(secured.application.calls) == 1, "it is asked")
         idle.send(GET.format(secured.port))
         assert idle.answer().status == 200
-        busy.send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        wait_for(lambda: len(secured.application.calls) == 2, "it is asked")
         with secured.wire() as third:
             third.send(GET.format(secured.port))
             assert third.answer().status == 200
         assert idle.is_ended()
         secured.application.may_end.set()
         assert busy.answer().status == 200
+
+
+def test_lines_that_nobody_can_read_cost_nothing(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal is gone."""
+
+    def fail(line: str) -> None:
+        raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr(secured.front, "_say", fail)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        TlsWire(secured.port, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    with secured.wire() as wire:
+        wire.send(GET.format(secured.port))
+        assert wire.answer().status == 200
 
 
 # Ends
