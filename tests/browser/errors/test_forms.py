@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -238,12 +240,11 @@ def test_django_is_as_it_was_afterwards() -> None:
 
 
 def test_nothing_is_imported_before_the_first_error() -> None:
-    import subprocess
-
     code = (
         "import sys, devrunserver.browser.errors.technical_500, devrunserver.management.commands.runserver\n"
         "print([one for one in sys.modules if one.startswith('devrunserver.browser.errors.')])"
     )
-    environ = {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": ":".join(filter(None, sys.path))}
+    path = os.pathsep.join(filter(None, sys.path))
+    environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True)
     assert done.stdout.strip() == "['devrunserver.browser.errors.technical_500']"
