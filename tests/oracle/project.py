@@ -37,10 +37,10 @@ SEEDED = {"PYTHONHASHSEED": "0"}  # so that two servers iterate over sets alike
 
 # Prepares reloads where there is hardly anything to gain, too
 PREPARING = f"""\
-from devrunserver.supervisor.preparation import manager
+from devrunserver.supervisor.preparation import planning
 
 if "{FRESH}" not in os.environ:
-    manager.WORTH = 0.0
+    planning.WORTH = 0.0
 """
 
 # Makes a checkpoint before nearly every module of the project

@@ -80,6 +80,10 @@ class BackgroundProcesses:
             run.link.send(question)
         return run
 
+    def cpu_of(self, run: Run) -> float:
+        """CPU seconds of all that have ended, and of this one."""
+        return self.cpu_seconds + (cpu_seconds(run.process.pid) if run.process is not None else 0.0)
+
     def keep_for(self, run: Run, purpose: Purpose) -> None:
         """From now on a process is there for something else."""
         if run in self._purposes:

@@ -208,6 +208,8 @@ class Preparation:
                 self.why_not = "memory is low"
             elif self._planning.edited and not self._planning.is_given_up:
                 self.why_not = "it was not ready yet"
+                if self._planning.plan is None:
+                    self._planning.cost.begin(self._processes.cpu_seconds, time.monotonic())
                 state_reporter = self._state_reporter if worker.prepared is None and not worker.is_broken else None
                 steps = build.build(self._processes, self._chain, self._planning, state_reporter)
                 self._jobs[Purpose.BUILD] = Job(steps)
@@ -234,13 +236,17 @@ class Preparation:
         worker.is_checked, self._due = worker.is_checked or prepared is worker.prepared, 0.0
         if not found.why:
             if prepared.reference is None:
-                self._tell(f"Prepared the next reload: {len(prepared.plan.modules)} modules are imported ahead.")
+                count, cost = len(prepared.plan.modules), self._planning.cost
+                taken = cost.told(self._processes.cpu_of(prepared.run), time.monotonic())
+                self._tell(f"Prepared the next reload: {count} modules are imported ahead ({taken}).")
             prepared.reference, self.why_not = found.verdict.reference, ""
             return
         self.why_not = found.why
         self._tell(f"Not prepared: {found.why}.")
         if not found.is_failure:
             self._planning.leave_out(found.verdict.culprits)
+            if self._planning.is_dear(self._processes.cpu_seconds):
+                self._due = None  # the next attempt is made after the next reload
         elif not self._planning.on_failure():  # it may be the sources that are broken
             self._due = None
         if prepared is self._prepared and not (found.is_failure and self._due is None):

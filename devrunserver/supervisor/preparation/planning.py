@@ -17,6 +17,29 @@ IN_TURN = 4  # saves within which files are edited in turn
 
 
 @dataclass
+class Cost:
+    """What preparing a reload has taken. Times are seconds."""
+
+    _cpu: float = 0.0
+    _moment: float = 0.0
+
+    def begin(self, cpu: float, now: float) -> None:
+        """A new plan is made from now on."""
+        self._cpu, self._moment = cpu, now
+
+    def begin_attempt(self, cpu: float) -> None:
+        """What follows is another attempt."""
+        self._cpu = cpu
+
+    def cpu(self, cpu: float) -> float:
+        return cpu - self._cpu
+
+    def told(self, cpu: float, now: float) -> str:
+        """For the user."""
+        return f"{self.cpu(cpu):.1f} s of CPU in {now - self._moment:.1f} s"
+
+
+@dataclass
 class Planning:
     """What is known of the reload that is prepared.
 
@@ -28,6 +51,7 @@ class Planning:
         left_out: modules that are in the way of any plan.
         attempts: plans that have failed.
         is_given_up: nothing is prepared until something else changes.
+        cost: of this plan and of those that it was made of.
     """
 
     volatile: set[Attribute] = field(default_factory=set)
@@ -38,6 +62,7 @@ class Planning:
     left_out: set[str] = field(default_factory=set)
     attempts: int = 0
     is_given_up: bool = False
+    cost: Cost = field(default_factory=Cost)
     _saves: list[str] = field(default_factory=list)  # the last of them
     _saved_since: bool = False  # the plan was looked at
 
@@ -89,6 +114,13 @@ class Planning:
             if best[0] is None or import_plan.is_kept(plan, best[0], total, path in self._saves):
                 best = plan, base
         return best
+
+    def is_dear(self, cpu: float) -> bool:
+        """Whether more than a whole start has been spent, and another attempt has to wait for the next reload."""
+        if self.record is None or self.cost.cpu(cpu) <= sum(self.record.seconds):
+            return False
+        self.cost.begin_attempt(cpu)
+        return True
 
     def on_failure(self) -> bool:
         """A start has failed that was to be compared; whether that has happened too often."""
