@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.backends.signals import connection_created
 
 from devrunserver import conf, project
-from devrunserver.checkpoints import audit
+from devrunserver.checkpoints import audit, fork_safety
 from devrunserver.checkpoints.checkpoint import Checkpoints
 from devrunserver.checkpoints.import_hook import ImportHook
 from devrunserver.checkpoints.policy import CheckpointPolicy
@@ -99,6 +99,10 @@ class Startup:
     def may_fork(self) -> bool:
         """Whether a process that is forked now is what this one is."""
         return self.checkpoints.active and not self.checkpoints.fork_safety.forbids()
+
+    def may_leave_reporter(self) -> bool:
+        """Whether a process that is forked now can tell in what state this one is, though it may not serve itself."""
+        return hasattr(os, "fork") and fork_safety.has_no_other_threads()
 
     def close_to_forks(self, reason: str) -> None:
         """No checkpoint is made from here on."""

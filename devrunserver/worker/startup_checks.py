@@ -51,18 +51,23 @@ class StartupChecks:
     def run(self, check: Check) -> None:
         is_reload = self._identity.is_reload
         if not self._startup.may_fork():
+            if self._startup.may_leave_reporter():
+                self._leave_reporter()
             check(not is_reload, not is_reload)
             return
         pid = self._startup.checkpoints.forks.child()
         if pid == 0:
-            startup = self._startup
-            is_own, record = startup.project_files.is_own, startup.history.record
-            state_reporting.leave_reporter(self._identity, startup.checkpoints, is_own, record)
+            self._leave_reporter()
             self._check_and_leave(check, is_reload)
         if is_reload:
             self._running = pid, check
         elif not has_succeeded(pid):
             check(False, True)  # again, for the error
+
+    def _leave_reporter(self) -> None:
+        startup = self._startup
+        is_own, record = startup.project_files.is_own, startup.history.record
+        state_reporting.leave_reporter(self._identity, startup.checkpoints, is_own, record)
 
     @property
     def are_running(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -23,7 +24,8 @@ def leave_reporter(
     """
     if identity.state_link is None:
         return
-    with faults.contained("the report of the project's state"), suppress(OSError):
+    with faults.contained("the report of the project's state"), suppress(OSError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside our thread that listens
         if checkpoints.forks.sibling():
             _report(identity, is_own, record)
     identity.close_state_link()

@@ -41,6 +41,7 @@ class Stage:
                 forks=SimpleNamespace(child=lambda: 0 if self.is_child else PID), end=lambda: None
             ),
             project_files=SimpleNamespace(is_own=lambda file: True),
+            may_leave_reporter=lambda: False,
             history=SimpleNamespace(record=lambda: None),
         )
         monkeypatch.setattr(startup_checks, "has_succeeded", self.has_succeeded)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from devrunserver.common import link, process
 from devrunserver.common.messages import Message
 
-PATIENCE = 60.0  # seconds for one step
+PATIENCE = 120.0  # seconds for one step, of processes of low priority on a machine that may be busy
 
 Result = TypeVar("Result")
 

@@ -99,7 +99,9 @@ class Planning:
             return False
         self._saved_since = False
         other, _ = self._best(chain)
-        return other is not None and other.saves >= WORTH and not import_plan.is_kept(plan, other, 0.0, False)
+        if other is None or set(other.edited) == set(plan.edited):
+            return False
+        return other.saves >= WORTH and not import_plan.is_kept(plan, other, 0.0, False)
 
     def _best(self, chain: Chain) -> tuple[Plan | None, Checkpoint | None]:
         assert self.record is not None

@@ -1,0 +1,83 @@
+"""Prepared checkpoints of what is imported while apps are populated, beside all that might be in the way."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.live import Server
+from tests.stories.test_prepared import age, kinds, wait_until_prepared
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are checkpoints on Linux alone")
+
+APPS = """
+from django.apps import AppConfig
+
+class ShopConfig(AppConfig):
+    name = "shop"
+
+    def ready(self):
+        import passing
+        from shop import marks
+        import stamps
+        import slow
+"""
+# What is over when it has been imported: a refused connection, a temporary file, a thread
+PASSING = """
+import socket, tempfile, threading
+
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+    free.bind(("127.0.0.1", 0))
+    try:
+        socket.create_connection(free.getsockname())
+    except OSError:
+        pass
+tempfile.NamedTemporaryFile().close()
+thread = threading.Thread(target=int)
+thread.start()
+thread.join()
+"""
+# What is another one at each start, or each second
+STAMPS = """
+import itertools, time, uuid
+
+SECOND, MINUTE = time.strftime("%Y%m%d%H%M%S"), time.strftime("%d/%m/%Y %H:%M")
+NOW, TOKEN, NUMBER = time.time(), uuid.uuid4().hex, next(itertools.count(time.time_ns()))
+"""
+SLOW = "import time\n\ntime.sleep(0.3)\n"
+
+
+def test_views_that_are_imported_from_ready(project: Path) -> None:
+    (project / "shop/apps.py").write_text(APPS)
+    for name, text in {"passing.py": PASSING, "stamps.py": STAMPS, "slow.py": SLOW}.items():
+        (project / name).write_text(text)
+    age(project)
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        for number in (1, 2, 3):
+            server.edit("shop/marks.py", f"mark-{number - 1}", f"mark-{number}")
+            server.wait_for_body(f"mark-{number}")
+            server.wait_for_log("marks.py changed: reloaded in", number)
+            if number == 1:
+                wait_until_prepared(server)
+        assert kinds(server) == [False, True, True]
+        assert "No checkpoints" not in server.log
+        assert "once more" not in server.log
+
+
+def test_models(project: Path) -> None:
+    """What does not import Django is imported ahead, though the URLconf does."""
+    (project / "slow.py").write_text(SLOW)
+    with open(project / "bookshop/urls.py", "a") as urls:
+        urls.write("\nimport slow\n")
+    age(project)
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        for number in (1, 2, 3):
+            server.edit("shop/models.py", f"MOST_COPIES = {19 + number}", f"MOST_COPIES = {20 + number}")
+            server.wait_for_log("models.py changed: reloaded in", number)
+            if number == 1:
+                wait_until_prepared(server)
+        assert kinds(server) == [False, True, True]
