@@ -151,7 +151,6 @@ class WebSocket:
             self._flush()
             self.channel.read_on()  # the client's answer
             self._inbox.put({"type": "websocket.disconnect", "code": code, "reason": reason})
-        if not self.is_over:
             self._set_timer(patience, self.finish)
 
     # The channel tells
