@@ -70,6 +70,7 @@ class LiveReload:
         self._is_off = not inserts
         self._console = console
         self._below = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+        self._last_tag = ((0, "", ""), b"")  # and what it was made for: most pages have the same
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         name = self._name(environ)
@@ -107,8 +108,13 @@ class LiveReload:
         return path.removeprefix(PATH) if path.startswith(PATH) else ""
 
     def _tag(self, generation: int, method: str, nonce: str) -> bytes:
-        client = self._script(CLIENT, generation, method, nonce)
-        return client if self._console is None else client + self._script(CONSOLE_CLIENT, generation, method, nonce)
+        wanted = generation, method, nonce
+        made_for, tag = self._last_tag
+        if made_for != wanted:
+            names = [CLIENT] if self._console is None else [CLIENT, CONSOLE_CLIENT]
+            tag = b"".join(self._script(name, *wanted) for name in names)
+            self._last_tag = wanted, tag
+        return tag
 
     def _script(self, name: str, generation: int, method: str, nonce: str) -> bytes:
         attributes = {

@@ -65,32 +65,35 @@ def asks_for_document(environ: dict[str, Any]) -> bool:
 def is_document(status: str, headers: Headers) -> bool:
     """Whether an answer is a whole HTML document that may be changed."""
     code = int(status[:3])
-    values = {name.lower(): value.strip().lower() for name, value in headers}
-    kind = values.get("content-type", "")
+    if code < 200 or 300 <= code < 400 or code in UNSHOWN:
+        return False
+    values = {name.lower(): value for name, value in headers}
+    kind = values.get("content-type", "").lower()
     return (
-        code >= 200
-        and not 300 <= code < 400
-        and code not in UNSHOWN
-        and kind.partition(";")[0].strip() == "text/html"
+        kind.partition(";")[0].strip() == "text/html"
         and not _UNREADABLE_CHARSET.search(kind)
-        and values.get("content-encoding", "identity") in ("identity", "gzip")
-        and not values.get("content-disposition", "").startswith("attachment")
+        and values.get("content-encoding", "identity").strip().lower() in ("identity", "gzip")
+        and not values.get("content-disposition", "").strip().lower().startswith("attachment")
         and DIGESTS.isdisjoint(values)
     )
 
 
 def find_place(content: bytes) -> int:
     """Where in a document, or in its first block, the tag goes."""
-    match = _PROLOGUE.match(content[:PROLOGUE_SIZE])
+    match = _PROLOGUE.match(content, 0, PROLOGUE_SIZE)
     return match.end() if match is not None else 0
 
 
 def insert(content: bytes, tag: bytes) -> bytes:
     """A document with the tag in it; one of white space alone as it is."""
-    if not content.strip():
+    if _is_blank(content):
         return content
     place = find_place(content)
-    return content[:place] + tag + content[place:]
+    return b"".join([content[:place], tag, content[place:]])
+
+
+def _is_blank(content: bytes) -> bool:
+    return not content or content.isspace()
 
 
 class Tag(NamedTuple):
@@ -137,7 +140,7 @@ def insert_tag(headers: Headers, result: Iterable[bytes], tag: Tag) -> tuple[Hea
             length = str(int(length) + len(inserted))
         return _with_length(permission.headers, length), _Stream(result, inserted)
     unpacked = _unpack(content) if is_packed else content
-    if unpacked is None or not unpacked.strip():
+    if unpacked is None or _is_blank(unpacked):
         return headers, result
     changed = insert(unpacked, inserted)
     if is_packed:
@@ -202,7 +205,7 @@ class _Stream:
     def __iter__(self) -> Iterator[bytes]:
         tag = self._tag
         for block in self._blocks:
-            if tag and block.strip():
+            if tag and not _is_blank(block):
                 yield insert(block, tag)
                 tag = b""
             else:

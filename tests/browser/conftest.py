@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -22,16 +23,25 @@ OPTIONS = (
 PATIENCE = 30.0  # seconds for a page or a script; only a failing test waits so long
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A driver of Selenium's."""
-    pytest.importorskip("selenium", reason="selenium is not installed")
-    from selenium import webdriver
+class NoBrowser(Exception):
+    """There is none, and why."""
 
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """A driver of Selenium's.
+
+    Raises:
+        NoBrowser: there is none.
+    """
+    try:
+        from selenium import webdriver
+    except ImportError:
+        raise NoBrowser("selenium is not installed") from None
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     driver_program = shutil.which("chromedriver")
     if program is None or driver_program is None:
-        pytest.skip("there is no Chromium with its chromedriver")
+        raise NoBrowser("there is no Chromium with its chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = program
     for option in OPTIONS:
@@ -44,3 +54,14 @@ def browser() -> Iterator[Any]:
         yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The one browser of the tests."""
+    with contextlib.ExitStack() as stack:
+        try:
+            driver = stack.enter_context(chromium())
+        except NoBrowser as reason:
+            pytest.skip(str(reason))
+        yield driver
