@@ -17,6 +17,8 @@ from devrunserver.browser.errors.stack import IsOwn
 from devrunserver.browser.errors.values import message_of
 
 QUOTED = re.compile(r"""['"]([\w.\-]{3,})['"]""")
+LEVELS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"))  # of Django's check messages
+MAX_ISSUES = 100  # that are shown
 MAX_SETTINGS_FILES = 20  # that are searched
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 TEMPLATE_CODE = ("django.template.", "django.utils.text", "jinja2.")  # modules that only execute templates
@@ -151,9 +153,9 @@ def _urlconf_files(is_own: IsOwn) -> list[str]:
 
 
 def issues(error: BaseException) -> tuple[Issue, ...]:
-    """What failed system checks have found, the worst first."""
+    """What system checks have found of which some failed: warnings too, the worst first."""
     found = sorted(_check_messages(error.__traceback__), key=lambda one: -one.level)
-    return tuple(_issue(one) for one in found)
+    return tuple(_issue(one) for one in found[:MAX_ISSUES])
 
 
 def _check_messages(traceback: TracebackType | None) -> Iterator[Any]:
@@ -161,21 +163,17 @@ def _check_messages(traceback: TracebackType | None) -> Iterator[Any]:
     while traceback is not None:
         frame = traceback.tb_frame
         if frame.f_code.co_name == "check" and frame.f_globals.get("__name__") == "django.core.management.base":
-            yield from (
-                one for one in frame.f_locals.get("all_issues", ()) if one.is_serious() and not one.is_silenced()
-            )
+            yield from (one for one in frame.f_locals.get("all_issues", ()) if not one.is_silenced())
         traceback = traceback.tb_next
 
 
 def _issue(message: Any) -> Issue:
-    from django.core.checks.messages import CRITICAL
-
     place = None
     with suppress(Exception):  # it may be about anything
         place = _place_of_subject(message.obj)
     text = str(message)
     subject = text.partition(": ")[0] if message.obj is not None else ""
-    level = "critical" if message.level >= CRITICAL else "error"
+    level = next((name for least, name in LEVELS if message.level >= least), "debug")
     return Issue(level, message.id or "", subject, str(message.msg), str(message.hint or ""), place)
 
 

@@ -10,6 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.core import checks
+from django.core.management.base import BaseCommand, SystemCheckError
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.views import debug
@@ -90,6 +92,18 @@ def test_text_and_json() -> None:
     assert (data["error"], data["message"], data["place"]["line"]) == ("ValueError", FULL.message, 3)
     assert data["traceback"] == text
     assert "error: shop.Book: (fields.E1) bad <b>" in text_of(CHECKS)
+
+
+def test_warnings_of_checks_are_told_with_the_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [checks.Warning("a warning", id="x.W1"), checks.Error("an error", hint="do this", obj="shop", id="x.E1")]
+    monkeypatch.setattr(checks, "run_checks", lambda **kwargs: found)
+    with pytest.raises(SystemCheckError) as caught:
+        BaseCommand().check()
+    text = Report(caught.value).text()
+    assert text == (
+        "SystemCheckError: Some system checks have failed.\n\n"
+        "error: shop: (x.E1) an error\n  Hint: do this\n\nwarning: (x.W1) a warning\n"
+    )
 
 
 @pytest.mark.parametrize(
