@@ -42,6 +42,7 @@ class SupervisorView:
 
     @uncontained
     def read_file_events(self) -> None:
+        self._parts.setup.watcher.poll_now()
         self._parts.files.read()
 
     @uncontained

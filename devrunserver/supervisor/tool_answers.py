@@ -61,7 +61,7 @@ class Answering(Protocol):
         """The number that pages carry which are rendered now, or a later one."""
 
     def read_file_events(self) -> None:
-        """Takes the events that the kernel holds."""
+        """Takes the events of all files that were saved before, as far as the system tells of them at once."""
 
     def reload(self) -> None:
         """Has another worker take the place of this one."""

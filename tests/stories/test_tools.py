@@ -103,6 +103,17 @@ def test_what_follows_wait_is_by_the_new_code(project: Path, edits: int) -> None
                 assert outcome["error"]["file"] == str(project / MARKS) and outcome["error"]["line"] == 2
 
 
+def test_wait_does_not_wait_for_the_next_look_of_polling(project: Path) -> None:
+    """Which is further away than the test is patient."""
+    settings = project / "bookshop/settings.py"
+    replace(settings, f"{settings.read_text()}\nDEVRUNSERVER = {{'POLL_INTERVAL': {10 * TIMEOUT}}}\n")
+    with Server(project, "--watcher=polling") as server:
+        server.wait_for_body("mark-0")
+        replace(project / MARKS, 'MARK = "mark-1"\n')
+        assert ask(running(project), "wait", patience=TIMEOUT, timeout=TIMEOUT)["ok"]
+        assert "mark-1" in server.get().body
+
+
 def test_broken_settings_and_a_stopped_worker_are_told(project: Path) -> None:
     with Server(project) as server:
         worker = server.worker_pid()

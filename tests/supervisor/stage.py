@@ -174,6 +174,9 @@ class PlayedWatcher:
     def in_project(self, path: str) -> bool:
         return True
 
+    def poll_now(self) -> None:
+        pass
+
     def restore(self) -> None:
         pass
 

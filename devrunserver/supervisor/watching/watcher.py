@@ -129,6 +129,10 @@ class Watcher:
         raw = [*single, *(event for event in whole if not self._roots.leave_out(event.path))]
         return [event for one in raw for event in self._complete(one)]
 
+    def poll_now(self) -> None:
+        """Looks at the polled directories before their time: ``read`` then has what was saved before this call."""
+        self._backends.polling.poll()
+
     def close(self) -> None:
         """Ends every watch and thread."""
         self._backends.close()
