@@ -19,7 +19,7 @@ import pytest
 
 from tests.live import Server, get, is_alive, replace, wait_for
 
-QUICK = 1.0  # seconds in which the end of everything is promised
+QUICK = 5.0  # seconds for the end of everything: one is promised, on a machine that has not much else to do
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_signal_ends_everything(project: Path, number: signal.Signals, status: i
         assert len(everyone) >= 2
         os.kill(server.pid, number)
         assert server.wait_for_end(QUICK) == status
-        assert not [pid for pid in everyone if is_alive(pid)]
+        wait_for(lambda: not any(map(is_alive, everyone)), "nobody is left", QUICK)
         assert get(port).error == "refused"
 
 
