@@ -11,10 +11,13 @@ All of it happens on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import Any, Protocol
 
 from devrunserver.server.connection import HAS_SENDFILE, RECEIVE_SIZE, SEND_PATIENCE, ClientGone, Connection
+
+logger = logging.getLogger("django.server")
 
 BUFFER_LIMIT = 1 << 18  # bytes that are read ahead of the application; more than any head has
 OUTGOING_LIMIT = 65_536  # bytes that may wait for the client while the application goes on
@@ -85,6 +88,14 @@ class Channel:
             self._comes = None
 
     def _on_readable(self) -> None:
+        try:
+            self._read()
+        except Exception:
+            # what has come would call us again at once, and for ever
+            logger.exception("A fault of devrunserver's own has ended a connection. Please report it.")
+            self._break()
+
+    def _read(self) -> None:
         before = len(self.connection.buffer)
         try:
             is_open = self.connection.receive()
