@@ -86,6 +86,14 @@ def test_a_tls_connection_lives_through_reloads(project: Path, environ: dict[str
             assert "mark-0" in site.ask(kept)
             told = site.ask(kept, "/told/")
             assert told == f"True https://localhost:{port}/told/ 127.0.0.1"
+            kept.send(GET.format("/admin/login/", port, ""))
+            (cookie,) = [one for one in kept.answer().all("Set-Cookie") if one.startswith("csrftoken=")]
+            assert "; Secure" in cookie
+            token = cookie.partition(";")[0].partition("=")[2]
+            for origin, status in ((f"https://localhost:{port}", 200), (f"http://localhost:{port}", 403)):
+                fields = f"Cookie: csrftoken={token}\r\nX-CSRFToken: {token}\r\nOrigin: {origin}\r\n"
+                kept.send(GET.format("/admin/login/", port, f"{fields}Content-Length: 0\r\n").replace("GET", "POST", 1))
+                assert kept.answer().status == status, origin
             session = kept.socket.session
             in_flight.send(GET.format("/brief/", port, ""))
             wait_for(lambda: Path(environ["BEGUN"]).exists(), "the request is being answered")
