@@ -7,7 +7,6 @@ import errno
 import os
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 BACKLOG = 128  # connections that the kernel keeps for us while nobody accepts, for instance during a reload
@@ -19,7 +18,6 @@ ERRORS = {
     errno.EADDRNOTAVAIL: "That IP address can't be assigned to.",
 }
 
-COMMAND_LENGTH = 80  # characters of a command line that are shown
 LISTEN_STATE = "0A"  # in /proc/net/tcp
 
 
@@ -50,47 +48,24 @@ def explain(error: Exception, port: int) -> str:
     code = error.errno if isinstance(error, OSError) else None
     sentence = ERRORS.get(code or 0, str(error))
     if code == errno.EADDRINUSE and (holder := port_holder(port)):
-        sentence += f" {holder.describe(port)}"
+        sentence += f" It is held by {holder}."
     return sentence
 
 
-@dataclass(frozen=True)
-class Holder:
-    """A process that listens on a port.
-
-    Attributes:
-        pid: its number.
-        directory: where it was started.
-        command: its command line.
-    """
-
-    pid: int
-    directory: str
-    command: tuple[str, ...]
-
-    def describe(self, port: int) -> str:
-        """One sentence: which it is, and where the server is if it is this very project's."""
-        if "runserver" in self.command and self.directory == os.getcwd():
-            asked = [one for one in self.command if one.startswith(("--https", "--cert-file", "--key-file"))]
-            scheme = "https" if asked else "http"
-            return f"This project's server is there already: {scheme}://localhost:{port}/ (process {self.pid})."
-        return f"It is held by process {self.pid} ({' '.join(self.command)[:COMMAND_LENGTH].strip()})."
-
-
-def port_holder(port: int) -> Holder | None:
-    """Which process listens on a TCP port, where that can be known.
+def port_holder(port: int) -> str:
+    """Which process listens on a TCP port, such as ``process 4711 (python manage.py runserver)``; empty if unknown.
 
     Source: proc(5). Other users' processes are visible to root alone, and to nobody outside Linux.
     """
     inodes = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     if not inodes:
-        return None
+        return ""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if any(os.readlink(descriptor) in inodes for descriptor in (process / "fd").iterdir()):
-                command = (process / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
-                return Holder(int(process.name), os.readlink(process / "cwd"), tuple(command))
-    return None
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                return f"process {process.name} ({command[:80]})"
+    return ""
 
 
 def _listening_inodes(port: int) -> set[str]:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from devrunserver.server.listener import Holder, ListenError, explain, listen, port_holder
+from devrunserver.server.listener import ListenError, explain, listen, port_holder
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="by /proc")
 
@@ -100,32 +100,8 @@ def test_port_holder() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         holder = port_holder(port)
-        assert holder is not None
-        assert holder.pid == os.getpid()
-        assert holder.directory == os.getcwd()
+        assert holder.startswith(f"process {os.getpid()} (")
+        assert len(holder) < 120
         with socket.create_connection(("127.0.0.1", port)) as connection:
-            assert port_holder(connection.getsockname()[1]) is None  # it does not listen
-    assert port_holder(port) is None
-
-
-@pytest.mark.parametrize(
-    ("directory", "command", "sentence"),
-    [
-        (
-            ".",
-            "python manage.py runserver",
-            "This project's server is there already: http://localhost:8000/ (process 47).",
-        ),
-        (
-            ".",
-            "python manage.py runserver --https",
-            "This project's server is there already: https://localhost:8000/ (process 47).",
-        ),
-        ("/elsewhere", "python manage.py runserver", "It is held by process 47 (python manage.py runserver)."),
-        (".", "nginx", "It is held by process 47 (nginx)."),
-        (".", f"long {'x' * 100}", f"It is held by process 47 (long {'x' * 75})."),
-    ],
-)
-def test_a_holder_is_described(directory: str, command: str, sentence: str) -> None:
-    holder = Holder(47, os.path.abspath(directory), tuple(command.split()))
-    assert holder.describe(8000) == sentence
+            assert port_holder(connection.getsockname()[1]) == ""  # it does not listen
+    assert port_holder(port) == ""
