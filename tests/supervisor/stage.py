@@ -42,11 +42,14 @@ RESUMED = 1000  # what is added to that for processes that a checkpoint has fork
 SERVING = Serving(resumed_at="", prepared=False, imported=3, seconds=0.1, installed_seconds=0.0, slowest=[])
 
 
+LONG_AGO = -1_000_000.0  # seconds: no deadline of the system's own clock is ever reached
+
+
 class PlayedClock:
     """Seconds that go by when the test says so."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.now = LONG_AGO
 
     def __call__(self) -> float:
         return self.now
