@@ -138,7 +138,9 @@ class Files:
     def data_of_settings(self, names: Container[str]) -> list[str]:
         """The files beside the project's settings that these may have been read from: ``.env``, and of these names."""
         base = setting("BASE_DIR")
-        directories = {os.getcwd(), *([os.fspath(base)] if isinstance(base, str | Path) else [])}
+        directories = {os.fspath(base)} if isinstance(base, str | Path) else set()
+        with suppress(FileNotFoundError):  # the working directory was deleted
+            directories.add(os.getcwd())
         directories |= {os.path.dirname(file_of(module) or "") for module in self.loaded_modules()}
         found = []
         for directory in {os.path.realpath(one) for one in directories if not self.is_installed(one)}:

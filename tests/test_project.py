@@ -203,3 +203,22 @@ def test_broken_settings_have_roots(tmp_path: Path, code: str) -> None:
     environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "broken_settings", "PYTHONPATH": str(REPOSITORY)}
     output = subprocess.check_output([sys.executable, "-c", ROOTS], cwd=tmp_path, env=environ, text=True)
     assert set(output.split()) == {str(REPOSITORY), str(tmp_path)}
+
+
+def test_data_of_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path(os.path.realpath(tmp_path))
+    for name in (".env", "shop.toml", "other.toml", "notes.txt", "db.sqlite3"):
+        (home / name).touch()
+    monkeypatch.chdir(home)
+    files = project.Files()
+    names = {"shop.toml", "db.sqlite3", "gone.toml"}
+    found = [path for path in files.data_of_settings(names) if path.startswith(str(home))]
+    assert found == [str(home / ".env"), str(home / "shop.toml")]
+
+
+def test_data_of_settings_where_the_working_directory_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "gone"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    home.rmdir()
+    assert isinstance(project.Files().data_of_settings(set()), list)
