@@ -13,6 +13,7 @@ from devrunserver.common.state_file import Running, find, running_servers
 
 CONNECT_PATIENCE = 5.0  # seconds
 ANSWER_PATIENCE = 10.0  # seconds in addition to what the question itself allows
+ROUTES_PATIENCE = 5.0  # seconds for a worker to tell its URL patterns
 LOOK_INTERVAL = 0.1  # seconds between two looks for a server that is about to start
 LARGEST = 16_777_216  # bytes of an answer
 
@@ -91,6 +92,21 @@ def ask(running: Running, command: str, patience: float = 0.0, **arguments: Any)
     except ValueError as error:  # it has ended meanwhile
         raise NoServer(f"The server of process {running.pid} has not answered.") from error
     return answer
+
+
+def ask_routes(running: Running, **arguments: Any) -> Answer:
+    """The URL patterns. A worker that is busy, as with its first request, needs longer than the supervisor waits for
+    it; what it tells late is there for the next question.
+
+    Raises:
+        NoServer: the server is gone, or does not answer.
+    """
+    deadline = time.monotonic() + ROUTES_PATIENCE
+    while True:
+        answer = ask(running, "routes", **arguments)
+        if answer.get("routes") or answer.get("worker_responds") is not False or time.monotonic() >= deadline:
+            return answer
+        time.sleep(LOOK_INTERVAL)  # nothing tells us when it has
 
 
 def _connect(running: Running) -> socket.socket:

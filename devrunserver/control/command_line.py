@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from devrunserver.control.client import Answer, NoServer, Target, ask, here
+from devrunserver.control.client import Answer, NoServer, Target, ask, ask_routes, here
 
 COMMANDS = {
     "status": "tells whether the server is ready, and what its last reload was",
@@ -39,6 +39,8 @@ def main(argv: Sequence[str]) -> int:
             running = target.await_server(arguments.timeout)
             left = max(0.0, arguments.timeout - (time.monotonic() - began))
             answer = ask(running, command, patience=left, timeout=left)
+        elif command == "routes":
+            answer = ask_routes(target.find())
         else:
             answer = ask(target.find(), command)
     except NoServer as error:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from devrunserver.control.client import Answer, NoServer, Target, ask
+from devrunserver.control.client import Answer, NoServer, Target, ask, ask_routes
 
 VERSIONS = ("2025-06-18", "2025-03-26", "2024-11-05")  # of the protocol, the newest first
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
@@ -190,7 +190,8 @@ def serve(directory: str, port: int | None, incoming: Iterable[str], outgoing: T
     """
 
     def ask_present(command: str, **arguments: Any) -> Answer:
-        return ask(Target(directory, port).find(), command, **arguments)
+        running = Target(directory, port).find()
+        return ask_routes(running) if command == "routes" else ask(running, command, **arguments)
 
     server = McpServer(ask_present, version())
     for line in incoming:

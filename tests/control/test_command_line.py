@@ -127,3 +127,16 @@ def test_the_status_of_wait(monkeypatch: pytest.MonkeyPatch, answer: dict[str, A
     monkeypatch.setattr(Target, "find", lambda self: None)
     monkeypatch.setattr(command_line, "ask", lambda *args, **kwargs: answer)
     assert main(["wait"]) == status
+
+
+def test_a_busy_worker_is_asked_for_its_routes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from devrunserver.common.state_file import Running
+    from devrunserver.control import client
+
+    busy, told = {"routes": [], "worker_responds": False}, {"routes": [{"route": "/"}], "worker_responds": False}
+    answers = [busy, busy, told]
+    monkeypatch.setattr(client, "ask", lambda *args, **kwargs: answers.pop(0))
+    assert client.ask_routes(Running(1, "/", "")) == told
+    monkeypatch.setattr(client, "ROUTES_PATIENCE", 0.0)
+    answers[:] = [busy]
+    assert client.ask_routes(Running(1, "/", "")) == busy
