@@ -26,10 +26,15 @@ BODY = "<module>"  # the name of the code of a module's body
 
 
 class EdgeRecorder:
-    """Records from now on, until it is told to stop."""
+    """Records from now on, until it is told to stop.
 
-    def __init__(self) -> None:
+    Args:
+        on_fault: called if something cannot be recorded, which ends it: no import of the project fails because of us.
+    """
+
+    def __init__(self, on_fault: Callable[[Exception], None]) -> None:
         self.edges: Edges = {}
+        self._on_fault = on_fault
         self._import = builtins.__import__
         self._import_by_name = importlib._bootstrap._gcd_import  # type: ignore[attr-defined]
         builtins.__import__ = self._on_import
@@ -54,15 +59,25 @@ class EdgeRecorder:
         try:
             return self._import(name, globals, locals, fromlist or (), level)
         finally:
-            if level:
-                name = absolute(name, globals, level)
-            self._note(name, fromlist)
+            try:
+                if level:
+                    name = absolute(name, globals, level)
+                self._note(name, fromlist)
+            except Exception as fault:
+                self._fail(fault)
 
     def _on_import_by_name(self, name: str, package: str | None = None, level: int = 0) -> Any:
         try:
             return self._import_by_name(name, package, level)
         finally:
-            self._note(absolute(name, {"__package__": package}, level), ())
+            try:
+                self._note(absolute(name, {"__package__": package}, level), ())
+            except Exception as fault:
+                self._fail(fault)
+
+    def _fail(self, fault: Exception) -> None:
+        self.stop()
+        self._on_fault(fault)
 
     def _note(self, name: str, fromlist: Sequence[str] | None) -> None:
         importer = importing_module(2)

@@ -53,15 +53,18 @@ class ImportHook(MetaPathFinder):
         if file is not None and self._before(fullname, file):
             spec = self._look_up(fullname, path, target)
             file = file_of(spec)
+        try:
+            self._record(fullname, path, spec, file)
+        except Exception as fault:  # no import of the project fails because of us
+            self._on_fault(fault)
+        return spec
+
+    def _record(self, fullname: str, path: Sequence[str] | None, spec: ModuleSpec | None, file: str | None) -> None:
         if spec is None or file is not None or spec.loader is None:  # not found, found, a namespace package
-            try:
-                self._reads.module(fullname, directories_on(path), file)
-            except Exception as fault:  # no import of the project fails because of us
-                self._on_fault(fault)
+            self._reads.module(fullname, directories_on(path), file)
         if file is not None:
             self.found.append((time.monotonic(), fullname))
             self.history.append((self.now(), fullname, self._phase()))
-        return spec
 
     def now(self) -> float:
         """Seconds of a clock that stands still while this process is a checkpoint."""

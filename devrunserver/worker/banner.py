@@ -9,6 +9,7 @@ import threading
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from devrunserver.common import faults
 from devrunserver.server import reachable
 
 INSTALL_QR = "python -m pip install 'devrunserver[qr]'"
@@ -101,7 +102,8 @@ def open_browser(url: str, say: Callable[[str], None], environ: Mapping[str, str
     if sys.platform not in ("darwin", "win32") and not any(environ.get(name) for name in SCREENS):
         say(f"--open: there is no screen here to open {url} on.")
         return
-    threading.Thread(target=_open, args=(url, say), name="devrunserver-open", daemon=True).start()
+    open_there = faults.guarded("opening a browser", _open)
+    threading.Thread(target=open_there, args=(url, say), name="devrunserver-open", daemon=True).start()
 
 
 def _open(url: str, say: Callable[[str], None]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from django.core.signals import got_request_exception
 
+from devrunserver.common import faults
 from devrunserver.common.messages import History, HistoryAsked, Message
 
 MOST_REQUESTS = 200
@@ -47,8 +48,9 @@ class RequestHistory:
     def begin(self, server: Any) -> None:
         """The project is served from now on, by this server."""
         self._serves = True
-        got_request_exception.connect(self.on_exception, weak=False, dispatch_uid="devrunserver")
-        server.on_answer = self.on_request
+        on_exception = faults.guarded("the history of errors", self.on_exception)
+        got_request_exception.connect(on_exception, weak=False, dispatch_uid="devrunserver")
+        server.on_answer = faults.guarded("the history of requests", self.on_request)
 
     def on_history_asked(self, message: HistoryAsked) -> None:
         """The supervisor wants to know."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from devrunserver.common import faults
 from devrunserver.common.messages import Message, PromptLeft
 from devrunserver.worker import debugger_prompt
 
@@ -28,7 +29,8 @@ class PromptWatch:
         """Somebody is at a prompt. Again is harmless."""
         if not self._is_running:
             self._is_running = True
-            threading.Thread(target=self._run, name="devrunserver-prompt", daemon=True).start()
+            run = faults.guarded("the look at the debugger's prompt", self._run)
+            threading.Thread(target=run, name="devrunserver-prompt", daemon=True).start()
 
     def _run(self) -> None:
         try:

@@ -9,6 +9,7 @@ from django.apps import apps
 
 from devrunserver.background import import_graph
 from devrunserver.checkpoints.import_hook import ImportHook
+from devrunserver.common import faults
 
 if TYPE_CHECKING:
     from devrunserver.common.import_record import ImportRecord
@@ -30,10 +31,16 @@ class StartHistory:
         self._path_of = path_of
         self._is_project = is_project
         self._recorder: import_graph.EdgeRecorder | None = None
+        self._has_failed = False
 
     def record_edges(self) -> None:
         """From now on it is recorded who imports whom."""
-        self._recorder = import_graph.EdgeRecorder()
+        self._recorder = import_graph.EdgeRecorder(self._on_fault)
+
+    def _on_fault(self, fault: Exception) -> None:
+        if not self._has_failed:
+            self._has_failed = True  # the imports that are under way still end in the recorder
+            faults.tell("the record of who imports whom", fault)
 
     def stop(self) -> None:
         """The start is over."""

@@ -82,7 +82,8 @@ class Startup:
             self.checkpoints.fork_safety.connections.follow()
             if conf.load().PREPARE:
                 self.history.record_edges()
-            connection_created.connect(self._on_connection, dispatch_uid="devrunserver")
+            on_connection = faults.guarded("the look at connections", self._on_connection, self.checkpoints.end)
+            connection_created.connect(on_connection, weak=False, dispatch_uid="devrunserver")
             self.checkpoints.make("the first app")
         elif conf.load().READ_FILES:
             self._handlers |= self.reads.handlers

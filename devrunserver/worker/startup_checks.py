@@ -77,17 +77,17 @@ class StartupChecks:
     def start_waiting(self) -> None:
         """Waits for the checks that still run, on a thread."""
         if self._running is not None:
-            threading.Thread(target=self._wait, args=self._running, name="devrunserver-checks", daemon=True).start()
+            wait = faults.guarded("the thread that waits for the checks", self._wait)
+            threading.Thread(target=wait, args=self._running, name="devrunserver-checks", daemon=True).start()
 
     def _wait(self, pid: int, check: Check) -> None:
-        with faults.contained("the thread that waits for the checks"):
-            if not has_succeeded(pid) and not self._leaving.is_set():
-                try:
-                    check(False, True)
-                except Exception as error:
-                    self._on_error(error)
-                    return
-            self._on_passed()
+        if not has_succeeded(pid) and not self._leaving.is_set():
+            try:
+                check(False, True)
+            except Exception as error:
+                self._on_error(error)
+                return
+        self._on_passed()
 
     def _check_and_leave(self, check: Check, is_reload: bool) -> None:
         """Runs the checks, in the process that is for them. Does not return."""

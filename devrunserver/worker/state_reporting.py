@@ -27,20 +27,20 @@ def leave_reporter(
     with faults.contained("the report of the project's state"), suppress(OSError), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside our thread that listens
         if checkpoints.forks.sibling():
-            _report(identity, is_own, record)
+            try:
+                _report(identity, is_own, record)
+            finally:  # whatever it is, this process must not go on as a second worker
+                process_exit.leave(process_exit.FAILURE)
     identity.close_state_link()
 
 
 def _report(identity: Identity, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]) -> None:
-    """Reports, in the process that is for it. Does not return."""
-    try:
-        from devrunserver.background import state_report  # here, as hardly any process needs it
+    """Reports, in the process that is for it, until nobody asks any more."""
+    from devrunserver.background import state_report  # here, as hardly any process needs it
 
-        sock, identity.state_link = identity.state_link, None
-        assert sock is not None
-        identity.become(Role.STATE_REPORTER)
-        identity.leave()
-        state_report.stand_aside()
-        state_report.answer_questions(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own, record)
-    finally:
-        process_exit.leave(process_exit.FAILURE)
+    sock, identity.state_link = identity.state_link, None
+    assert sock is not None
+    identity.become(Role.STATE_REPORTER)
+    identity.leave()
+    state_report.stand_aside()
+    state_report.answer_questions(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own, record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from devrunserver.common import faults, module_files
+from devrunserver.common import module_files
 from devrunserver.common.messages import Message, Watching
 from devrunserver.worker.autoreload_signals import AutoreloadSignals
 from devrunserver.worker.live_pages import LivePages
@@ -37,7 +37,6 @@ class WatchReport:
         self._data_files = data_files
         self._pages = pages
         self._reported_at = (0, "")  # the state of sys.modules that the supervisor knows
-        self._is_on = True
 
     def send(self) -> None:
         """Tells all of it now."""
@@ -52,9 +51,5 @@ class WatchReport:
 
     def after_request(self, **kwargs: Any) -> None:
         """A receiver of ``request_finished``: a request may have imported modules."""
-        if self._is_on and module_files.state() != self._reported_at:
-            with faults.contained("the report of what requests have imported", self._switch_off):
-                self.send()
-
-    def _switch_off(self) -> None:
-        self._is_on = False
+        if module_files.state() != self._reported_at:
+            self.send()

@@ -190,18 +190,19 @@ class Worker:
         server.on_failure = self._replace_by
         self._channel.send(replace(self._startup.summary(), is_checked=not self._checks.are_running))
         self._report.send()
-        request_finished.connect(self._report.after_request, weak=False, dispatch_uid="devrunserver")
+        after_request = faults.guarded("the report of what requests have imported", self._report.after_request)
+        request_finished.connect(after_request, weak=False, dispatch_uid="devrunserver")
         self._changes.is_serving = True
         if self._leaving.is_set():
             server.stop()
         if conf.load().WARM_UP:
-            threading.Thread(target=self._warm_up, name="devrunserver-warmup", daemon=True).start()
+            warm_up = faults.guarded("warming up", self._warm_up)
+            threading.Thread(target=warm_up, name="devrunserver-warmup", daemon=True).start()
         self._checks.start_waiting()
 
     def _warm_up(self) -> None:
-        with faults.contained("warming up"):
-            warmup.run(self._leaving, lambda: self._server.has_been_asked)
-            self._report.after_request()
+        warmup.run(self._leaving, lambda: self._server.has_been_asked)
+        self._report.after_request()
 
     # Errors
 

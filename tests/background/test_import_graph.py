@@ -32,7 +32,7 @@ import json, sys
 sys.path[:0] = [{repository!r}, {directory!r}]
 import importlib, loaded
 from devrunserver.background.import_graph import EdgeRecorder
-recorder = EdgeRecorder()
+recorder = EdgeRecorder(print)
 try:
     importlib.import_module({name!r})
 except ValueError:

@@ -16,7 +16,7 @@ PARTS = {
     "devrunserver.checkpoints.read_recorder:ReadRecorder.module": "the record of what the start reads",
     "devrunserver.worker.state_reporting:_report": "",  # in a process that says nothing
     "devrunserver.background.fingerprint:Fingerprint.__init__": "",
-    "devrunserver.background.import_graph:EdgeRecorder._note": "",
+    "devrunserver.background.import_graph:EdgeRecorder._note": "the record of who imports whom",
 }
 
 # An app below ours is imported when the worker has joined, before its start goes on

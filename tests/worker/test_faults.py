@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devrunserver.common import messages, process_exit
+from devrunserver.common import faults, messages, process_exit
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import (
     Changed,
@@ -23,13 +25,15 @@ from devrunserver.common.messages import (
     Verdict,
 )
 from devrunserver.common.role import Role
-from devrunserver.worker import interrupts, warmup
+from devrunserver.worker import interrupts
 from devrunserver.worker.channel import OPTIONAL
 from devrunserver.worker.worker import Worker
 from tests.worker.played import Exits, Supervisor, exits, link_pair
 from tests.worker.test_server_handle import FakeServer
 
 __all__ = ["exits"]
+
+PACKAGE = Path(interrupts.__file__).parent
 
 TO_WORKER = [kind for kind, route in messages.ROUTES.items() if Role.WORKER in route.receivers]
 
@@ -127,26 +131,49 @@ def fail(*args: object, **kwargs: object) -> Any:
     raise RuntimeError("no idea")
 
 
-def test_warming_up_that_fails_is_told(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    stage.enter("serving")
-    monkeypatch.setattr(warmup, "DELAY", 0.0)
-    monkeypatch.setattr(warmup, "steps", fail)
-    stage.worker._warm_up()
-    line = "devrunserver: warming up has failed (RuntimeError('no idea')) and is off until the next start.\n"
+def test_who_is_called_by_others_is_guarded() -> None:
+    """Receivers of Django's signals, hooks of the server and threads: found in the source, so a new one is too."""
+    unguarded = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        guarded = {ast.unparse(one.targets[0]) for one in ast.walk(tree) if is_guard(getattr(one, "value", None), one)}
+        for node in ast.walk(tree):
+            callback = callback_in(node)
+            if callback is not None and not is_guard(callback) and ast.unparse(callback) not in guarded:
+                unguarded.append(f"{path.name}: {ast.unparse(callback)}")
+    assert unguarded == ["channel.py: self._listen"], "that one tells, and ends the process"
+
+
+def is_guard(node: object, assignment: ast.AST | None = None) -> bool:
+    is_assigned = assignment is None or isinstance(assignment, ast.Assign)
+    return is_assigned and isinstance(node, ast.Call) and ast.unparse(node.func) == "faults.guarded"
+
+
+def callback_in(node: ast.AST) -> ast.expr | None:
+    """What a piece of source gives to others to be called."""
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("server.on_answer"):
+        return node.value
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".connect") and node.args:
+        return node.args[0]
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "threading.Thread":
+        return next(one.value for one in node.keywords if one.arg == "target")
+    return None
+
+
+def test_a_guard_tells_once_and_switches_off(capfd: pytest.CaptureFixture[str]) -> None:
+    calls: list[int] = []
+
+    def callback(number: int, **kwargs: object) -> None:
+        calls.append(number)
+        if number == 2:
+            raise RuntimeError("no idea")
+
+    guarded = faults.guarded("a part", callback, lambda: calls.append(0))
+    for number in (1, 2, 3):
+        guarded(number, sender=None)
+    assert calls == [1, 2, 0]
+    line = "devrunserver: a part has failed (RuntimeError('no idea')) and is off until the next start.\n"
     assert capfd.readouterr().err == line
-
-
-def test_a_report_after_a_request_that_fails_is_told_once(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """The request goes on."""
-    monkeypatch.setattr(stage.worker._report, "send", fail)
-    for _ in range(2):
-        stage.worker._report._reported_at = (-1, "")
-        stage.worker._report.after_request(sender=None)
-    assert capfd.readouterr().err.count("the report of what requests have imported has failed") == 1
 
 
 def test_audit_handlers_that_fail_are_told_and_checkpoints_end(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:

@@ -123,7 +123,12 @@ def test_a_fault_of_the_thread_is_told(
         raise RuntimeError("no idea")
 
     monkeypatch.setattr(startup_checks, "has_succeeded", fail)
-    stage.checks._wait(PID, stage.check)
+    stage.identity.is_reload = True
+    stage.checks.run(stage.check)
+    stage.checks.start_waiting()
+    for thread in threading.enumerate():
+        if thread.name == "devrunserver-checks":
+            thread.join(PATIENCE)
     assert "the thread that waits for the checks has failed (RuntimeError('no idea'))" in capfd.readouterr().err
 
 
