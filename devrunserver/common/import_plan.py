@@ -5,8 +5,10 @@ Theory of operation
 A *base* is an exact checkpoint: what was imported before it is there, and some of it is *importing*: on the stack, not
 complete. What came after it may be imported ahead of its turn if it imports none of the edited modules and nothing
 that is not complete, directly or not. Django's set-up has parts: apps are made, models are imported, ``ready()`` is
-called, the URLconf is imported. What a later part has imported may ask Django for what is not there yet, so only what
-does not import Django at all is taken from there: it cannot tell.
+called, the URLconf is imported. None of these is begun ahead. Modules that a later part has imported may ask Django
+for what is not there yet. While apps are made no model may be imported, so only what does not import Django at all is
+taken from later parts: it cannot tell. Once they are made Django refuses what it cannot answer yet (it raises
+``AppRegistryNotReady``), so such modules are tried; where that fails the plan becomes *strict*, and leaves them out.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ KEPT_SHARE = 0.5  # of what a plan saves, that it must still save if another fil
 SLOWER = 1.5  # how much longer a reload may take because of a file that was edited before, ...
 SLOWER_BY = 0.1  # ... and that many seconds more
 FRAMEWORK = "django"
+APPS_PHASE = 0  # of Django's set-up: apps are made
 
 
 class Base(NamedTuple):
@@ -56,17 +59,22 @@ class Plan:
     remains: float = 0.0
 
 
-def make(record: ImportRecord, base: Base, edited: Iterable[str], left_out: Collection[str] = ()) -> Plan:
+def make(
+    record: ImportRecord, base: Base, edited: Iterable[str], left_out: Collection[str] = (), is_strict: bool = False
+) -> Plan:
     """The plan for these paths.
 
     Args:
         left_out: modules that have turned out to be in the way.
+        is_strict: nothing that imports Django is taken from later parts of its set-up.
     """
     edited = tuple(edited)
     changed = {record.files[path] for path in edited if path in record.files}
     excluded = dependents({*changed, *base.importing, *left_out}, record.edges)
     after = list(zip(record.order, record.phases, record.seconds, strict=True))[base.imported :]
     later = {name for name, phase, _ in after if phase > base.phase}
+    if later and not is_strict and base.phase != APPS_PHASE:
+        later.clear()
     if later:
         later &= dependents([FRAMEWORK], record.edges)
     planned = set(independent((name for name, _, _ in after if name not in later), excluded))

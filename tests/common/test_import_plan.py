@@ -94,8 +94,19 @@ RECORD = ImportRecord(
 def test_make(
     base: Base, edited: list[str], left_out: list[str], modules: list[str], excluded: set[str], remains: float
 ) -> None:
-    plan = make(RECORD, base, edited, left_out)
+    plan = make(RECORD, base, edited, left_out, is_strict=True)
     assert plan == Plan(modules, excluded, tuple(edited), float(len(modules)), remains)
+
+
+@pytest.mark.parametrize(
+    ("base", "modules"),
+    [
+        (Base(2, ["models"], 1), ["forms", "signals", "other", "pure", "paper"]),
+        (Base(1, ["lib"], 0), ["pure", "paper"]),  # while apps are made
+    ],
+)
+def test_what_later_parts_of_the_set_up_import_is_tried(base: Base, modules: list[str]) -> None:
+    assert make(RECORD, base, ["/models.py"]).modules == modules
 
 
 def remaining(seconds: float) -> Plan:

@@ -118,6 +118,7 @@ TRACES = (
     "@receiver(events.changed)\ndef trace_{n}(sender, **kwargs):\n    return {n}\n",
 )
 LEAVING = 0.2  # of the modules, how many leave traces
+IN_TURN = 0.3  # how often another module is edited again
 TRACING = 0.25  # how often an edit leaves one, or takes one away
 
 
@@ -133,9 +134,10 @@ def _trace(tree: Tree, rng: random.Random) -> Block:
 
 
 def edit_again(tree: Tree, rng: random.Random, path: str) -> Step:
-    """Works on one module, that of ``path`` if it is one that views consist of."""
-    views = [one for one in tree.lasting() if tree.modules[one].tier is Tier.VIEWS]
-    path = path if path in views else rng.choice(views)
+    """Works on some modules in turn, most often on that of ``path``: models, what ``ready()`` imports, or views."""
+    worked_on = [one for one in tree.lasting() if tree.modules[one].tier in (Tier.MODELS, Tier.READY, Tier.VIEWS)]
+    if path not in worked_on or rng.random() < IN_TURN:
+        path = rng.choice(worked_on)
     tree.touch(path)
     what = f"change {path}"
     traces = [block for block in tree.modules[path].blocks if "events." in block.text]

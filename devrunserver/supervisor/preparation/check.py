@@ -41,6 +41,7 @@ class Finding:
 def check(
     processes: BackgroundProcesses,
     volatile: set[Attribute],
+    judged: set[Attribute],
     worker: Served,
     prepared: Prepared,
     state_reporter: Run | None,
@@ -49,10 +50,11 @@ def check(
 
     Args:
         volatile: what differs between exact starts; added to.
+        judged: what has differed before; added to.
         state_reporter: tells the state of the worker, if any does and it is of use.
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
-    verifier = Verifier(processes, volatile)
+    verifier = Verifier(processes, volatile, judged)
     if serves and state_reporter is not None and prepared.reference is not None:
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, set(plan.excluded))
         if reference is not None:
@@ -61,7 +63,7 @@ def check(
     exact = exact or processes.dry_run(base, Purpose.VERIFY)
     again = state_reporter if serves else None
     again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_short=True)
-    verdict = yield from verifier.compare(exact, again, base, set(plan.modules), set(plan.excluded))
+    verdict = yield from verifier.compare(exact, again, base, set(plan.modules), set(plan.excluded), serves)
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")
     return Finding(worker, prepared, verdict, why, is_failure=bool(verdict.failure))
 

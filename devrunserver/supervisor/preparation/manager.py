@@ -228,7 +228,9 @@ class Preparation:
             self._check(worker, prepared, self._state_reporter if worker.prepared is None else None)
 
     def _check(self, worker: Served, prepared: Prepared, state_reporter: Run | None) -> None:
-        steps = check.check(self._processes, self._planning.volatile, worker, prepared, state_reporter)
+        steps = check.check(
+            self._processes, self._planning.volatile, self._planning.judged, worker, prepared, state_reporter
+        )
         self._jobs[Purpose.VERIFY] = Job(steps)
 
     def _on_checked(self, found: Finding) -> None:

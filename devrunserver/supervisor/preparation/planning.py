@@ -13,6 +13,7 @@ from devrunserver.supervisor.preparation.outline_diff import Attribute
 
 WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 5  # how often a plan is made again without some modules
+TRIED = 3  # failures after which a plan becomes strict
 IN_TURN = 4  # saves within which files are edited in turn
 
 
@@ -45,22 +46,26 @@ class Planning:
 
     Attributes:
         volatile: what differs between exact starts.
+        judged: what has differed, so that modules were left out.
         edited: the files that are being edited, the last one last.
         record: what an exact start imports; None: nobody was asked yet.
         plan: what is to be imported ahead, from ``base`` on.
         left_out: modules that are in the way of any plan.
         attempts: plans that have failed.
+        is_strict: what later parts of Django's set-up import is not tried any more.
         is_given_up: nothing is prepared until something else changes.
         cost: of this plan and of those that it was made of.
     """
 
     volatile: set[Attribute] = field(default_factory=set)
+    judged: set[Attribute] = field(default_factory=set)
     edited: list[str] = field(default_factory=list)
     record: ImportRecord | None = None
     plan: Plan | None = None
     base: Checkpoint | None = None
     left_out: set[str] = field(default_factory=set)
     attempts: int = 0
+    is_strict: bool = False
     is_given_up: bool = False
     cost: Cost = field(default_factory=Cost)
     _saves: list[str] = field(default_factory=list)  # the last of them
@@ -112,7 +117,7 @@ class Planning:
             base = chain.before(paths)
             if base is None:
                 continue
-            plan = import_plan.make(self.record, base.base, paths, self.left_out)
+            plan = import_plan.make(self.record, base.base, paths, self.left_out, self.is_strict)
             if best[0] is None or import_plan.is_kept(plan, best[0], total, path in self._saves):
                 best = plan, base
         return best
@@ -133,11 +138,12 @@ class Planning:
     def leave_out(self, culprits: Collection[str]) -> bool:
         """Takes modules out of any plan, with what imports them; whether it is worth another attempt."""
         self.attempts += 1
+        self.is_strict = self.is_strict or self.attempts >= TRIED
         self.is_given_up = True
         if self.plan is None or self.record is None or self.base is None:  # forgotten meanwhile
             return False
         found = set(self.plan.modules) & set(culprits)
         self.left_out |= found
-        self.plan = import_plan.make(self.record, self.base.base, self.plan.edited, self.left_out)
+        self.plan = import_plan.make(self.record, self.base.base, self.plan.edited, self.left_out, self.is_strict)
         self.is_given_up = self.attempts >= ATTEMPTS or self.plan.saves < WORTH or not found
         return not self.is_given_up

@@ -4,7 +4,9 @@ Theory of operation
 -------------------
 Both are told by processes that have imported the same sources and will not serve. What differs between two exact
 starts that were made at different times (numbers drawn, times) does not count; so where there is a difference, another
-exact start is made, after both. What counts is what the exact starts agree on, and the prepared one does not.
+exact start is made, after both. What counts is what the exact starts agree on, and the prepared one does not. Where
+functions or classes of planned modules are in another order than those of others, that start is spared at first: their
+modules are left out, which cannot be wrong, and only if there is a difference again it is made.
 
 Most saves need no exact start. Once a prepared checkpoint is verified, the state of a worker that was resumed from it
 is held against that of the one before: where nothing has changed but functions and constants as the sources say them,
@@ -76,18 +78,21 @@ class Verifier:
     Args:
         processes: forks who is to be compared.
         volatile: what is known to differ between exact starts; added to.
+        judged: what has differed before, so that modules were left out; added to.
     """
 
-    def __init__(self, processes: BackgroundProcesses, volatile: set[Attribute]) -> None:
+    def __init__(self, processes: BackgroundProcesses, volatile: set[Attribute], judged: set[Attribute]) -> None:
         self._processes = processes
         self._volatile = volatile
+        self._judged = judged
 
     def compare(
-        self, exact: Run, prepared: Run, base: link.Link, planned: set[str], excluded: set[str]
+        self, exact: Run, prepared: Run, base: link.Link, planned: set[str], excluded: set[str], is_served: bool
     ) -> Generator[Run, Message | None, Verdict]:
         """Compares two starts.
 
         Args:
+            is_served: the prepared one is the worker's.
             base: where to fork another exact start, if it is needed.
             planned: the modules that were imported ahead.
             excluded: the modules that were not.
@@ -100,10 +105,16 @@ class Verifier:
             theirs = yield from self._heard(prepared, StateReport)
             ours = yield from self._heard(exact, StateReport)
             differences = (yield from self._differences(exact, ours.digests, prepared, theirs.digests)) - self._volatile
+            if differences and not is_served and not differences & self._judged:
+                culprits = yield from self._culprits(exact, prepared, differences, planned)
+                if culprits:
+                    self._judged |= differences
+                    return Verdict(differences, culprits)
             if differences:
                 differences &= yield from self._lasting(exact, ours.digests, prepared, theirs.digests, base)
             if differences:
-                return Verdict(differences, (yield from self._culprits(exact, prepared, differences, planned)))
+                culprits = yield from self._culprits(exact, prepared, differences, planned)
+                return Verdict(differences, culprits or planned & {module for module, _ in differences})
             modules = sorted({*excluded, *(name for name, _ in self._volatile)} & theirs.digests.keys())
             attributes = (yield from self._asked(prepared, AttributesAsked(modules), Attributes)).digests
             return Verdict(reference=Reference(theirs.digests, attributes))
@@ -200,4 +211,4 @@ class Verifier:
         found: set[str] = set()
         for attribute in differences:
             found |= out_of_order(told[0].get(attribute, []), told[1].get(attribute, []), planned)
-        return found or planned & {module for module, _ in differences}
+        return found
