@@ -22,11 +22,12 @@
 
   const STORE = `devrunserver:${location.href}`;
   const OWN = "[data-devrunserver]";
-  const SHEET_PATIENCE = 3000; // milliseconds for a style sheet to load
+  const SHEET_PATIENCE = 30_000; // milliseconds for a style sheet to load: the server may be starting again
   const EMPTY_PATIENCE = 1000; // milliseconds in which an empty style sheet is taken for one that is being written
   const LOOK_PAUSE = 50; // milliseconds between two looks at it
 
-  let known = Number(tag.dataset.generation);
+  let known = Number(tag.dataset.generation); // the generation that the page shows, with all the files that it uses
+  let rendered = known; // the same of its document alone, which may be asked for after its style sheets
   let announced = { generation: known, since: known, changes: [] };
   let isBusy = false;
   let isLeaving = false;
@@ -101,21 +102,23 @@
   function difference() {
     if (announced.generation <= known) return [];
     if (known < announced.since) return [{ kind: "load", files: [] }];
-    return announced.changes.filter((one) => one.generation > known);
+    return announced.changes.filter((one) => one.generation > (one.kind === "page" ? Math.max(known, rendered) : known));
   }
 
   async function act() {
     if (isBusy || isLeaving || document.hidden || document.readyState === "loading") return;
     isBusy = true;
     try {
-      for (let changes = difference(); changes.length && !isLeaving; changes = difference()) {
+      while (!isLeaving) {
+        const [changes, generation] = [difference(), announced.generation]; // others may come meanwhile
+        if (!changes.length) break;
+        attempted = generation;
         if (changes.at(-1).kind === "error") {
-          attempted = announced.generation;
-          await showError(attempted);
+          await showError(generation);
           break;
         }
         await hideError();
-        if (!(await follow(changes.filter((one) => one.kind !== "error"), announced.generation))) break;
+        if (!(await follow(changes.filter((one) => one.kind !== "error"), generation))) break;
       }
     } catch (error) {
       console.warn("devrunserver: this page does not follow the last change.", error);
@@ -129,7 +132,6 @@
 
   /** Brings the page to a generation; whether it is there now. */
   async function follow(changes, generation) {
-    attempted = generation;
     const kinds = new Set(changes.map((one) => one.kind));
     const needsLoad = kinds.has("load") || changes.some((one) => one.kind === "asset" && one.files.some(isUsed));
     if ((needsLoad || kinds.has("page")) && method && method !== "GET") {
@@ -172,10 +174,7 @@
     if (!response) return load();
     const isHtml = (response.headers.get("Content-Type") ?? "").startsWith("text/html");
     const text = await response.text();
-    if (!response.ok && isHtml && (await showFailure(text))) {
-      known = generation;
-      return false;
-    }
+    if (!response.ok && isHtml && (await showFailure(text))) return false;
     if (!response.ok || !isHtml || response.redirected || !from) return load();
     const { Doubt, hasSameScripts, morph, parse } = await import(fileUrl("morph.js"));
     const parsed = parse(text);
@@ -191,7 +190,7 @@
       return load();
     }
     if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
-    known = Math.max(known, generation, Number(sent ?? 0));
+    rendered = Math.max(rendered, generation, Number(sent ?? 0));
     window.Turbo?.cache?.clear(); // pages of the generation before
     for (const store of [localStorage, sessionStorage]) store.removeItem("htmx-history-cache");
     return true;
@@ -226,8 +225,8 @@
   }
 
   const loading = (link) =>
-    new Promise((resolve) => {
-      setTimeout(resolve, SHEET_PATIENCE, false);
+    new Promise((resolve, reject) => {
+      setTimeout(reject, SHEET_PATIENCE, new Error(`${link.href} does not come`));
       link.addEventListener("load", () => resolve(true));
       link.addEventListener("error", () => resolve(false));
     });
@@ -261,8 +260,9 @@
   /** Loads a file anew, for who imports it; waits for a while where it is empty: it may be about to be written. */
   async function awaitContent(path) {
     for (const end = Date.now() + EMPTY_PATIENCE; ; ) {
-      const response = await fetch(path, { cache: "reload" }).catch(() => null); // the page's policy may forbid it
-      if (!response?.ok || (await response.text()).trim() || Date.now() > end) return;
+      const signal = AbortSignal.timeout(EMPTY_PATIENCE); // other pages may ask for the same, and the browser waits
+      const response = await fetch(path, { cache: "reload", signal }).catch(() => null); // or a policy forbids it
+      if (!response?.ok || (await response.text().catch(() => "gone")).trim() || Date.now() > end) return;
       await new Promise((resolve) => setTimeout(resolve, LOOK_PAUSE));
     }
   }

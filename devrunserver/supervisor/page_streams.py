@@ -86,7 +86,8 @@ class PageStreams:
 
     def announce_start(self, kind: str) -> None:
         """Tells all pages that a worker answers, with the project or with an error."""
-        self._announce(self.rendered, [(kind, [])])
+        is_latest = self.generation < self.rendered  # or else the worker was shown a change before it answered
+        self._announce(self.rendered if is_latest else self.next_generation(), [(kind, [])])
 
     def _announce(self, generation: int, changes: list[tuple[str, list[str]]]) -> None:
         if not changes:

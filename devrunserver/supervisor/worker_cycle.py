@@ -174,6 +174,8 @@ class WorkerCycle:
 
     def _dismiss(self, patience: float) -> None:
         """Tells the worker to leave, within ``patience`` seconds."""
+        if (question := self._parts.review.question) is not None:
+            self._parts.pages.miss(question.paths)
         self._parts.review.drop_question()  # its answer is of no interest any more
         if self.worker is None:
             self.happens(Happening.EXITS)

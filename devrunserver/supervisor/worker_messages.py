@@ -149,7 +149,8 @@ class WorkerMessages:
     def _on_verdict(self, worker: WorkerHandle, message: Verdict) -> None:
         review, question = self._parts.review, self._parts.review.question
         if question is not None and question.number == message.id:
-            self._parts.pages.miss(question.paths if message.stale is not None else [])
+            if message.stale is not None or not self._cycle.lifecycle.is_answered:  # who starts may not know all yet
+                self._parts.pages.miss(question.paths)
             self._setup.optional.call(Part.PAGES, self._parts.pages.announce, message.pages)
         was_waiting = review.waits_for_prompt
         path = review.on_verdict(message.id, message.stale, message.prompt is not None)
