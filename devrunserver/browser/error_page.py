@@ -21,6 +21,7 @@ from django.urls import set_script_prefix
 from devrunserver.browser.errors.reading import describe
 from devrunserver.browser.errors.report import Report, is_own
 from devrunserver.browser.errors.text import text_of
+from devrunserver.common import stdio
 
 STATUS = 500
 WAITED = 204  # the status of the answer to RELOAD_PATH
@@ -64,7 +65,7 @@ class ErrorPage:
         try:
             return Report(self._error, request, SCRIPT).respond(STATUS)
         except Exception:  # what is broken may be anything that the page asks
-            return HttpResponse(_python_text(self._error), content_type="text/plain; charset=utf-8")
+            return HttpResponse(stdio.utf8(_python_text(self._error)), content_type="text/plain; charset=utf-8")
 
 
 def shows_details(request: HttpRequest) -> bool:

@@ -28,6 +28,12 @@ def prepare() -> None:
             stream.reconfigure(errors=READABLE)
 
 
+def utf8(text: str) -> bytes:
+    """Text for a client, such that names of files are readable there too."""
+    codecs.register_error(READABLE, readable)
+    return text.encode("utf-8", READABLE)
+
+
 def open_closed() -> None:
     """Opens those that are closed, to nowhere."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= HIGHEST:  # the system gives the lowest that is free

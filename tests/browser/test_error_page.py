@@ -237,3 +237,11 @@ def test_the_script_does_not_reach_what_needs_no_page(page: ErrorPage) -> None:
     assert error_page.SCRIPT.strip() in ask(page, accept=BROWSER).body
     for accept in ("text/plain", "text/markdown", "application/json"):
         assert RELOAD_PATH not in ask(page, accept=accept).body
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "text/plain", "text/markdown"])
+def test_names_of_files_in_a_locale_of_ascii_are_readable(accept: str) -> None:
+    name = "größe.py".encode().decode("ascii", "surrogateescape")
+    answer = ask(ErrorPage(ValueError(f"{name} \ud800 is wrong")), accept=accept)
+    assert "größe.py" in answer.body
+    assert "\\ud800" in answer.body

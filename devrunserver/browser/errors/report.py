@@ -18,6 +18,7 @@ from devrunserver.browser.errors.markdown import markdown_of
 from devrunserver.browser.errors.page import Page
 from devrunserver.browser.errors.reading import describe, without_variables
 from devrunserver.browser.errors.text import json_of, text_of
+from devrunserver.common import stdio
 
 DJANGO = os.path.join(os.path.dirname(django.__file__), "")
 # What an answer may be, the first where the client does not care
@@ -81,7 +82,7 @@ class Report:
         kind = preferred(accept)
         form = {"text/html": self.html, "text/markdown": self.markdown, "application/json": self.json}
         charset = "" if kind == "application/json" else "; charset=utf-8"
-        return HttpResponse(form.get(kind, self.text)(), status=status, content_type=f"{kind}{charset}")
+        return HttpResponse(stdio.utf8(form.get(kind, self.text)()), status=status, content_type=f"{kind}{charset}")
 
     @cached_property
     def _facts(self) -> list[tuple[str, str]]:
