@@ -20,14 +20,14 @@ class DryRunTeller:
     Args:
         to_supervisor: whom to tell.
         is_project: whether a file is the project's.
-        is_short: hardly anything is left to import. It is read at once then, before somebody saves again.
+        is_urgent: sources are to be read before somebody saves again, so not with low priority.
     """
 
-    def __init__(self, to_supervisor: link.Link, is_project: Callable[[str], bool], is_short: bool) -> None:
+    def __init__(self, to_supervisor: link.Link, is_project: Callable[[str], bool], is_urgent: bool) -> None:
         self._link = to_supervisor
         self._is_project = is_project
         silence()
-        if not is_short:
+        if not is_urgent:
             state_report.stand_aside()
 
     def finish(self, record: Callable[[], ImportRecord]) -> NoReturn:

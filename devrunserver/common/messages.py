@@ -312,7 +312,7 @@ class DryRun(Message):
     """Fork, and go on until you could serve; then answer questions."""
 
     link: socket.socket = field(metadata=SOCKET)
-    is_short: bool  # little is left to import, so that it is no burden
+    is_urgent: bool  # sources are to be read before somebody saves again: no low priority until then
 
 
 @message

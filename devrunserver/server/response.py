@@ -271,7 +271,7 @@ class Response:
             framing = self._begin([], 0)
         if framing.end:
             self._connection.send(framing.end)
-        if framing.is_short:
+        if framing.is_urgent:
             self._warn(f"ended {framing.left} bytes before its Content-Length; the connection was closed")
             self.broken = self.close = True
 

@@ -139,6 +139,6 @@ def test_a_look_at_the_prompt_that_fails_lets_the_reload_go_on(stage: Stage, mon
     assert told.wait(PATIENCE)
 
 
-def test_patience_is_short() -> None:
+def test_patience_is_urgent() -> None:
     """The supervisor answers itself after half a second."""
     assert change_answers.ANSWERS_PATIENCE + change_answers.LOG_PATIENCE < 0.25

@@ -84,6 +84,6 @@ class Framing:
         return LAST_CHUNK if self._is_chunked and self.has_content else b""
 
     @property
-    def is_short(self) -> bool:
+    def is_urgent(self) -> bool:
         """Whether content is missing that was promised."""
         return bool(self.left) and self.has_content

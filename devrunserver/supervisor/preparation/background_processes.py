@@ -52,13 +52,13 @@ class BackgroundProcesses:
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(run))
         return run
 
-    def dry_run(self, checkpoint: link.Link, purpose: Purpose, is_short: bool = False) -> Run:
+    def dry_run(self, checkpoint: link.Link, purpose: Purpose, is_urgent: bool = False) -> Run:
         """A start from a checkpoint that does not serve, but answers questions.
 
         Args:
-            is_short: hardly anything is left to import.
+            is_urgent: it is to have read its sources before somebody saves again.
         """
-        return self._fork(checkpoint, purpose, Role.DRY_RUN, lambda theirs: DryRun(theirs, is_short))
+        return self._fork(checkpoint, purpose, Role.DRY_RUN, lambda theirs: DryRun(theirs, is_urgent))
 
     def builder(self, checkpoint: link.Link, modules: list[str], excluded: list[str]) -> Run:
         """A process that imports modules ahead of their turn, and pauses."""

@@ -60,9 +60,9 @@ def check(
         if reference is not None:
             return Finding(worker, prepared, Verdict(reference=reference))
     exact = None if serves else state_reporter
-    exact = exact or processes.dry_run(base, Purpose.VERIFY)
+    exact = exact or processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
     again = state_reporter if serves else None
-    again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_short=True)
+    again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)
     verdict = yield from verifier.compare(exact, again, base, set(plan.modules), set(plan.excluded), serves)
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")
     return Finding(worker, prepared, verdict, why, is_failure=bool(verdict.failure))

@@ -192,7 +192,7 @@ class Verifier:
         self, exact: Run, ours: Digests, prepared: Run, theirs: Digests, base: link.Link
     ) -> Generator[Run, Message | None, set[Attribute]]:
         """The differences to another exact start; what differs between the exact ones is volatile."""
-        twin = self._processes.dry_run(base, Purpose.VERIFY)
+        twin = self._processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
         yield from self._loaded(twin)
         same = (yield from self._asked(twin, StateAsked(), StateReport)).digests
         self._volatile |= yield from self._differences(exact, ours, twin, same)

@@ -161,7 +161,6 @@ class Stage:
         messages = _receive(link)
         for message in messages:
             if isinstance(message, DryRun):
-                assert message.is_short is (link in self._prepared)
                 self._dry_run(message, link in self._prepared)
             elif isinstance(message, Build):
                 self._build(message)
