@@ -814,7 +814,7 @@ def test_without_checkpoints_each_reload_is_a_fresh_start(project: Path) -> None
     append(project / "bookshop/settings.py", 'DEVRUNSERVER = {"CHECKPOINTS": 0}\n')
     with Server(project) as server:
         server.wait_for_body("mark-0")
-        assert server.family() == {server.pid, server.worker_pid()}
+        wait_for(lambda: server.family() == {server.pid, server.worker_pid()}, "the supervisor and the worker alone")
         for number in (1, 2):
             save_mark(server, number)
         server.wait_for_log(AFRESH, 2)

@@ -101,7 +101,7 @@ def test_a_data_file_that_was_read_at_import_reloads(project: Path) -> None:
     )
     with Server(project) as server:
         server.wait_for_body("one")
-        data.write_text("two")
+        replace(data, "two")
         server.wait_for_body("two")
         assert server.log.count("mark.txt changed, reloading.") == 1
 
@@ -114,5 +114,5 @@ def test_an_environment_file_beside_the_settings_reloads(project: Path) -> None:
     (project / "shop/marks.py").write_text("from django.conf import settings\n\nMARK = settings.MARK\n")
     with Server(project) as server:
         server.wait_for_body("one")
-        environment.write_text("two")
+        replace(environment, "two")
         server.wait_for_body("two")

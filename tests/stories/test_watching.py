@@ -82,7 +82,7 @@ def test_watched_glob_reloads(project: Path) -> None:
     (project / "mark.txt").write_text("text-1")
     with Server(project, "--watch", "*.txt") as server:
         server.wait_for_body("text-1")
-        (project / "mark.txt").write_text("text-2")
+        replace(project / "mark.txt", "text-2")
         server.wait_for_body("text-2")
         assert server.reloads == 1
 
