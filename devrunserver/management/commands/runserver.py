@@ -25,7 +25,7 @@ from django.utils import autoreload
 
 from devrunserver import conf, project
 from devrunserver.browser.errors import technical_500
-from devrunserver.common import process_exit
+from devrunserver.common import process, process_exit
 from devrunserver.https import options as https
 from devrunserver.https.error import HttpsError
 from devrunserver.management import request_log
@@ -263,7 +263,9 @@ class Command(RunserverCommand):
                 options.get("explain_reload", False),
                 lambda: self._on_ready(port, options),
             )
-            limits = Limits(settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY, settled.PREPARE)
+            # what is prepared hangs at checkpoints
+            prepares = settled.PREPARE and settled.CHECKPOINTS > 0 and process.adopt_orphans()
+            limits = Limits(settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY, prepares)
             placeholder = PlaceholderServer(listening)
             tools = Tools(self.url(port), project_directory(sys.argv), self._say)
             setup = Setup(listening, watcher, console, early_start.launcher(), limits, placeholder, tools=tools)
