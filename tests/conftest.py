@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,14 @@ from tests import live
 def project(tmp_path: Path) -> Path:
     """A copy of ``testproject`` to edit."""
     return live.copy_testproject(tmp_path)
+
+
+@pytest.fixture
+def runtime_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime directory of the test's own; its path is short, as that of a socket has a limit."""
+    with tempfile.TemporaryDirectory(prefix="run") as directory:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", directory)
+        yield Path(directory)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -223,6 +223,7 @@ HARMLESS = {
 }
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("case", HARMLESS)
 def test_an_order_that_does_not_matter_does_not_show(tmp_path: Path, case: str) -> None:
     assert differences(tmp_path, *HARMLESS[case])[0] == []

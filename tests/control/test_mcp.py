@@ -128,17 +128,14 @@ def test_lines_in_lines_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert pong["result"] == {} and "No server of the project" in status["result"]["content"][0]["text"]
 
 
-def test_the_client_of_the_protocols_own_package(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("runtime_directory")
+def test_the_client_of_the_protocols_own_package(project: Path) -> None:
     pytest.importorskip("mcp")
     import asyncio
 
     from mcp import ClientSession, StdioServerParameters
     from mcp.client.stdio import stdio_client
 
-    (tmp_path / "run").mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     parameters = StdioServerParameters(
         command=sys.executable, args=["-m", "devrunserver", "mcp"], cwd=str(project), env=environ

@@ -523,7 +523,8 @@ def test_tls_is_one_clear_line(running: Running, records: list[logging.LogRecord
         wire.answer()
     wait_for(lambda: records, "the line", PATIENCE)
     [line] = messages(records)
-    assert line == "You're accessing the development server over HTTPS, but it only supports HTTP."
+    djangos = "You're accessing the development server over HTTPS, but it only supports HTTP."
+    assert line == f"{djangos} Start it with --https to have both."
 
 
 @pytest.mark.parametrize("line", ["GET /\x1b[31m HTTP/1.1", "GET /\x07\x08 HTTP/1.1", "\x9b31m"])

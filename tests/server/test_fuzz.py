@@ -7,6 +7,8 @@ import random
 import threading
 from collections import Counter
 
+import pytest
+
 from tests.live import wait_for
 from tests.server.conftest import Running, open_descriptors
 from tests.server.wire import PATIENCE
@@ -43,6 +45,7 @@ def mutate(chance: random.Random, data: bytes) -> bytes:
     return data
 
 
+@pytest.mark.deep
 def test_mutated_requests(running: Running) -> None:
     chance = random.Random(SEED)
     assert running.is_alive()

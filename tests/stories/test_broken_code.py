@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import Asker, Server, replace
+from tests.marks import plainly
 
 Break = tuple[str, Callable[[str], str], str]  # file, what is done to its text, what the page then says
 
@@ -41,7 +42,7 @@ BREAKS: dict[str, Break] = {
 }
 
 
-@pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.parametrize("name", plainly(BREAKS, len(BREAKS) // 2))
 def test_broken_while_running(project: Path, name: str) -> None:
     file, damage, said = BREAKS[name]
     path = project / file
@@ -66,7 +67,7 @@ def test_broken_while_running(project: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in BREAKS if "settings" not in BREAKS[name][0] or name == "unknown app"]
+    "name", plainly([name for name in BREAKS if "settings" not in BREAKS[name][0] or name == "unknown app"], 4)
 )
 def test_broken_at_first_start(project: Path, name: str) -> None:
     file, damage, said = BREAKS[name]

@@ -82,6 +82,7 @@ def write(file: Path, text: str) -> None:
 # Ways to start
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     "command",
     [
@@ -443,6 +444,7 @@ if "runserver" in sys.argv:
 """
 
 
+@pytest.mark.deep
 def test_prompts_of_the_first_start_come_one_after_the_other(project: Path) -> None:
     """As with Django's command, which sets up the project once in each process."""
     append(project / "shop/apps.py", BREAKPOINT)
@@ -747,6 +749,7 @@ def test_verbosity_2_tells_reasons_alone(project: Path) -> None:
 # Many reloads
 
 
+@pytest.mark.deep
 def test_many_reloads_leave_nothing_behind(project: Path) -> None:
     with serve(project) as server:
         server.wait_for_body("mark-0")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import Server, get, replace, wait_for
+from tests.marks import plainly
 
 SHADOW_SETTINGS = """
 from bookshop.settings import *
@@ -53,7 +54,7 @@ WRONG_ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize("arguments", WRONG_ARGUMENTS, ids=" ".join)
+@pytest.mark.parametrize("arguments", plainly(WRONG_ARGUMENTS, 2), ids=" ".join)
 def test_wrong_arguments_are_told_alike(both: Path, arguments: tuple[str, ...]) -> None:
     results = []
     for settings in ("stock", "bookshop.settings"):
@@ -97,7 +98,9 @@ def _without_usage(text: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--noreload",), ("--nothreading",), ("--nostatic",), ("--skip-checks",), ("--force-color",), ("-6",)],
+    plainly(
+        [(), ("--noreload",), ("-6",), ("--nothreading",), ("--nostatic",), ("--skip-checks",), ("--force-color",)], 3
+    ),
     ids=" ".join,
 )
 def test_output_is_word_for_word(both: Path, arguments: tuple[str, ...]) -> None:
@@ -138,7 +141,7 @@ def _path(project: Path) -> str:
     return f"{Path(__file__).parents[2]}:{project}"
 
 
-@pytest.mark.parametrize("addrport", ["0", "0:0", "0.0.0.0:0", "localhost:0", "127.0.0.1:0", "[::1]:0"])
+@pytest.mark.parametrize("addrport", plainly(["0.0.0.0:0", "[::1]:0", "0", "0:0", "localhost:0", "127.0.0.1:0"], 2))
 def test_address_forms_answer(project: Path, addrport: str) -> None:
     with Server(project, addrport) as server:
         host = "::1" if "[" in addrport else "127.0.0.1"

@@ -189,6 +189,7 @@ def test_a_prepared_checkpoint_that_died_does_no_harm(project: Path, server: Ser
     edit(server, 3)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("after", ["plan", "verify"])
 def test_nothing_is_left_by_who_quits_meanwhile(project: Path, after: str) -> None:
     server = Server(project, "--explain-reload")

@@ -21,12 +21,7 @@ TIMEOUT = 60.0  # seconds
 MARKS = "shop/marks.py"
 
 
-@pytest.fixture(autouse=True)
-def _runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A runtime directory of the test's own; short, as the path of a socket has a limit."""
-    directory = tmp_path / "run"
-    directory.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(directory))
+pytestmark = pytest.mark.usefixtures("runtime_directory")
 
 
 def tell(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

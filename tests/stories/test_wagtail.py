@@ -36,6 +36,7 @@ def wagtail_project(tmp_path: Path) -> Path:
     return project
 
 
+@pytest.mark.deep
 def test_a_wagtail_project(wagtail_project: Path) -> None:
     view, template = wagtail_project / VIEW, wagtail_project / TEMPLATE
     healthy = view.read_text()

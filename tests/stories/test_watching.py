@@ -184,6 +184,7 @@ def test_lock_that_stays_is_waited_for_while_it_is_there(project: Path) -> None:
         server.wait_for_body("mark-1")
 
 
+@pytest.mark.deep
 def test_thirty_thousand_directories_of_node_modules_cost_nothing(project: Path) -> None:
     def watches(server: Server) -> int:
         return sum(info.read_text().count("inotify ") for info in Path(f"/proc/{server.pid}/fdinfo").iterdir())

@@ -101,18 +101,14 @@ def test_what_is_no_message(environ: dict[str, Any], status: str) -> None:
     assert call(**environ)[0] == status
 
 
-def test_the_client_of_the_protocols_own_package(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("runtime_directory")
+def test_the_client_of_the_protocols_own_package(project: Path) -> None:
     pytest.importorskip("mcp")
     httpx2 = pytest.importorskip("httpx2")
     import asyncio
 
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
-
-    (tmp_path / "run").mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
 
     async def talk(url: str, token: str) -> Any:
         async with (
