@@ -14,6 +14,8 @@ from textwrap import dedent
 
 import pytest
 
+from tests.marks import plainly
+
 REPOSITORY = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="fingerprints are of forks")
@@ -26,6 +28,7 @@ from django.conf import settings
 settings.configure(INSTALLED_APPS=["django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes"])
 django.setup()
 import common
+from tests.marks import plainly
 from devrunserver.background.fingerprint import Fingerprint
 
 def told(order):
@@ -154,7 +157,7 @@ TRAPS = {
 }
 
 
-@pytest.mark.parametrize("trap", TRAPS)
+@pytest.mark.parametrize("trap", plainly(TRAPS, len(TRAPS) // 2))
 def test_an_order_that_matters_shows(tmp_path: Path, trap: str) -> None:
     common, module, attribute = TRAPS[trap]
     differing, _ = differences(tmp_path, common, module)

@@ -81,7 +81,10 @@ def test_broken_at_first_start(project: Path, name: str) -> None:
         server.wait_for_body("mark-0", port=port)
 
 
-@pytest.mark.parametrize("name", [name for name in BREAKS if "settings" in BREAKS[name][0] and "allowed" not in name])
+SETTINGS = [name for name in BREAKS if "settings" in BREAKS[name][0] and "allowed" not in name]
+
+
+@pytest.mark.parametrize("name", plainly(SETTINGS, 2))
 def test_broken_settings_at_first_start_under_the_module_entry(project: Path, name: str) -> None:
     file, damage, said = BREAKS[name]
     path = project / file

@@ -66,7 +66,9 @@ def test_wrong_arguments_are_told_alike(both: Path, arguments: tuple[str, ...]) 
     assert _without_usage(ours) == _without_usage(stock)
 
 
-@pytest.mark.parametrize("arguments", [("1.2.3.4.5:8000",), ("192.0.2.1:8000",), ("192.0.2.1:8000", "--noreload")])
+@pytest.mark.parametrize(
+    "arguments", plainly([("1.2.3.4.5:8000",), ("192.0.2.1:8000",), ("192.0.2.1:8000", "--noreload")], 1)
+)
 def test_address_that_cannot_be_had_is_told_alike(both: Path, arguments: tuple[str, ...]) -> None:
     """Ours tells it before the checks: the address is bound first."""
     lines = []
@@ -238,7 +240,9 @@ def test_call_command_from_another_command(project: Path) -> None:
         server.wait_for_body("mark-1")
 
 
-@pytest.mark.parametrize("start", [("manage.py",), ("-m", "django"), ("-um", "django"), ("-W", "default", "manage.py")])
+@pytest.mark.parametrize(
+    "start", plainly([("-m", "django"), ("-W", "default", "manage.py"), ("manage.py",), ("-um", "django")], 2)
+)
 def test_ways_to_start(project: Path, start: tuple[str, ...]) -> None:
     environ = {"DJANGO_SETTINGS_MODULE": "bookshop.settings", "PYTHONPATH": _path(project)}
     with Server(project, command=(sys.executable, *start, "runserver"), environ=environ) as server:
