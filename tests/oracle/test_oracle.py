@@ -25,7 +25,7 @@ pytestmark = pytest.mark.deep
 Edit = Callable[[Tree, random.Random], Step]
 
 EDITS = int(os.environ.get("DEVRUNSERVER_ORACLE_EDITS", "8"))
-SEEDS = range(1, 4)
+SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in (2, 3))]
 PATIENCE = 5.0  # seconds for an edit that is not to show
 
 # The resume rule without one kind of fact
@@ -49,6 +49,7 @@ def test_a_generated_project(tmp_path: Path, seed: int) -> None:
         assert resumed > reloads // 3
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(importlib.util.find_spec("wagtail") is None, reason="Wagtail is not installed")
 def test_a_wagtail_project(tmp_path: Path) -> None:
     directory, tree = project.wagtail(tmp_path)

@@ -114,6 +114,7 @@ def test_save_and_ask(project: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.deep
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
 def test_save_and_ask_often(project: Path, tmp_path: Path) -> None:
     freshness(project, tmp_path / "posted.log", DEEP_PAIRS, 1)
@@ -170,6 +171,7 @@ def test_talkers_through_reloads(project: Path) -> None:
 
 
 @pytest.mark.deep
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
 def test_many_talkers_through_many_reloads(project: Path) -> None:
     reloads_under_talkers(project, CLIENTS, DEEP_RELOADS)
