@@ -21,7 +21,7 @@ from devrunserver.server import connection as server_connection
 from devrunserver.server import idle_connections
 from devrunserver.server import request_body as server_body
 from devrunserver.server.django import static_setup
-from devrunserver.server.django.server import Serving
+from devrunserver.server.django.server import TLS_REMEDY, Serving
 from tests.live import wait_for
 from tests.server.application import BAD_HEADERS, BAD_STATUS, FILES
 from tests.server.conftest import Run, Running, messages
@@ -517,14 +517,17 @@ def test_what_is_refused_is_logged(running: Running, records: list[logging.LogRe
     assert messages(records)[1].startswith(line)
 
 
-def test_tls_is_one_clear_line(running: Running, records: list[logging.LogRecord]) -> None:
+@pytest.mark.parametrize("remedy", ["", TLS_REMEDY])
+def test_tls_is_one_clear_line(running: Running, records: list[logging.LogRecord], remedy: str) -> None:
+    if remedy:
+        running.server.tls_remedy = remedy
     with running.wire() as wire:
         wire.send(bytes.fromhex("16030100f5010000f10303") + bytes(range(234)))
         wire.answer()
     wait_for(lambda: records, "the line", PATIENCE)
     [line] = messages(records)
     djangos = "You're accessing the development server over HTTPS, but it only supports HTTP."
-    assert line == f"{djangos} Start it with --https to have both."
+    assert line == djangos + remedy
 
 
 @pytest.mark.parametrize("line", ["GET /\x1b[31m HTTP/1.1", "GET /\x07\x08 HTTP/1.1", "\x9b31m"])

@@ -40,10 +40,7 @@ from devrunserver.server.response import Response, logger, refuse
 
 LINGER = 0.02  # seconds for the next request to come, before the connection is parked
 MILLISECONDS = 1000
-# Django's sentence, and what helps
-THIS_IS_TLS = (
-    "You're accessing the development server over HTTPS, but it only supports HTTP. Start it with --https to have both."
-)
+THIS_IS_TLS = "You're accessing the development server over HTTPS, but it only supports HTTP."  # Django's sentence
 NO_ESCAPES = not hasattr(basehttp, "log_message")  # Django 4.2 logs what it is given
 REPLACED = ("setup", "handle", "handle_one_request", "parse_request", "finish")  # as far as a turn is concerned
 
@@ -328,7 +325,7 @@ class WSGIRequestHandler(basehttp.WSGIRequestHandler):
             return
         if str(args[0]).startswith(TLS_HANDSHAKE.decode("latin-1")):
             extra = {"request": self.request, "server_time": self.log_date_time_string(), "status_code": 500}
-            logger.error(THIS_IS_TLS, extra=extra)
+            logger.error(THIS_IS_TLS + getattr(self.server, "tls_remedy", ""), extra=extra)
             return
         if NO_ESCAPES:
             args = tuple(escaped(one) if isinstance(one, str) else one for one in args)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 FULL = (errno.EMFILE, errno.ENFILE)  # there are no descriptors left
 GOING_AWAY = 1001  # by which WebSockets are closed when the user quits: RFC 6455, 7.4.1
 RETRY = 0.1  # seconds until it is tried again
+TLS_REMEDY = " Start it with --https to have both."  # where it is the command that serves
 GRACE = 0.25  # seconds for answers that are under way when the server stops
 SHUTDOWN_PATIENCE = 1.0  # seconds for an application by ASGI to put itself in order at a reload
 QUIT_PATIENCE = 0.4  # seconds for an application by ASGI to put itself in order when the user quits
@@ -70,6 +71,7 @@ class Serving(Server):
         connections: all that are open, by their sockets.
         idle: those that wait, and the loop's sleep.
         log: which requests are logged, and how.
+        tls_remedy: what is told in addition to who speaks TLS to a server that does not.
         gate: who knows whether we are fresh, if anybody does.
         on_answer: called with what is to be remembered of each request, if anybody wants to.
         streams: who takes the connections that are to stay open, if anybody does.
@@ -81,6 +83,7 @@ class Serving(Server):
     stopping = False
     has_been_asked = False
     log = AccessLog()
+    tls_remedy = ""
     gate: Gate | None = None
     asgi: AsgiServer | None = None
     on_failure: Callable[[Exception], object] | None = None
@@ -399,6 +402,7 @@ def run(
     else:
         server = cls(address, WSGIRequestHandler, ipv6=ipv6, bind_and_activate=False)
         server.adopt(listener)
+    server.tls_remedy = TLS_REMEDY
     if log is not None:
         server.log = log
     quiet = TruncatedUploads()
