@@ -205,13 +205,17 @@ def of_thread() -> str:
 
 
 def is_traced() -> bool:
-    """Whether a debugger, tracer or profiler looks at this process."""
+    """Whether a debugger, tracer or profiler looks at this process.
+
+    What measures coverage by ``sys.monitoring`` is none of them: it stops nowhere, and what it has counted at a fork
+    is of no concern to the project; each process goes on counting for itself (``patch = fork`` of coverage's settings).
+    """
     monitoring = getattr(sys, "monitoring", None)  # from Python 3.12 on
     return (
         sys.gettrace() is not None
         or sys.getprofile() is not None
         or any(name in sys.modules for name in DEBUGGERS)
-        or (monitoring is not None and any(map(monitoring.get_tool, range(6))))
+        or (monitoring is not None and any(map(monitoring.get_tool, set(range(6)) - {monitoring.COVERAGE_ID})))
     )
 
 

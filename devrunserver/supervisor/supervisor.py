@@ -61,7 +61,7 @@ class Supervisor:
         self._setup = setup
         self._signals = signals
         self._parts = Parts(setup, lambda difference: self._cycle.on_difference(difference))
-        self._cycle = WorkerCycle(self._parts, lambda: self._messages.read())
+        self._cycle = WorkerCycle(self._parts, lambda: self._messages.read(), self._on_signals)
         self._messages = WorkerMessages(self._parts, self._cycle)
         setup.optional.clean_up_with(Part.PREPARING, self._end_preparing)
         setup.optional.clean_up_with(Part.TOOLS, self._close_tools)
@@ -79,6 +79,7 @@ class Supervisor:
     def start(self) -> None:
         """Starts the first worker, which may have begun before we watch."""
         watcher, selector = self._setup.watcher, self._parts.selector
+        self._signals.setblocking(False)
         selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
         for descriptor in watcher.filenos:
             selector.register(descriptor, selectors.EVENT_READ, self._parts.files.read)
@@ -145,7 +146,11 @@ class Supervisor:
     # What wakes us
 
     def _on_signals(self) -> None:
-        for number in self._signals.recv(256):
+        """Reads which signals have arrived, if any have."""
+        numbers = b""
+        with suppress(BlockingIOError):
+            numbers = self._signals.recv(256)
+        for number in numbers:
             if number not in END_SIGNALS:
                 continue
             ends_already = self._cycle.lifecycle.state is State.ENDING

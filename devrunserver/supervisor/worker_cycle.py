@@ -36,9 +36,10 @@ class WorkerCycle:
     Args:
         parts: of the supervisor.
         on_words: called when the worker has said something.
+        on_signals: called to look whether the user has ended us.
     """
 
-    def __init__(self, parts: Parts, on_words: Callable[[], None]) -> None:
+    def __init__(self, parts: Parts, on_words: Callable[[], None], on_signals: Callable[[], None]) -> None:
         self.lifecycle = Lifecycle()
         self.worker: WorkerHandle | None = None
         self.reload: Reload | None = None  # that is under way
@@ -47,6 +48,7 @@ class WorkerCycle:
         self._parts = parts
         self._setup = parts.setup
         self._on_words = on_words
+        self._on_signals = on_signals
         self._report = ""  # what a worker that runs nothing of the project is to tell
 
     # What happens
@@ -107,6 +109,7 @@ class WorkerCycle:
                 self._bury(worker, -signal.SIGKILL)
         elif (status := worker.process.poll()) is not None:
             self._hear_out(worker)
+            self._on_signals()  # what has ended it may have been sent to all of us: then this is no death, but the end
             if worker.process is not None:  # it has not become a checkpoint
                 self._bury(worker, status)
         elif worker.is_late(now):

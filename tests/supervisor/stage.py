@@ -290,8 +290,12 @@ class Stage:
         self.step()
 
     def send_signal(self, number: int) -> None:
-        self._signal_sender.send(bytes([number]))
+        self.queue_signal(number)
         self.step()
+
+    def queue_signal(self, number: int) -> None:
+        """It has arrived, and nobody has read that yet."""
+        self._signal_sender.send(bytes([number]))
 
     def wait(self, seconds: float) -> None:
         """Time goes by."""

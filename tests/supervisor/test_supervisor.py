@@ -230,6 +230,25 @@ def test_the_user_ends_it(stage: Stage, state: State, number: int) -> None:
     assert stage.safe_mode.status == 0
 
 
+@pytest.mark.parametrize("state", WITH_WORKER)
+def test_a_signal_that_ends_the_worker_too_while_we_look_elsewhere(stage: Stage, state: State) -> None:
+    """As ``timeout`` sends it, to all at once: the worker's end is no surprise then."""
+    STATES[state](stage)
+    worker = stage.worker
+
+    def poll() -> int:
+        if worker.process.status is None:
+            stage.queue_signal(signal.SIGTERM)
+            worker.end()
+        return 0
+
+    worker.process.poll = poll  # type: ignore[method-assign]
+    stage.step()
+    assert stage.safe_mode.status == 0
+    assert len(stage.launcher.workers) == 1
+    assert not stage.told("ended by")
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
 def test_a_hangup_is_what_it_dies_of(stage: Stage) -> None:
     stage.start()
