@@ -19,7 +19,7 @@ from devrunserver.https.front import Front
 from devrunserver.server import ThreadedWSGIServer, WSGIRequestHandler, WSGIServer
 from tests.live import wait_for
 from tests.server.application import Application
-from tests.server.conftest import open_descriptors
+from tests.server.conftest import open_descriptors, static_files  # noqa: F401 (a fixture)
 from tests.server.wire import PATIENCE, Wire
 
 

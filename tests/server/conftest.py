@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
+from django.test import override_settings
 
 from devrunserver.server import ThreadedWSGIServer, WSGIRequestHandler, WSGIServer
 from devrunserver.server.django.asgi_host import AsgiHandler
 from tests.live import wait_for
-from tests.server.application import Application
+from tests.server.application import FILES, Application
 from tests.server.wire import PATIENCE, Wire
 
 
@@ -81,6 +83,15 @@ def run() -> Iterator[Run]:
 @pytest.fixture
 def running(run: Run) -> Running:
     return run()
+
+
+@pytest.fixture
+def static_files() -> Iterator[None]:
+    """Those of the table of behaviours."""
+    with override_settings(DEBUG=True, ALLOWED_HOSTS=["localhost"], STATICFILES_DIRS=[str(FILES)]):
+        finders.get_finder.cache_clear()
+        yield
+    finders.get_finder.cache_clear()
 
 
 @pytest.fixture

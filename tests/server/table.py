@@ -743,3 +743,6 @@ TABLE: dict[str, list[Row]] = {
     "static files": STATIC,
     "ranges and conditions": RANGES,
 }
+
+# By a name for each.
+ROWS = {f"{group} {number}": row for group, rows in TABLE.items() for number, row in enumerate(rows)}

@@ -10,12 +10,9 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.staticfiles import finders
-from django.test import override_settings
 
 from devrunserver.server import connection as server_connection
 from devrunserver.server import idle_connections
@@ -23,10 +20,10 @@ from devrunserver.server import request_body as server_body
 from devrunserver.server.django import static_setup
 from devrunserver.server.django.server import TLS_REMEDY, Serving
 from tests.live import wait_for
-from tests.server.application import BAD_HEADERS, BAD_STATUS, FILES
+from tests.server.application import BAD_HEADERS, BAD_STATUS
 from tests.server.conftest import Run, Running, messages
 from tests.server.exchange import play
-from tests.server.table import HELLO, HIDDEN, LAST, TABLE, Row, chunked, post, request
+from tests.server.table import HELLO, HIDDEN, LAST, ROWS, Row, chunked, post, request
 from tests.server.wire import PATIENCE, NoAnswer
 
 SHORT = 0.05  # seconds
@@ -40,19 +37,10 @@ def paths(running: Running) -> list[str]:
 
 # The table
 
-ROWS = {f"{group} {number}": row for group, rows in TABLE.items() for number, row in enumerate(rows)}
 REFUSED = {name: row for name, row in ROWS.items() if row.refused}
 
 
-@pytest.fixture
-def _static_files() -> Iterator[None]:
-    with override_settings(DEBUG=True, ALLOWED_HOSTS=["localhost"], STATICFILES_DIRS=[str(FILES)]):
-        finders.get_finder.cache_clear()
-        yield
-    finders.get_finder.cache_clear()
-
-
-@pytest.mark.usefixtures("_static_files")
+@pytest.mark.usefixtures("static_files")
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_the_table(running: Running, row: Row) -> None:
     running.server.set_app(static_setup.wrap(running.application, True, False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import shutil
 import sys
 import threading
@@ -36,6 +35,7 @@ from devrunserver.supervisor.watching.exclusions import Exclusions
 from devrunserver.supervisor.watching.watchdog_backend import Observer, _Handler
 from devrunserver.supervisor.watching.watcher import Watcher
 from tests.live import wait_for
+from tests.supervisor.watching.reported import PATIENCE, make_change_and_delete, paths_until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the events differ from system to system"),
@@ -45,7 +45,6 @@ pytestmark = [
 
 W, R = Kind.WRITTEN, Kind.REMOVED
 INTERVAL = 0.05  # seconds
-PATIENCE = 10.0  # seconds for an event to come
 Operation = Callable[[Path], object]
 
 
@@ -251,17 +250,6 @@ def root(tmp_path: Path) -> Path:
     )
 
 
-def paths_until(watcher: Watcher, *expected: Path) -> set[str]:
-    """The paths of all events until those of the expected ones are among them."""
-    paths: set[str] = set()
-    deadline = time.monotonic() + PATIENCE
-    while not {str(path) for path in expected} <= paths:
-        readable, _, _ = select.select(watcher.filenos, [], [], max(0.0, deadline - time.monotonic()))
-        assert readable, f"not reported: {expected}; reported: {paths}"
-        paths |= {event.path for event in watcher.read()}
-    return paths
-
-
 def test_the_project_is_one_watch(watcher: Watcher, root: Path) -> None:
     watcher.add_project(str(root))
     assert (watcher.name, watcher.notes, watcher.directories) == ("watchdog", [], [])
@@ -286,13 +274,7 @@ def test_only_what_is_not_excluded_is_reported(watcher: Watcher, root: Path) -> 
 @pytest.mark.parametrize("name", ["app/new.py", "app/deep/er/new.py", "top.py", "README"])
 def test_new_changed_and_deleted_files(watcher: Watcher, root: Path, name: str) -> None:
     watcher.add_project(str(root))
-    path = root / name
-    path.touch()
-    paths_until(watcher, path)
-    path.write_text("changed\n")
-    paths_until(watcher, path)
-    path.unlink()
-    paths_until(watcher, path)
+    make_change_and_delete(watcher, root / name)
 
 
 def test_new_moved_and_renamed_directories_bring_their_files(watcher: Watcher, root: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import select
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -15,13 +14,13 @@ import pytest
 
 from devrunserver.supervisor.watching import watcher as watcher_module
 from devrunserver.supervisor.watching.backends import Mode
-from devrunserver.supervisor.watching.events import Event, Kind
+from devrunserver.supervisor.watching.events import Kind
 from devrunserver.supervisor.watching.exclusions import Exclusions
 from devrunserver.supervisor.watching.watcher import Watcher
+from tests.supervisor.watching.reported import make_change_and_delete, paths_until
 
 W, R = Kind.WRITTEN, Kind.REMOVED
 INTERVAL = 0.05  # seconds
-PATIENCE = 10.0  # seconds for an event to come
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="by inotify")
 MakeWatcher = Callable[..., Watcher]
 
@@ -55,17 +54,6 @@ def make_tree(root: Path) -> Path:
     return root
 
 
-def paths_until(watcher: Watcher, *expected: Path) -> list[str]:
-    """The paths of all events until those of the expected ones are among them."""
-    events: list[Event] = []
-    deadline = time.monotonic() + PATIENCE
-    while not {str(path) for path in expected} <= {event.path for event in events}:
-        readable, _, _ = select.select(watcher.filenos, [], [], max(0.0, deadline - time.monotonic()))
-        assert readable, f"not reported: {expected}; reported: {events}"
-        events += watcher.read()
-    return [event.path for event in events]
-
-
 def test_a_tree_without_what_holds_no_code(watcher: Watcher, root: Path) -> None:
     watcher.add_project(str(root))
     assert watcher.project_roots == [str(root)]
@@ -78,20 +66,14 @@ def test_only_what_is_watched_is_reported(watcher: Watcher, root: Path) -> None:
     watcher.add_project(str(root))
     for name in ("node_modules/a/b/index.js", "dumps/x.py", "app/debug.log", "app/views.py"):
         (root / name).write_text("x = 22\n")
-    assert set(paths_until(watcher, root / "app/views.py")) == {str(root / "app/views.py")}
+    assert paths_until(watcher, root / "app/views.py") == {str(root / "app/views.py")}
 
 
 @pytest.mark.parametrize("name", ["app/new.py", "app/deep/er/new.py", "top.py", "README"])
 def test_new_changed_and_deleted_files(watcher: Watcher, root: Path, name: str) -> None:
     watcher.add_project(str(root))
-    path = root / name
-    path.touch()
-    paths_until(watcher, path)
-    path.write_text("changed\n")
-    paths_until(watcher, path)
-    path.unlink()
-    paths_until(watcher, path)
-    assert watcher.in_project(str(path))
+    make_change_and_delete(watcher, root / name)
+    assert watcher.in_project(str(root / name))
 
 
 def test_a_new_directory_is_watched_and_its_files_count(watcher: Watcher, root: Path) -> None:
@@ -124,9 +106,9 @@ def test_excluded_directories_that_appear_are_left_out(watcher: Watcher, root: P
         make_tree(root / name)
     (root / "new").mkdir()
     (root / "new/debug.log").touch()
-    paths = set(paths_until(watcher, root / "new"))
+    paths = paths_until(watcher, root / "new")
     (root / "last.py").touch()
-    assert paths | set(paths_until(watcher, root / "last.py")) == {str(root / "new"), str(root / "last.py")}
+    assert paths | paths_until(watcher, root / "last.py") == {str(root / "new"), str(root / "last.py")}
 
 
 def test_a_directory_is_watched_without_what_is_below(watcher: Watcher, root: Path) -> None:
@@ -138,7 +120,7 @@ def test_a_directory_is_watched_without_what_is_below(watcher: Watcher, root: Pa
     (root / "app/new").mkdir()
     (root / "app/new/code.py").touch()
     (root / "app/views.py").write_text("changed\n")
-    reported = set(paths_until(watcher, root / "app/views.py"))
+    reported = paths_until(watcher, root / "app/views.py")
     assert {path for path in reported if path.endswith(".py")} == {str(root / "app/views.py")}
 
 
