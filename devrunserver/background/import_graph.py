@@ -19,10 +19,9 @@ from typing import Any
 
 from devrunserver.checkpoints.import_hook import ImportHook
 from devrunserver.common.import_record import ImportRecord
-from devrunserver.common.module_files import file_named
+from devrunserver.common.module_files import executed, file_named
 
 Edges = dict[str, set[str]]  # by module, what it imports
-BODY = "<module>"  # the name of the code of a module's body
 
 
 class EdgeRecorder:
@@ -80,7 +79,7 @@ class EdgeRecorder:
         self._on_fault(fault)
 
     def _note(self, name: str, fromlist: Sequence[str] | None) -> None:
-        importer = importing_module(2)
+        importer = executed(sys._getframe(2))
         if importer and name:
             imported = self.edges.get(importer)
             if imported is None:
@@ -101,16 +100,6 @@ def absolute(name: str, globals: Mapping[str, object] | None, level: int) -> str
         return importlib.util.resolve_name("." * level + name, package if isinstance(package, str) else None)
     except ImportError:
         return ""
-
-
-def importing_module(depth: int) -> str:
-    """The module whose body is executed, seen from ``depth`` frames above the caller; empty where there is none."""
-    frame = sys._getframe(depth + 1)
-    while frame is not None:
-        if frame.f_code.co_name == BODY:
-            return str(frame.f_globals.get("__name__", ""))
-        frame = frame.f_back  # type: ignore[assignment]
-    return ""
 
 
 def record(

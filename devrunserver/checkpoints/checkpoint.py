@@ -206,7 +206,7 @@ class Checkpoints:
         self._lender.become(Role.BUILDER)
         self.prepared = True
         self.building = Building(to_supervisor, message.excluded, self.fork_safety)
-        with silenced():
+        with silenced(), self.fork_safety.looking_away(is_ours=False):
             self.building.import_all(message.modules)
         self.building = None
         gc.freeze()

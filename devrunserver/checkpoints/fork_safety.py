@@ -36,7 +36,7 @@ from typing import Any
 from devrunserver.checkpoints import audit
 from devrunserver.checkpoints.connections import Connections, beyond_ours
 from devrunserver.common.memory import is_memory_low
-from devrunserver.common.module_files import PACKAGES, is_standard
+from devrunserver.common.module_files import PACKAGES, executed, is_standard
 
 DEBUGGERS = ("pydevd", "debugpy", "_pydevd_bundle")
 
@@ -69,6 +69,7 @@ class ForkSafety:
         self.reason = ""  # what forbade it when somebody looked last; empty: nothing did
         self.is_suspicious = False  # something has happened since then that may forbid it
         self.connections = Connections()
+        self.suspect = ""  # the module whose body was executed then
         self._lasting = ""  # what forbids it for ever
         self._ours = ours
         self._trial = trial
@@ -108,9 +109,9 @@ class ForkSafety:
         return bool(self.reason)
 
     @contextmanager
-    def looking_away(self) -> Iterator[None]:
-        """For what we do ourselves, which has audit events too."""
-        before, self._ignoring = self._ignoring, True
+    def looking_away(self, is_ours: bool = True) -> Iterator[None]:
+        """For what we do ourselves, which has audit events too; or in it for what the project does."""
+        before, self._ignoring = self._ignoring, is_ours
         try:
             yield
         finally:
@@ -161,18 +162,19 @@ class ForkSafety:
     def _on_database(self, args: tuple[Any, ...]) -> None:
         if not self._ignoring and args[0] != IN_MEMORY:
             self.forbid(f"it opened a database ({describe(audit.culprit())})")
+            self._suspect()
 
     def _on_connection(self, args: tuple[Any, ...]) -> None:
         if not self._ignoring and not _is_datagram(args[0]):
             self.connections.on_attempt(args[0], describe(beyond_ours(audit.culprit())))
-            self.is_suspicious = True
+            self._suspect()
 
     def _making(self, kind: str) -> audit.Handler:
         def handler(args: tuple[Any, ...]) -> None:
             if not self._ignoring:
                 by = describe(audit.culprit())
                 self._temporary[os.path.abspath(os.fsdecode(args[0]))] = f"a temporary {kind} exists ({by})"
-                self.is_suspicious = True
+                self._suspect()
 
         return handler
 
@@ -180,9 +182,12 @@ class ForkSafety:
         def handler(args: tuple[Any, ...]) -> None:
             if not self._ignoring:
                 self._culprits[kind] = describe(audit.culprit())
-                self.is_suspicious = True
+                self._suspect()
 
         return handler
+
+    def _suspect(self) -> None:
+        self.is_suspicious, self.suspect = True, executed(sys._getframe())
 
 
 def has_no_other_threads() -> bool:

@@ -10,9 +10,10 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
+BODY = "<module>"  # the name of the code of a module's body
 IMPORTING_CALLS = ("import_module", "__import__")
 INSTALLED = f"{os.sep}site-packages"
 PACKAGES = frozenset({"site-packages", "dist-packages"})  # also those of another interpreter
@@ -72,6 +73,15 @@ def incomplete() -> list[str]:
         if issubclass(type(module), ModuleType) and getattr(namespace(module).get("__spec__"), "_initializing", False):
             found.append(name)
     return found
+
+
+def executed(frame: FrameType | None) -> str:
+    """The module whose body is executed: that of the nearest frame which is one; empty where there is none."""
+    while frame is not None:
+        if frame.f_code.co_name == BODY:
+            return str(frame.f_globals.get("__name__", ""))
+        frame = frame.f_back
+    return ""
 
 
 def is_standard(file: str) -> bool:

@@ -22,6 +22,8 @@ import pytest
 from devrunserver.common.facts import Read
 from devrunserver.common.link import Link, LinkClosed, pair
 from devrunserver.common.messages import (
+    Build,
+    BuildFailed,
     CheckpointMade,
     CheckpointsEnded,
     FactsRead,
@@ -198,6 +200,15 @@ class Stage:
         if hello:
             worker.pid = worker.hear(Hello).pid
         return worker
+
+    def build(self, checkpoint: Line, modules: list[str], excluded: list[str]) -> Line:
+        """A process that imports ahead, from a checkpoint on."""
+        ours, theirs = pair(Role.BUILDER)
+        with theirs:
+            checkpoint.link.send(Build(theirs, modules, excluded))
+        builder = self._line(ours)
+        builder.pid = builder.hear(Hello).pid
+        return builder
 
     def ask(self, question: str, pid: int = 0) -> Any:
         """Asks the parent for its ``children``, or for the ``status`` of one."""
@@ -589,6 +600,46 @@ def test_a_process_on_the_side_dies_with_the_worker(stage: Theatre, a: Path) -> 
     assert is_alive(pid)
     os.kill(one.worker.pid, signal.SIGKILL)
     wait_for(lambda: not is_alive(pid), "it has died", PATIENCE)
+
+
+# Importing ahead
+
+CONNECTED = "s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname()); s.close()"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("1 / 0", "ZeroDivisionError('division by zero')"),
+        ("import a", "it imports a"),
+        ("sqlite3.connect('db.sqlite3').close()", "it opened a database (inner)"),
+        (CONNECTED, "it connected to a server (inner)"),
+        ("file = tempfile.NamedTemporaryFile()", "a temporary file exists (inner)"),
+    ],
+)
+def test_what_keeps_it_from_being_built(stage: Theatre, a: Path, tmp_path: Path, code: str, reason: str) -> None:
+    """What was done and is over counts too; named is the module that did it, not the one that imports it."""
+    write(tmp_path / "inner.py", f"import os, socket, sqlite3, tempfile\n{code}")
+    write(tmp_path / "outer.py", "import inner")
+    one = stage("import a\nserve()")
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear(FactsRead)
+    builder = one.build(checkpoint, ["outer", "inner"], ["a"])
+    assert builder.hear(BuildFailed) == BuildFailed("inner", reason)
+    assert builder.has_ended()
+
+
+def test_a_thread_keeps_it_from_being_built(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    """Of which nothing tells, before Python 3.12."""
+    write(
+        tmp_path / "poller.py", "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
+    )
+    one = stage("import a\nserve()")
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear(FactsRead)
+    message = one.build(checkpoint, ["poller", "colorsys"], ["a"]).hear(BuildFailed)
+    assert message.module == "poller"
+    assert message.reason.startswith("a thread runs")
 
 
 # Where there are none

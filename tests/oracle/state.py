@@ -39,7 +39,7 @@ def state(request: HttpRequest) -> HttpResponse:
             "namespaces": {name: _namespace(module) for name, module in loaded.items() if _is_project(module)},
             "apps": [[config.label, config.path, type(config).__module__] for config in apps.get_app_configs()],
             "models": [[model._meta.label, _name(model), _fields(model)] for model in _models()],
-            "admin": [[model._meta.label, _name(type(one))] for model, one in admin.site._registry.items()],
+            "admin": _admin(),
             "urls": list(_urls(get_resolver())),
             "signals": {name: list(_receivers(signal)) for name, signal in _signals(loaded)},
             "checks": sorted([_name(check), sorted(check.tags)] for check in registry.get_checks(True)),
@@ -102,9 +102,9 @@ def describe(value: Any) -> Any:
         return f"function {_name(value)} {_digest(value.__code__)}"
     if kind is ModuleType:
         return f"module {value.__name__}"
-    if isinstance(value, type):
+    if issubclass(kind, type):
         return f"class {_name(value)}"
-    if isinstance(value, os.PathLike):
+    if issubclass(kind, os.PathLike):
         return f"path {os.fspath(value)}"
     return f"a {_name(kind)}"
 
@@ -122,6 +122,12 @@ def _name(value: Any) -> str:
 
 def _models() -> list[Any]:
     return list(apps.get_models(include_auto_created=True, include_swapped=True))
+
+
+def _admin() -> list[list[str]]:
+    if not apps.is_installed("django.contrib.admin"):
+        return []
+    return [[model._meta.label, _name(type(one))] for model, one in admin.site._registry.items()]
 
 
 def _fields(model: Any) -> list[list[str]]:
