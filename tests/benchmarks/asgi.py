@@ -1,8 +1,10 @@
 """Compares servers of ASGI, side by side and in turn: ``python -m tests.benchmarks.asgi`` (needs ``.[tests,peers]``).
 
 Ours, uvicorn (httptools, websockets), daphne and hypercorn serve the same project (DEBUG, static files by Django's
-handler or ours), in one process each. In each round every server has its turn on every figure; the medians of the
-rounds are shown. ``--idle`` measures in addition what open WebSockets and streams cost ours, and what Ctrl-C takes.
+handler or ours), in one process each. In each round every server has its turn on every case; the medians of the rounds
+are shown, and beside the figures of the clock the CPU time (user and system, of all processes of the server) that one
+request has cost, which holds on a busy machine too. ``--idle`` measures in place of that what open WebSockets and
+streams cost ours, and what Ctrl-C takes.
 """
 
 from __future__ import annotations
@@ -22,14 +24,14 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.benchmarks.load import Result, load
-from tests.benchmarks.processes import ending
+from tests.benchmarks.load import load
+from tests.benchmarks.processes import cpu_seconds, ending
 from tests.live import REPOSITORY, Server, copy_testproject, get, wait_for
 
 FILES = 60
@@ -108,12 +110,29 @@ stock = ASGIStaticFilesHandler(application)
 """
 
 
-class Figure(NamedTuple):
-    """One line of the table; ``higher`` is better, or else lower."""
+class Run(NamedTuple):
+    """What one measurement has seen.
+
+    Attributes:
+        count: requests, or echoes.
+        seconds: of all of them.
+        latencies: seconds of each, where they are told apart.
+    """
+
+    count: int
+    seconds: float
+    latencies: Sequence[float] = ()
+
+
+class Case(NamedTuple):
+    """What is asked of each server, and what of it is shown: rows of the table."""
 
     title: str
-    higher: bool
-    measure: Callable[[int], float]
+    rows: tuple[str, ...]
+    measure: Callable[[int], Run]
+
+
+RATE, P50, P99, TOTAL, CPU = "requests/s", "p50 ms", "p99 ms", "ms", "CPU ms each"
 
 
 def servers() -> dict[str, list[str]]:
@@ -127,52 +146,59 @@ def servers() -> dict[str, list[str]]:
     return {name: line for name, line in found.items() if line[0] != "-m" or importlib.util.find_spec(line[1])}
 
 
-def figures(seconds: float) -> list[Figure]:
-    """The lines of the table, each measured for about so many seconds."""
-    lines = []
+def cases(seconds: float) -> list[Case]:
+    """What is asked, each for about so many seconds."""
+    found = []
+    count = int(seconds * 800)
     for title, path in (
         ("plain ASGI", "/plain/"),
         ("async view", "/trivial/"),
         ("sync view", "/sync/"),
         ("static file", "/static/file_1.css"),
     ):
-        for connections in (1, 8):
-            count = int(seconds * 800)
-            name = f"{title}, {connections} connection{'s' if connections > 1 else ''}"
-            lines.append(Figure(f"{name}, requests/s", True, _rate(path, count, connections)))
-            if connections == 1:
-                lines.append(Figure(f"{name}, p50 ms", False, _percentile(path, count, 50)))
-                lines.append(Figure(f"{name}, p99 ms", False, _percentile(path, count, 99)))
-    lines.append(Figure(f"page and {FILES} files, ms", False, _page))
-    lines += [Figure(f"WebSocket echoes/s, {count} at a time", True, _echoes(count, seconds)) for count in (1, 20)]
-    return lines
+        found.append(Case(f"{title}, kept connection", (RATE, P50, P99, CPU), _asking([path] * count, 1)))
+        found.append(Case(f"{title}, 8 at a time", (RATE, CPU), _asking([path] * count, 8)))
+        found.append(Case(f"{title}, new connections", (RATE, CPU), _asking([path] * count, 1, keep_alive=False)))
+    page = ["/trivial/", *(f"/static/file_{number}.css" for number in range(FILES))]
+    found.append(Case(f"page and {FILES} files", (TOTAL, CPU), _asking(page, PAGE_CONNECTIONS)))
+    for clients in (1, 20):
+        found.append(Case(f"WebSocket echoes, {clients} at a time", (RATE, CPU), _echoing(clients, seconds)))
+    return found
 
 
-def _rate(path: str, count: int, connections: int) -> Callable[[int], float]:
-    def measure(port: int) -> float:
-        load(port, [path] * 20, connections)
-        return checked(load(port, [path] * count, connections)).rate
+def _asking(paths: list[str], connections: int, keep_alive: bool = True) -> Callable[[int], Run]:
+    def measure(port: int) -> Run:
+        result = load(port, paths, connections, keep_alive)
+        assert result.statuses == {200}, result.statuses
+        return Run(len(paths), result.seconds, sorted(result.latencies))
 
     return measure
 
 
-def _percentile(path: str, count: int, percent: float) -> Callable[[int], float]:
-    return lambda port: checked(load(port, [path] * count, 1)).percentile(percent) * MILLISECONDS
-
-
-def _page(port: int) -> float:
-    paths = ["/trivial/", *(f"/static/file_{number}.css" for number in range(FILES))]
-    return checked(load(port, paths, PAGE_CONNECTIONS)).seconds * MILLISECONDS
-
-
-def _echoes(count: int, seconds: float) -> Callable[[int], float]:
-    async def measure(port: int) -> float:
-        ends = time.perf_counter() + seconds
+def _echoing(clients: int, seconds: float) -> Callable[[int], Run]:
+    async def measure(port: int) -> Run:
         began = time.perf_counter()
-        counts = await asyncio.gather(*(_echo(port, ends) for _ in range(count)))
-        return sum(counts) / (time.perf_counter() - began)
+        counts = await asyncio.gather(*(_echo(port, began + seconds) for _ in range(clients)))
+        return Run(sum(counts), time.perf_counter() - began)
 
     return lambda port: asyncio.run(measure(port))
+
+
+def shown(run: Run, cpu: float) -> dict[str, float]:
+    """The rows of one measurement.
+
+    Args:
+        cpu: seconds of a core that the server has used for it.
+    """
+    values = {
+        RATE: run.count / run.seconds,
+        TOTAL: run.seconds * MILLISECONDS,
+        CPU: cpu / run.count * MILLISECONDS,
+    }
+    if run.latencies:
+        values[P50] = run.latencies[len(run.latencies) // 2] * MILLISECONDS
+        values[P99] = run.latencies[len(run.latencies) * 99 // 100] * MILLISECONDS
+    return values
 
 
 async def _echo(port: int, ends: float) -> int:
@@ -183,11 +209,6 @@ async def _echo(port: int, ends: float) -> int:
             assert await one.recv() == "hello"
             echoed += 1
     return echoed
-
-
-def checked(result: Result) -> Result:
-    assert result.statuses == {200}, result.statuses
-    return result
 
 
 def prepare(folder: Path) -> Path:
@@ -204,37 +225,42 @@ def prepare(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def serving(project: Path, line: list[str]) -> Iterator[int]:
-    """The port on which a server answers."""
+def serving(project: Path, line: list[str]) -> Iterator[tuple[int, int]]:
+    """The port on which a server answers, and its pid."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, *(part.replace("PORT", str(port)) for part in line)]
     variables = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{project}", "PYTHONUNBUFFERED": "1"}
-    with (
-        (project / "benchmark.log").open("wb") as log,
-        ending(subprocess.Popen(command, cwd=project, env=variables, stdout=log, stderr=log)),
-    ):
-        wait_for(lambda: get(port, "/trivial/").status == 200, f"{line} answers")
-        yield port
+    with (project / "benchmark.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=project, env=variables, stdout=log, stderr=log)
+        with ending(process):
+            wait_for(lambda: get(port, "/trivial/").status == 200, f"{line} answers")
+            yield port, process.pid
 
 
-def compare(rounds: int, seconds: float) -> None:
+def compare(rounds: int, seconds: float, wanted: str) -> None:
     """Prints the table."""
-    lines, names = figures(seconds), servers()
-    found: dict[tuple[str, str], list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder:
+    asked, names = [one for one in cases(seconds) if wanted in one.title], servers()
+    found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         project = prepare(Path(folder))
-        with contextlib.ExitStack() as stack:
-            ports = {name: stack.enter_context(serving(project, line)) for name, line in names.items()}
-            for number in range(rounds):
-                for figure in lines:
-                    print(f"round {number + 1}: {figure.title}", file=sys.stderr, flush=True)
-                    for name, port in ports.items():
-                        found[figure.title, name].append(figure.measure(port))
+        served = {name: stack.enter_context(serving(project, line)) for name, line in names.items()}
+        for number in range(rounds + 1):  # in the first one everything warms up
+            for case in asked:
+                print(f"round {number}: {case.title}", file=sys.stderr, flush=True)
+                for name, (port, pid) in served.items():
+                    before = cpu_seconds(pid)
+                    run = case.measure(port)
+                    used = cpu_seconds(pid) - before
+                    if number:
+                        for row, value in shown(run, used).items():
+                            found[case.title, row, name].append(value)
     print(f"| | {' | '.join(names)} |\n|---|{'---:|' * len(names)}")
-    for figure in lines:
-        medians = [statistics.median(found[figure.title, name]) for name in names]
-        print(f"| {figure.title} | {' | '.join(f'{one:,.2f}' if one < 100 else f'{one:,.0f}' for one in medians)} |")
+    for case in asked:
+        for row in case.rows:
+            medians = [statistics.median(found[case.title, row, name]) for name in names]
+            cells = [f"{one:,.0f}" if one >= 100 else f"{one:.2f}" for one in medians]
+            print(f"| {case.title}, {row} | {' | '.join(cells)} |")
 
 
 # What open connections cost
@@ -299,13 +325,14 @@ async def idle() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each figure, about")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement, about")
+    parser.add_argument("--only", default="", help="a part of the titles of what is measured")
     parser.add_argument("--idle", action="store_true", help="measures what open connections cost, and nothing else")
     options = parser.parse_args()
     if options.idle:
         asyncio.run(idle())
     else:
-        compare(options.rounds, options.seconds)
+        compare(options.rounds, options.seconds, options.only)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
 import time
@@ -10,9 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.live import pids
+
 NANOSECONDS = 1e9
 KILOBYTES_IN_MB = 1024
 END_PATIENCE = 5.0  # seconds for a server to end
+PARENT, USED = 1, slice(11, 15)  # fields of proc_pid_stat(5) behind the name: pid; user, system, and of ended children
 
 
 @contextlib.contextmanager
@@ -70,3 +74,19 @@ def _cpu_seconds(pids: set[int]) -> dict[str, float]:
             with contextlib.suppress(OSError):
                 used[thread.name] = int((thread / "schedstat").read_text().split()[0]) / NANOSECONDS
     return used
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and those below it have used so far, user and system; with threads that have ended."""
+    stats = {one: _stat(one) for one in pids()}
+    family = {pid}
+    while more := {one for one, stat in stats.items() if stat and int(stat[PARENT]) in family} - family:
+        family |= more
+    return sum(float(one) for member in family for one in stats[member][USED]) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of a process from its state on; none where it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
