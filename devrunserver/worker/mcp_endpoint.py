@@ -101,11 +101,8 @@ def refusal(environ: dict[str, Any], token: str) -> str:
 
 
 def add_to(server: Any) -> None:
-    """Has a server answer agents too, under DEBUG.
-
-    Not where it serves by ASGI, whose applications are called in another way: there is ``python -m devrunserver mcp``.
-    """
-    if settings.DEBUG and getattr(server, "asgi", None) is None:
+    """Has a server answer agents too, under DEBUG; where it serves by ASGI, beside its application."""
+    if settings.DEBUG:
         server.set_app(McpEndpoint(server.get_app(), find_supervisor))
 
 

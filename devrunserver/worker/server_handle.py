@@ -42,8 +42,8 @@ class ServerHandle:
         self._server = server
         if handoff.capacity():  # or else the server ends its connections in its own way
             self._gate = server.gate = RequestGate(self._channel.link)
-        self.pages.serve(server, self._channel.link, inserts=is_project)
         mcp_endpoint.add_to(server)
+        self.pages.serve(server, self._channel.link, inserts=is_project)  # outermost: it is asked for tags
 
     @property
     def has_been_asked(self) -> bool:
@@ -61,8 +61,8 @@ class ServerHandle:
         """Serves an error from now on."""
         server: Any = self._server
         server.set_app(application)
-        self.pages.serve(server, self._channel.link, inserts=False)
         mcp_endpoint.add_to(server)
+        self.pages.serve(server, self._channel.link, inserts=False)
 
     def stop(self) -> bool:
         """Has the server leave; whether there is one."""

@@ -54,6 +54,8 @@ def test_a_chat_and_a_stream_over_a_reload(project: Path) -> None:
     """The stream is cut, the chat is told by 1012 and goes on in the next worker, and Ctrl-C tells it by 1001."""
     with Server(project, "--asgi") as server:
         server.wait_for_log("Serving bookshop.asgi.application by ASGI: --asgi is given")
+        assert "data-generation" in server.get("/", "Accept: text/html\r\n").body  # it follows each save
+        assert server.get("/__devrunserver__/mcp").status == 403  # agents have to show the token
         with chat(server.port) as one, socket.create_connection(("127.0.0.1", server.port), PATIENCE) as stream:
             assert say(one, "hello") == {"message": "hello", "mark": "mark-0"}
             stream.sendall(b"GET /events/ HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from devrunserver.server.access_log import Recorder
 from devrunserver.server.asgi.http import Application
 from devrunserver.server.asgi.lifespan import Lifespan
 from devrunserver.server.asgi.loop import EventLoop
@@ -69,7 +70,12 @@ class Host(Protocol):
     def refuse(self, connection: Connection, error: FramingError) -> None:
         """Answers what is no request."""
 
-    def log_request(self, connection: Connection, request: Request, code: int, sent: int, began: float) -> None:
+    def record_queries(self) -> Recorder | None:
+        """Records the queries of the request that is answered in the present context, if they are wanted."""
+
+    def log_request(
+        self, connection: Connection, request: Request, code: int, sent: int, began: float, queries: Recorder | None
+    ) -> None:
         """Logs that a request was answered."""
 
     def log_websocket(self, connection: Connection, request: Request, action: str) -> None:

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from devrunserver.server.access_log import Recorder
 from devrunserver.server.asgi.channel import Channel
 from devrunserver.server.asgi.http import HttpExchange
 from devrunserver.server.asgi.injection import with_tag
@@ -69,6 +70,7 @@ class Turn:
         self._websocket: WebSocketTurn | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._queries: Recorder | None = None  # of the present request, where they are recorded
 
     @property
     def is_waiting(self) -> bool:
@@ -188,6 +190,7 @@ class Turn:
 
     async def _run(self, exchange: HttpExchange) -> None:
         server = self._server
+        self._queries = server.host.record_queries()
         scope = http_scope(exchange.request, server.host.endpoints(self.connection), server.lifespan.state)
         application = server.application
         if (tag := server.host.tag_for(self.connection, exchange.request)) is not None:
@@ -208,9 +211,10 @@ class Turn:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        queries, self._queries = self._queries, None
         if response.code and not response.is_gone:
-            host = self._server.host
-            host.log_request(self.connection, exchange.request, response.code, response.sent, self._began)
+            code, sent = response.code, response.sent
+            self._server.host.log_request(self.connection, exchange.request, code, sent, self._began, queries)
         self.channel.owner = self._exchange = None
         if response.broken or self.channel.is_broken:
             self._leave(Phase.CLOSED)

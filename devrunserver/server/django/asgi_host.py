@@ -12,6 +12,7 @@ from wsgiref.types import StartResponse
 from django.core.signals import request_finished
 from django.db import connections as databases
 
+from devrunserver.server.access_log import Recorder
 from devrunserver.server.asgi.scope import Endpoints
 from devrunserver.server.asgi.server import AsgiServer
 from devrunserver.server.connection import Connection, Phase
@@ -84,10 +85,16 @@ class AsgiHost:
     def refuse(self, connection: Connection, error: FramingError) -> None:
         self._handler(connection).refuse(connection, error)
 
-    def log_request(self, connection: Connection, request: Request, code: int, sent: int, began: float) -> None:
+    def record_queries(self) -> Recorder | None:
+        queries = self._server.log.queries
+        return queries.begin() if queries is not None else None
+
+    def log_request(
+        self, connection: Connection, request: Request, code: int, sent: int, began: float, queries: Recorder | None
+    ) -> None:
         handler = self._handler(connection)
         handler.command, handler.path, handler.requestline = request.method, request.target, request.line
-        handler._head, handler._began = request, began
+        handler._head, handler._began, handler._queries = request, began, queries
         handler.tell(code, sent)
 
     def log_websocket(self, connection: Connection, request: Request, action: str) -> None:

@@ -43,8 +43,8 @@ def make_handler(options: dict[str, Any], serves_static: bool) -> AsgiHandler:
         serves_static: whether static files are, where DEBUG or ``--insecure`` allow it.
     """
     others = static_setup.wrap(not_found, serves_static, options.get("insecure_serving", False))
-    own = (settings.FORCE_SCRIPT_NAME or "").rstrip("/") + OWN_PATHS
-    paths = (own,) if others is not_found else (own, *_static_path())
+    own = (OWN_PATHS, (settings.FORCE_SCRIPT_NAME or "").rstrip("/") + OWN_PATHS)
+    paths = own if others is not_found else (*own, *_static_path())
     served = Options(
         is_threaded=options.get("use_threading", True),
         http_timeout=options.get("http_timeout"),

@@ -7,20 +7,24 @@ asks a context variable for the recorder of the present request; asgiref carries
 It does little: two readings of the clock and one entry by the text of the query, which is the same for every round of a
 loop, as its parameters are apart. Only when a query comes for the second time, or was slow, is the stack looked at.
 
-The place is the innermost one that is the project's: a line of Python, or of a template that was being rendered.
+The place is the innermost one that is the project's: a line of Python, or of a template that was being rendered. What
+async code asks for runs on a thread where nothing is the project's; then it is where the task waits that asked.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from asgiref.sync import SyncToAsync
 from django.db import connections
 from django.db.backends.signals import connection_created
 
@@ -163,11 +167,13 @@ class QueryLog:
         query.seconds += took
         query.slowest = max(query.slowest, took)
         if not query.place and (query.count == 2 or took >= self.slow):
-            query.place = self.place(sys._getframe(2))
+            query.place = self.place(sys._getframe(2), recorder)
 
-    def place(self, frame: FrameType | None) -> str:
+    def place(self, frame: FrameType | None, recorder: Recorder) -> str:
         """The innermost place of the project's on a stack; empty where there is none, as on a thread of its own."""
         while frame is not None:
+            if frame.f_code is SyncToAsync.thread_handler.__code__ and (place := self.place_of(recorder)):
+                return place
             file = frame.f_code.co_filename
             if self._owns(file):
                 return f"{_shown(file)}:{frame.f_lineno}"
@@ -178,6 +184,18 @@ class QueryLog:
                 if token is not None and self._owns(name):
                     return f"{_shown(name)}:{token.lineno}"
             frame = frame.f_back
+        return ""
+
+    def place_of(self, recorder: Recorder) -> str:
+        """The innermost place of the project's where a task waits for what this thread does; empty: none does."""
+        for task in _tasks():
+            place, waits = "", False
+            for frame in _awaited(task):
+                if self._owns(frame.f_code.co_filename):
+                    place = f"{_shown(frame.f_code.co_filename)}:{frame.f_lineno}"
+                waits = frame.f_code is SyncToAsync.__call__.__code__ and _context(frame).get(CURRENT) is recorder
+            if waits and place:
+                return place
         return ""
 
     def _owns(self, file: str) -> bool:
@@ -194,6 +212,28 @@ def _sent(sql: Any, params: Any, context: dict[str, Any]) -> str:
         return str(connection.ops.last_executed_query(cursor.cursor, sql, params) or sql)
     except Exception:  # the backend does not know, or the query has failed
         return str(sql)
+
+
+def _tasks() -> set[asyncio.Task[Any]]:
+    """Those on the loop that has this thread do its work, if one has."""
+    loop = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
+    with contextlib.suppress(RuntimeError):  # they come and go all the time
+        return asyncio.all_tasks(loop) if loop is not None else set()
+    return set()
+
+
+def _awaited(task: asyncio.Task[Any]) -> Iterator[FrameType]:
+    """The frames of a task that waits, the innermost last."""
+    awaited: Any = task.get_coro()
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        yield frame
+        awaited = awaited.cr_await  # what is no coroutine, as a future, is the last
+
+
+def _context(frame: FrameType) -> Mapping[ContextVar[Any], Any]:
+    """In which asgiref has a thread called."""
+    found = frame.f_locals.get("context")
+    return found if isinstance(found, Context) else {}
 
 
 def _shown(file: str) -> str:

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 
+from devrunserver.server.access_log import AccessLog
 from devrunserver.server.asgi.lifespan import StartupFailed
+from devrunserver.server.django.queries import QueryLog
 from tests.live import wait_for
 from tests.server.application import Application
 from tests.server.asgi.conftest import RunAsgi
@@ -33,6 +36,7 @@ class Views:
         self.cancelled = threading.Event()
         self.may_go_on = threading.Event()
         self.at_once = self.most_at_once = 0
+        self.query: Any = None  # makes one
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -55,6 +59,12 @@ class Views:
         said = self.scope["state"].get("said", "nothing")
         self.scope["state"]["said"] = "changed"
         await self.answer(send, said.encode())
+
+    async def do_queries(self, receive: Any, send: Any) -> None:
+        """Makes as many as it says, each on a thread."""
+        for _ in range(int(self.scope["query_string"])):
+            await sync_to_async(self.query, thread_sensitive=False)("SELECT 1")
+        await self.answer(send, b"made")
 
     async def do_context(self, receive: Any, send: Any) -> None:
         said = VARIABLE.get()
@@ -491,3 +501,18 @@ def test_what_is_served_in_place_of_an_application_that_cannot_start(run_asgi: R
         living.may_go_on.set()
         assert wire.answer().body == b"hello"
         assert ask(wire, "/told/REQUEST_METHOD").body == b"GET"
+
+
+def test_queries_are_counted_for_each_request(run_asgi: RunAsgi, views: Views, records: Any) -> None:
+    log = QueryLog(lambda file: file == __file__, slow=1000.0)
+    views.query = lambda sql: log._record(lambda *args: None, sql, (), False, {})
+    running = run_asgi(views)
+    running.server.log = AccessLog(queries=log)
+    with running.wire() as wire, running.wire() as other:
+        for one, count in ((wire, 3), (other, 2), (wire, 0)):
+            ask(one, f"/queries?{count}")
+    wait_for(lambda: len(records) == 5, "all are logged", PATIENCE)
+    first, below, second, below_too, third = messages(records)
+    assert '"GET /queries?3 HTTP/1.1" 200 4 3 queries 0 ms, 2 repeated' in first and "N+1: 3 times" in below
+    assert "2 queries 0 ms, 1 repeated" in second and "repeated: 2 times" in below_too
+    assert third.endswith("200 4")

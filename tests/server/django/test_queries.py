@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,27 @@ def test_threads_of_a_view_and_async_views_count(recorder: Recorder, database: A
     thread.start()
     thread.join()
     assert recorder.count == 2
+
+
+def test_a_query_of_async_code_is_named_where_it_is_awaited(recorder: Recorder, log: QueryLog) -> None:
+    database = Database()  # what asks is no code of the project's
+    log._on_connection(connection=database)
+
+    async def part() -> None:
+        await sync_to_async(database.execute)("SELECT 1")  # first
+
+    @async_to_sync
+    async def view() -> None:
+        await asyncio.gather(part(), asyncio.sleep(0))
+        await part()
+        for _ in range(2):
+            await sync_to_async(database.execute, thread_sensitive=False)("SELECT 2")  # second
+
+    view()
+    lines = Path(__file__).read_text().splitlines()
+    for sql, mark in (("SELECT 1", "# first"), ("SELECT 2", "# second")):
+        line = next(number for number, text in enumerate(lines, 1) if text.endswith(mark))
+        assert recorder.queries[sql].place.endswith(f"test_queries.py:{line}")
 
 
 @pytest.mark.django_db
