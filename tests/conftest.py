@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests import live
+
+TESTS_PER_CORE = 2  # at a time: most of them wait for processes for half of the time
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What ``-n auto`` means."""
+    return TESTS_PER_CORE * (os.cpu_count() or 1)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import Server, get
+from tests.marks import plainly
 
 NOTE_END = """
 import atexit, os
@@ -46,7 +47,7 @@ def _everything(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--noreload",), ("--nothreading",), ("--noreload", "--nothreading")], ids=" ".join
+    "arguments", plainly([(), ("--noreload", "--nothreading"), ("--noreload",), ("--nothreading",)], 2), ids=" ".join
 )
 def test_ctrl_c_with_connections_open(project: Path, arguments: tuple[str, ...]) -> None:
     with Server(project, *arguments) as server, ExitStack() as stack:

@@ -27,7 +27,8 @@ from tests.live import (
     replace,
     wait_for,
 )  # fmt: skip
-from tests.stories.test_processes import QUICK, asking, typist
+from tests.marks import plainly
+from tests.stories.test_processes import QUICK, STATUS, asking, typist
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each reload is a fresh start")
 
@@ -259,12 +260,8 @@ def test_whoever_is_killed_the_next_save_is_served(project: Path) -> None:
         wait_for(lambda: get(port).error == "refused", "the port is free", QUICK)
 
 
-@pytest.mark.parametrize(
-    ("number", "status"),
-    [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGHUP, -signal.SIGHUP)],
-    ids=["SIGINT", "SIGTERM", "SIGHUP"],
-)
-def test_signal_to_all_at_once_ends_all(project: Path, number: signal.Signals, status: int) -> None:
+@pytest.mark.parametrize("number", plainly([signal.SIGTERM, signal.SIGINT, signal.SIGHUP], 1))
+def test_signal_to_all_at_once_ends_all(project: Path, number: signal.Signals) -> None:
     """As a terminal sends it: to supervisor, worker and checkpoints."""
     with serve(project) as server:
         server.wait_for_body("mark-0")
@@ -272,10 +269,11 @@ def test_signal_to_all_at_once_ends_all(project: Path, number: signal.Signals, s
         everyone = server.family()
         assert len(server.checkpoints()) >= 3
         os.killpg(server.pid, number)
-        assert server.wait_for_end(QUICK) == status
+        assert server.wait_for_end(QUICK) == STATUS[number]
         # those that work in the background were killed, which takes a moment
         wait_for(lambda: not any(map(is_alive, everyone)), "nobody is left", QUICK)
         assert "Traceback" not in server.log
+        assert "ended by" not in server.log
 
 
 @pytest.mark.parametrize("condition", [IN_WORKER, "if 'runserver' in sys.argv:"], ids=["worker", "both"])
@@ -521,11 +519,12 @@ MARK = "mark-{number} " + ("complete" if count == {count} else str(count))
             r"No checkpoints from the first app on: a thread runs \(bookshop\.settings\)\.",
             "started afresh",
         ),
-        (
+        pytest.param(
             "shop/apps.py",
             APP_WITH_THREAD,
             r"No checkpoints from .* on: a thread runs \(shop\.apps\)\.",
             "resumed at",
+            marks=pytest.mark.deep,
         ),
         pytest.param(
             "shop/apps.py",
@@ -552,10 +551,7 @@ def test_seal_is_told_and_by_whom(project: Path, file: str, text: str, line: str
     ("file", "text"),
     [
         ("bookshop/settings.py", THREAD),
-        pytest.param(
-            "shop/apps.py",
-            APP_WITH_THREAD,
-        ),
+        pytest.param("shop/apps.py", APP_WITH_THREAD, marks=pytest.mark.deep),
     ],
     ids=["settings", "ready"],
 )

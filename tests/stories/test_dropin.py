@@ -101,7 +101,7 @@ def _without_usage(text: str) -> str:
 @pytest.mark.parametrize(
     "arguments",
     plainly(
-        [(), ("--noreload",), ("-6",), ("--nothreading",), ("--nostatic",), ("--skip-checks",), ("--force-color",)], 3
+        [(), ("--noreload",), ("-6",), ("--nothreading",), ("--nostatic",), ("--skip-checks",), ("--force-color",)], 2
     ),
     ids=" ".join,
 )

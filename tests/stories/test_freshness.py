@@ -15,7 +15,6 @@ import pytest
 from tests.live import PATIENCE, Server, get, replace, wait_for
 from tests.pairs import PARTS, Client, Connection, Story, add_probe, stories
 
-PAIRS = 5  # of each kind
 CLIENTS = 20  # that ask all the time
 
 
@@ -38,17 +37,18 @@ def serve(project: Path, posted: Path, *arguments: str) -> Server:
     return Server(project, *arguments, environ={"PROBE_LOG": str(posted)})
 
 
-def test_save_and_ask(probed: Path, posted: Path) -> None:
+@pytest.mark.parametrize("pairs", [2, pytest.param(5, marks=pytest.mark.deep)])
+def test_save_and_ask(probed: Path, posted: Path, pairs: int) -> None:
     """All kinds of files, saves and connections; nothing stale, refused, reset or lost, and each POST once."""
     numbers = itertools.count(1)
     done: list[Story] = []
     with serve(probed, posted) as server:
         server.wait_for_body("html-00000", path="/probe/")
         for story in stories():
-            story.run(probed, server.port, PAIRS, numbers)
-            assert story.outcomes == {"fresh": PAIRS}, story
+            story.run(probed, server.port, pairs, numbers)
+            assert story.outcomes == {"fresh": pairs}, story
             done.append(story)
-    expected = sum(PARTS[story.part].method == "POST" for story in done) * PAIRS
+    expected = sum(PARTS[story.part].method == "POST" for story in done) * pairs
     counts = Counter(posted.read_text().split())
     assert len(counts) == expected
     assert set(counts.values()) == {1}

@@ -18,22 +18,20 @@ from pathlib import Path
 import pytest
 
 from tests.live import Server, get, is_alive, replace, wait_for
+from tests.marks import plainly
 
 QUICK = 5.0  # seconds for the end of everything: one is promised, on a machine that has not much else to do
+STATUS = {signal.SIGINT: 0, signal.SIGTERM: 0, signal.SIGHUP: -signal.SIGHUP}  # which a signal to end leads to
 
 
-@pytest.mark.parametrize(
-    ("number", "status"),
-    [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGHUP, -signal.SIGHUP)],
-    ids=["SIGINT", "SIGTERM", "SIGHUP"],
-)
-def test_signal_ends_everything(project: Path, number: signal.Signals, status: int) -> None:
+@pytest.mark.parametrize("number", plainly([signal.SIGINT, signal.SIGHUP, signal.SIGTERM], 2))
+def test_signal_ends_everything(project: Path, number: signal.Signals) -> None:
     with Server(project) as server:
         server.wait_for_body("mark-0")
         port, everyone = server.port, server.family()
         assert len(everyone) >= 2
         os.kill(server.pid, number)
-        assert server.wait_for_end(QUICK) == status
+        assert server.wait_for_end(QUICK) == STATUS[number]
         wait_for(lambda: not any(map(is_alive, everyone)), "nobody is left", QUICK)
         assert get(port).error == "refused"
 

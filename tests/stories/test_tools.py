@@ -76,7 +76,7 @@ def test_a_tool_waits_asks_and_is_told(project: Path) -> None:
     assert done.returncode == 3 and "No server of the project" in done.stderr
 
 
-@pytest.mark.parametrize("edits", [20, pytest.param(200, marks=[pytest.mark.deep, pytest.mark.exhaustive])])
+@pytest.mark.parametrize("edits", [8, pytest.param(200, marks=[pytest.mark.deep, pytest.mark.exhaustive])])
 def test_what_follows_wait_is_by_the_new_code(project: Path, edits: int) -> None:
     """Random edits, some of them broken."""
     choice = random.Random(edits)
