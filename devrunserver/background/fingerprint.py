@@ -42,7 +42,9 @@ from devrunserver.common.module_files import file_of, is_standard, namespace
 
 DEPTH = 6  # how far from a module's attribute an object may be to be described
 ADDRESS = 2**40  # integers from here on may be addresses
-ADDRESS_IN_TEXT = re.compile(r" at 0x[0-9a-f]+|:\d{14,15}\b")  # the second by pydantic, in the names of schemas
+# What ``repr`` and ``hex`` make of an address, and what ``str`` does
+ADDRESS_IN_TEXT = re.compile(r" at 0x[0-9a-f]+|0x[0-9a-f]{9,}|(?<!\d)\d{14,15}(?!\d)")
+SHORTEST_ADDRESS = 9  # characters
 LONGEST = 100  # characters of a text that may be a time
 DATE_FORMATS = ("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d %b %Y")
 HOUR = 3600.0  # seconds
@@ -255,7 +257,7 @@ class Fingerprint:
 
     def _lasting(self, text: str) -> str:
         """A text without what is another one in each process: addresses, and the time where it is a time of today."""
-        if ":" in text or " at 0x" in text:
+        if len(text) >= SHORTEST_ADDRESS:
             text = ADDRESS_IN_TEXT.sub("", text)
         if len(text) <= LONGEST and any(date in text for date in self._dates):
             text = DIGIT.sub("0", text)

@@ -24,14 +24,20 @@ def leave_reporter(
     """
     if identity.state_link is None:
         return
-    with faults.contained("the report of the project's state"), suppress(OSError), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside our thread that listens
-        if checkpoints.forks.sibling():
+    with faults.contained("the report of the project's state"), suppress(OSError):
+        if _forks(checkpoints):
             try:
                 _report(identity, is_own, record)
             finally:  # whatever it is, this process must not go on as a second worker
                 process_exit.leave(process_exit.FAILURE)
     identity.close_state_link()
+
+
+def _forks(checkpoints: Checkpoints) -> bool:
+    """Forks; True in the new process, which has the filters of warnings that the worker has: they belong to the state."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside our thread that listens
+        return checkpoints.forks.sibling()
 
 
 def _report(identity: Identity, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]) -> None:

@@ -208,6 +208,10 @@ HARMLESS = {
     "attributes of a module": ("", "import common\nsetattr(common, 'X', 1)"),
     "thread-local": ("import threading\nlocal = threading.local()", "import common\ncommon.local.X = 1"),
     "address": ("registry = None", "import common\nkey = id(object())\ncommon.registry = ()"),
+    "addresses in text": (
+        "registry = None",
+        "import common\nKEPT = [object()]\nA, B = f'{KEPT[0]!r}_{id(KEPT[0])}', hex(id(KEPT[0]))\ncommon.registry = ()",
+    ),
     "loggers": ("", "import logging\nlogger = logging.getLogger('X')\nlogging.getLogger('common.X').setLevel(10)"),
     "regular expressions": ("", "import re\nre.compile('[X]+')\nMATCH = re.compile('X|[X]')"),
     "cached functions": (
