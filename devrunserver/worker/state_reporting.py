@@ -34,7 +34,7 @@ def leave_reporter(
 
 
 def _forks(checkpoints: Checkpoints) -> bool:
-    """Forks; True in the new process, which has the filters of warnings that the worker has: they belong to the state."""
+    """Forks; True in the new process, which has the same filters of warnings: they belong to the state."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside our thread that listens
         return checkpoints.forks.sibling()

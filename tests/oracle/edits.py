@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.oracle.tree import INIT, Block, Module, Tier, Tree, module_name
@@ -45,6 +47,7 @@ READS = {
     "iterdir": "from pathlib import Path\n\n    DATA_{n} = sorted(Path('{directory}').iterdir())",
     "walk": "import os\n\n    DATA_{n} = [sorted(files) for _, _, files in os.walk('{directory}')]",
 }
+READ_WHOLE = re.compile(r"(?:open|Path)\('([^']+)'\)(?: as file|\.read_bytes)")  # by Python's ``open``
 READ = "try:\n    {read}\nexcept OSError as error:\n    DATA_{n} = type(error).__name__\n"
 
 WAGTAIL_MODEL = "class Model{n}(models.Model):\n    name = models.CharField(max_length=9)\n"
@@ -58,7 +61,7 @@ class Step(NamedTuple):
     """Edits that are saved together."""
 
     what: str
-    witness: str  # the path of a module that was edited, and is there in every start
+    witness: str  # the path of a module that was edited, and is there in every start; empty where none was
 
 
 def edit(tree: Tree, rng: random.Random) -> Step:
@@ -133,11 +136,11 @@ def _trace(tree: Tree, rng: random.Random) -> Block:
     return Block(rng.choice(TRACES).format(n=tree.number()))
 
 
-def edit_again(tree: Tree, rng: random.Random, path: str) -> Step:
+def edit_again(tree: Tree, rng: random.Random, path: str, in_turn: float = IN_TURN) -> Step:
     """Works on some modules in turn, most often on that of ``path``: models, what ``ready()`` imports, or views."""
-    worked_on = [one for one in tree.lasting() if tree.modules[one].tier in (Tier.MODELS, Tier.READY, Tier.VIEWS)]
-    if path not in worked_on or rng.random() < IN_TURN:
-        path = rng.choice(worked_on)
+    paths = worked_on(tree)
+    if path not in paths or rng.random() < in_turn:
+        path = rng.choice(paths)
     tree.touch(path)
     what = f"change {path}"
     traces = [block for block in tree.modules[path].blocks if "events." in block.text]
@@ -149,6 +152,57 @@ def edit_again(tree: Tree, rng: random.Random, path: str) -> Step:
         else:
             tree.add_block(path, block, 0)
     return Step(what, path)
+
+
+def worked_on(tree: Tree) -> list[str]:
+    """The modules that somebody saves again and again."""
+    return [path for path in tree.lasting() if tree.modules[path].tier in (Tier.MODELS, Tier.READY, Tier.VIEWS)]
+
+
+IN_A_ROW = 9  # saves until somebody goes on with other modules
+FILES_IN_TURN = 3
+MANY_FILES = 12  # edits that a checkout of another branch makes
+
+
+@dataclass
+class Hurry:
+    """Somebody who saves some modules in turn, data that was read meanwhile, and now and then checks out a branch."""
+
+    _files: list[str] = field(default_factory=list)
+    _count: int = 0
+
+    def __call__(self, tree: Tree, rng: random.Random) -> Step:
+        if tree.broken:
+            return edit(tree, rng)
+        how = rng.choices((self._in_turn, change_read_data, checkout, edit), (10, 3, 1, 6))[0]
+        return how(tree, rng)
+
+    def _in_turn(self, tree: Tree, rng: random.Random) -> Step:
+        if self._count % IN_A_ROW == 0:
+            self._files = rng.sample(worked_on(tree), FILES_IN_TURN)
+        self._count += 1
+        return edit_again(tree, rng, self._files[self._count % FILES_IN_TURN], 0.0)
+
+
+def change_read_data(tree: Tree, rng: random.Random) -> Step:
+    """Changes a file that a start reads, and nothing else: that reloads, too."""
+    texts = [
+        block.text for path in tree.lasting() for block in tree.modules[path].blocks if READ_WHOLE.search(block.text)
+    ]
+    paths = sorted({path for text in texts for path in READ_WHOLE.findall(text) if path in tree.data})
+    if not paths:
+        return edit(tree, rng)
+    path = rng.choice(paths)
+    tree.data[path] = str(tree.number())
+    return Step(f"write {path} alone", "")
+
+
+def checkout(tree: Tree, rng: random.Random) -> Step:
+    """Many files at once, which are written, created and deleted."""
+    what = "; ".join(_one(tree, rng) for _ in range(MANY_FILES))
+    witness = rng.choice(tree.lasting())
+    tree.touch(witness)
+    return Step(f"check out: {what}; save {witness}", witness)
 
 
 # Any module

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ State = dict[str, Any]
 SETTLING = 3.0  # seconds for a reload that is still to come: files that are saved in a burst may cause two
 LAZY_SHARE = 0.25  # how often modules are imported on request before an edit
 AGAIN = 0.7  # how often the last edited module is edited again, where reloads are prepared
+LONGEST_PAUSE = 3.0  # seconds between an answer and the next save of somebody in a hurry
 PREPARING = 4.0  # seconds for the next reload to be prepared
 PREPARED = re.compile(r"Prepared the next reload|Not prepared")
 BY_MODULE = ("modules", "files", "marks", "namespaces")  # parts of the state that are told by module, in their order
@@ -64,6 +66,15 @@ class Oracle:
         if self.tree.broken:
             self.step(edits.edit)
 
+    def run_in_a_hurry(self, count: int) -> None:
+        """Edits that many times, after pauses at random."""
+        hurry = edits.Hurry()
+        for _ in range(count):
+            time.sleep(self._rng.uniform(0.0, LONGEST_PAUSE))
+            self.step(hurry)
+        if self.tree.broken:
+            self.step(edits.edit)
+
     def step(self, edit: Callable[[Tree, random.Random], Step], patience: float = PATIENCE) -> None:
         """One edit, saved.
 
@@ -75,7 +86,7 @@ class Oracle:
         before = copy.deepcopy(self.tree)
         what, witness = edit(self.tree, self._rng)
         self._done.append(what)
-        self._last = witness
+        self._last = witness or self._last
         project.save(self._directory, before, self.tree, self._rng, witness)
         history = "\n".join(f"{number}. {one}" for number, one in enumerate(self._done, 1))
         try:
@@ -122,7 +133,7 @@ class Oracle:
         marks = {
             os.path.relpath(os.path.realpath(file), self._directory): mark for file, mark in state["marks"].items()
         }
-        return witness in marks and all(self._is_mark(path, mark) for path, mark in marks.items())
+        return (witness in marks or not witness) and all(self._is_mark(path, mark) for path, mark in marks.items())
 
     def _is_mark(self, path: str, mark: str) -> bool:
         """Whether a module that is loaded is as it is now."""

@@ -77,6 +77,19 @@ def test_a_generated_project_with_prepared_reloads(tmp_path: Path, seed: int) ->
         assert prepared > 0 or "Not prepared: the order of imports shows in" in server.log
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_generated_project_in_a_hurry(tmp_path: Path, seed: int) -> None:
+    """Saves at any moment, also while the next reload is prepared; data that was read; many files at once."""
+    directory = tmp_path / "project"
+    tree = project.generate(directory, project.PREPARING, seed, traced=False)
+    with Server(directory, "--explain-reload", environ=project.SEEDED) as server:
+        oracle = Oracle(directory, tree, server, seed, prepared=True)
+        oracle.run_in_a_hurry(EDITS)
+        reloads, resumed, prepared = oracle.reloads
+        replaced = server.log.count("Reloading once more")
+        print(f"{reloads} reloads, {resumed} resumed, {prepared} prepared, {replaced} replaced; {oracle.late} late")
+
+
 def lists(tree: Tree, rng: random.Random) -> Step:
     read = edits.READS["os.listdir"].format(directory="first/data", n=0)
     tree.add_block("first/models.py", Block(edits.READ.format(read=read, n=0)), 0)
