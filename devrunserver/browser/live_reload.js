@@ -4,7 +4,9 @@
 // -------------------
 // The page carries the generation that it was rendered by, and the stream tells the server's last one with the changes
 // that led to it. The page acts on the difference alone, so it does not matter how often it is told, by whom, or after
-// which sleep. One thing is done at a time, and nothing while nobody looks; afterwards the difference is taken again.
+// which sleep. One thing is done at a time, and nothing while nobody looks; afterwards the difference is taken again,
+// to what was announced last: what came in between is never made up for. Each wait has a deadline, and what fails is
+// tried again after a growing pause, so a style sheet that does not come keeps nothing else from coming.
 //
 // - style sheets: the new one is loaded beside the old one, which is removed then;
 // - templates, translations, code: the page is asked for again and the difference is applied (`morph.js`);
@@ -22,7 +24,9 @@
 
   const STORE = `devrunserver:${location.href}`;
   const OWN = "[data-devrunserver]";
-  const SHEET_PATIENCE = 30_000; // milliseconds for a style sheet to load: the server may be starting again
+  const SHEET_PATIENCE = 10_000; // milliseconds for a style sheet to load: the server may be starting again
+  const TRIES = 6; // to get to one generation, before the next announcement or look of somebody
+  const FIRST_PAUSE = 250; // milliseconds between the first two of them; twice as many each time
   const EMPTY_PATIENCE = 1000; // milliseconds in which an empty style sheet is taken for one that is being written
   const LOOK_PAUSE = 50; // milliseconds between two looks at it
 
@@ -31,6 +35,9 @@
   let announced = { generation: known, since: known, changes: [] };
   let isBusy = false;
   let isLeaving = false;
+  let tried = 0; // the generation to which the last try failed
+  let tries = 0; // to get there
+  let again = 0; // the timer of the next one
   let overlay = null; // the module that shows an error, while it shows one
   let shown = 0; // the generation of that error
   let from = null; // the page as the server has sent it
@@ -93,42 +100,58 @@
   // What the server tells
 
   function hear(announcement) {
-    if (announcement.generation <= announced.generation && announcement.generation <= known) return;
+    if (announcement.generation < announced.generation) return;
     announced = announcement;
     act();
   }
 
-  /** The changes between what the page shows and what the server would answer now. */
+  /** The changes between what the page shows and what the server would answer now; an error alone, while there is one. */
   function difference() {
-    if (announced.generation <= known) return [];
-    if (known < announced.since) return [{ kind: "load", files: [] }];
-    return announced.changes.filter((one) => one.generation > (one.kind === "page" ? Math.max(known, rendered) : known));
+    const { generation, since, changes } = announced;
+    if (generation <= known) return [];
+    const errors = changes.filter((one) => one.kind === "error");
+    if (errors.length) return errors;
+    if (known < since) return [{ kind: "load", files: [] }];
+    return changes.filter((one) => one.generation > (one.kind === "page" ? Math.max(known, rendered) : known));
   }
+
+  const mayAct = () => !isLeaving && !document.hidden && document.readyState !== "loading";
 
   async function act() {
-    if (isBusy || isLeaving || document.hidden || document.readyState === "loading") return;
+    if (isBusy || !mayAct()) return;
     isBusy = true;
-    try {
-      while (!isLeaving) {
-        const [changes, generation] = [difference(), announced.generation]; // others may come meanwhile
-        if (!changes.length) break;
-        attempted = generation;
-        if (changes.at(-1).kind === "error") {
-          await showError(generation);
-          break;
-        }
-        await hideError();
-        if (!(await follow(changes.filter((one) => one.kind !== "error"), generation))) break;
-      }
-    } catch (error) {
-      console.warn("devrunserver: this page does not follow the last change.", error);
-    } finally {
-      isBusy = false;
-    }
-    if (difference().length && announced.generation !== attempted) act();
+    clearTimeout(again);
+    let target = 0;
+    let goesOn = false;
+    do {
+      target = announced.generation;
+      goesOn = await step(target).catch((error) => tryLater(target, error));
+    } while ((goesOn || announced.generation > target) && mayAct());
+    isBusy = false;
   }
 
-  let attempted = 0; // the generation that was tried last
+  /** Does what there is to do; false where the rest has to wait for the next announcement, or is nothing. */
+  async function step(generation) {
+    const changes = difference();
+    if (!changes.length) {
+      known = Math.max(known, generation); // pages have nothing to do with what changed
+      return false;
+    }
+    if (changes[0].kind === "error") {
+      await showError(changes[0].generation);
+      return false;
+    }
+    await hideError();
+    return follow(changes, generation);
+  }
+
+  function tryLater(generation, error) {
+    tries = tried === generation ? tries + 1 : 1;
+    tried = generation;
+    if (tries < TRIES) again = setTimeout(act, FIRST_PAUSE * 2 ** (tries - 1));
+    else console.warn("devrunserver: this page does not follow the last change.", error);
+    return false;
+  }
 
   /** Brings the page to a generation; whether it is there now. */
   async function follow(changes, generation) {
@@ -161,9 +184,15 @@
   /** Whether the page is the answer of a status that says an error. */
   const isFailure = () => (performance.getEntriesByType("navigation")[0]?.responseStatus ?? 200) >= 400;
 
+  const loaded = new Set(); // paths of all that the page has loaded; the browser's own list ends with the 250th
+  const onLoaded = (list) => list.getEntries().forEach((one) => loaded.add(pathOf(one.name)));
+  const observer = new PerformanceObserver(onLoaded);
+  observer.observe({ type: "resource", buffered: true });
+
   /** Whether the page has loaded a file. */
   function isUsed(file) {
-    return performance.getEntriesByType("resource").some((one) => pathOf(one.name) === pathOf(file));
+    onLoaded({ getEntries: () => observer.takeRecords() });
+    return loaded.has(pathOf(file));
   }
 
   // Templates, translations, code
@@ -220,31 +249,43 @@
     const later = sheets.length ? removed.filter((one) => isSheet(one) || one.localName === "style") : [];
     for (const one of removed) if (!later.includes(one)) one.remove();
     if (window.htmx?.process) inserted.forEach((one) => window.htmx.process(one));
-    await Promise.all(sheets.map((one) => loading(one)));
+    await Promise.all(sheets.map(isLoaded));
     for (const one of later) one.remove();
   }
 
-  const loading = (link) =>
-    new Promise((resolve, reject) => {
-      setTimeout(reject, SHEET_PATIENCE, new Error(`${link.href} does not come`));
-      link.addEventListener("load", () => resolve(true));
-      link.addEventListener("error", () => resolve(false));
+  /** Whether a style sheet comes, in time. Nobody tells of one that is taken out of the page or given another address. */
+  const isLoaded = (link) =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, SHEET_PATIENCE, false);
+      for (const kind of ["load", "error"]) {
+        link.addEventListener(kind, () => {
+          clearTimeout(timer);
+          resolve(kind === "load");
+        });
+      }
     });
 
   // Style sheets
 
   async function swapSheets(files, generation) {
-    const paths = new Set(files.map(pathOf));
-    await Promise.all([...paths].map(awaitContent));
+    const asked = await Promise.all([...new Set(files.map(pathOf))].map(async (path) => [path, await awaitContent(path)]));
+    const paths = new Set(asked.filter(([, isThere]) => isThere).map(([path]) => path));
     const swaps = [];
     for (const page of pages()) {
-      for (const sheet of page.styleSheets) {
-        if (!uses(sheet, paths)) continue;
-        if (sheet.ownerNode.localName === "link") swaps.push(swap(sheet.ownerNode, generation));
-        else sheet.ownerNode.textContent += ""; // imports again
+      for (const owner of page.querySelectorAll("link, style")) {
+        if (!usesAny(owner, paths)) continue;
+        if (owner.localName === "link") swaps.push(swap(owner, generation));
+        else owner.textContent += ""; // imports again
       }
     }
-    await Promise.all(swaps);
+    const results = await Promise.all(swaps);
+    if (results.includes(false)) throw new Error(`${[...paths].join(", ")}: not loaded`);
+  }
+
+  /** Whether an element has one of these style sheets in the page, or is about to. */
+  function usesAny(owner, paths) {
+    if (owner.localName === "link" && !owner.relList.contains("stylesheet")) return false;
+    return (owner.href && paths.has(pathOf(owner.href))) || uses(owner.sheet, paths);
   }
 
   /** This page, and the pages in its frames that have no script of ours. */
@@ -257,12 +298,16 @@
     return found;
   }
 
-  /** Loads a file anew, for who imports it; waits for a while where it is empty: it may be about to be written. */
+  /**
+   * Loads a file anew, for who imports it; waits for a while where it is empty: it may be about to be written.
+   * False where the server has none.
+   */
   async function awaitContent(path) {
     for (const end = Date.now() + EMPTY_PATIENCE; ; ) {
       const signal = AbortSignal.timeout(EMPTY_PATIENCE); // other pages may ask for the same, and the browser waits
       const response = await fetch(path, { cache: "reload", signal }).catch(() => null); // or a policy forbids it
-      if (!response?.ok || (await response.text().catch(() => "gone")).trim() || Date.now() > end) return;
+      if (response && !response.ok) return false;
+      if (!response || (await response.text().catch(() => "gone")).trim() || Date.now() > end) return true;
       await new Promise((resolve) => setTimeout(resolve, LOOK_PAUSE));
     }
   }
@@ -278,18 +323,24 @@
     }
   }
 
+  /** Puts a new style sheet into the place of an old one; whether it came. */
   async function swap(link, generation) {
     const url = new URL(link.href);
     url.searchParams.set("devrunserver", generation);
+    if (link.disabled) {
+      link.href = url; // it is loaded when it is wanted
+      return true;
+    }
     const fresh = link.cloneNode();
     fresh.href = url;
     link.after(fresh);
-    if (!(await loading(fresh))) {
+    if (!(await isLoaded(fresh))) {
       fresh.remove();
-      return;
+      return false;
     }
     link.remove();
     for (const [one, other] of live) if (other === link) live.set(one, fresh);
+    return true;
   }
 
   // Loading
@@ -379,9 +430,9 @@
 
   async function showError(generation) {
     if (shown === generation) return;
-    shown = generation;
     overlay = await import(fileUrl("overlay.js"));
     await overlay.show();
+    shown = generation;
   }
 
   /** Shows the error of a view over the page as it was; false where this is no page of an error. */

@@ -71,15 +71,16 @@ class LiveReload:
         self._console = console
         self._below = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
         self._last_tag = ((0, "", ""), b"")  # and what it was made for: most pages have the same
+        self._last = ((0, "", ""), Tag(lambda nonce: b"", str, self._fail))  # the same, of what makes it
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        name = self._name(environ)
-        if name == STREAM:
-            return self._serve_stream(environ, start_response)
-        if name == CONSOLE and self._console is not None:
-            return self._receive(self._console, environ, start_response)
-        if name in scripts():
-            return _serve_script(name, environ, start_response)
+        if name := self._name(environ):
+            if name == STREAM:
+                return self._serve_stream(environ, start_response)
+            if name == CONSOLE and self._console is not None:
+                return self._receive(self._console, environ, start_response)
+            if name in scripts():
+                return _serve_script(name, environ, start_response)
         if (tag := self.tag_for(environ)) is None:
             return self._application(environ, start_response)  # type: ignore[no-any-return]
         return answer(self._application, environ, start_response, tag)
@@ -88,9 +89,13 @@ class LiveReload:
         """What is put into the answer to a request, if that is a document; None where nothing is."""
         if self._is_off or not asks_for_document(environ):
             return None
-        generation, method = self._generation(), environ["REQUEST_METHOD"]
-        source = source_of(environ.get("HTTP_HOST", ""), self._below + PATH)
-        return Tag(lambda nonce: self._tag(generation, method, nonce), source, self._fail)
+        wanted = generation, method, host = self._generation(), environ["REQUEST_METHOD"], environ.get("HTTP_HOST", "")
+        made_for, tag = self._last
+        if made_for != wanted:
+            path = self._below + PATH
+            tag = Tag(lambda nonce: self._tag(generation, method, nonce), lambda: source_of(host, path), self._fail)
+            self._last = wanted, tag
+        return tag
 
     def claims(self, environ: dict[str, Any]) -> bytes:
         """The head of the stream, where a request is one for it; the connection is given away then."""

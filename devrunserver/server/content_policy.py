@@ -8,6 +8,7 @@ nonce or hash alone (``'strict-dynamic'``) and show no nonce are given one.
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 from typing import NamedTuple
@@ -15,12 +16,13 @@ from typing import NamedTuple
 Headers = list[tuple[str, str]]
 Directives = dict[str, list[str]]
 
-NAMES = ("content-security-policy", "content-security-policy-report-only")
+NAMES = frozenset({"content-security-policy", "content-security-policy-report-only"})
 SCRIPTS = ("script-src-elem", "script-src", "default-src")  # the first one that there is decides
 SELF = "'self'"  # the client asks for pages and style sheets again
 CONNECTIONS = ("connect-src", "default-src")
 NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'")
 NONCE_SIZE = 16  # bytes
+KNOWN_POLICIES = 64
 HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?")  # as a policy can name it; it cannot name an address of IPv6
 
 
@@ -38,19 +40,31 @@ def source_of(host: str, path: str) -> str:
 
 def permit(headers: Headers, source: str) -> Permission | None:
     """The headers of an answer, amended where they need be; None where that is not possible."""
-    policies = [_parse(policy) for name, value in headers if name.lower() in NAMES for policy in value.split(",")]
-    if not policies:
+    values = tuple(value for name, value in headers if name.lower() in NAMES)
+    if not values:
         return Permission(list(headers), "")
-    nonce = _nonce(policies)
-    amended: Headers = []
-    for name, value in headers:
-        if name.lower() in NAMES:
-            parts = [_permit(_parse(policy), source, nonce) for policy in value.split(",")]
-            if None in parts:
-                return None
-            value = ", ".join(filter(None, parts))
-        amended.append((name, value))
-    return Permission(amended, nonce)
+    is_new_each_time = any("nonce" in value or "strict-dynamic" in value.lower() for value in values)
+    found = (_permit_all if is_new_each_time else _permit_all_again)(values, source)
+    if found is None:
+        return None
+    permitted, nonce = iter(found[0]), found[1]
+    return Permission([(name, next(permitted) if name.lower() in NAMES else value) for name, value in headers], nonce)
+
+
+def _permit_all(values: tuple[str, ...], source: str) -> tuple[list[str], str] | None:
+    """The headers' values, amended, and the nonce that our script needs."""
+    policies = [[_parse(policy) for policy in value.split(",")] for value in values]
+    nonce = _nonce([policy for one in policies for policy in one])
+    amended = []
+    for one in policies:
+        parts = [_permit(policy, source, nonce) for policy in one]
+        if None in parts:
+            return None
+        amended.append(", ".join(filter(None, parts)))
+    return amended, nonce
+
+
+_permit_all_again = functools.lru_cache(maxsize=KNOWN_POLICIES)(_permit_all)  # most sites have one policy, or a few
 
 
 def _nonce(policies: list[Directives]) -> str:

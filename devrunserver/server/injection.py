@@ -13,6 +13,8 @@ stream is enough: it goes out as soon as it comes.
 
 Where the page has a content security policy, the tag gets the nonce of the page's own scripts, or the policy is
 amended by our path (``content_policy.py``).
+
+Every document pays for this, so headers are looked through once, and content is copied once.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ DOCUMENTS = {"document", "iframe", "frame", "embed", "object"}  # of Sec-Fetch-D
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 # What scripts that ask for a part of a page say
 FRAGMENT_HEADERS = ("HTTP_HX_REQUEST", "HTTP_TURBO_FRAME", "HTTP_X_REQUESTED_WITH", "HTTP_X_PJAX", "HTTP_X_INERTIA")
+HTML = {"text/html", "text/html; charset=utf-8"}  # as nearly all answers say it
 UNSHOWN = {204, 205, 206, 304}  # statuses without a document, or with a part of one
 DIGESTS = {"content-md5", "digest", "content-digest", "repr-digest"}  # of content that may not be changed then
 PROLOGUE_SIZE = 65_536  # bytes in which the beginning of a document is looked for
@@ -64,15 +67,24 @@ def asks_for_document(environ: dict[str, Any]) -> bool:
 
 def is_document(status: str, headers: Headers) -> bool:
     """Whether an answer is a whole HTML document that may be changed."""
+    return _is_document(status, _by_name(headers))
+
+
+def _by_name(headers: Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers}
+
+
+def _is_document(status: str, values: dict[str, str]) -> bool:
     code = int(status[:3])
     if code < 200 or 300 <= code < 400 or code in UNSHOWN:
         return False
-    values = {name.lower(): value for name, value in headers}
-    kind = values.get("content-type", "").lower()
+    kind = values.get("content-type", "")
+    if kind not in HTML:
+        kind = kind.lower()
+        if kind.partition(";")[0].strip() != "text/html" or _UNREADABLE_CHARSET.search(kind):
+            return False
     return (
-        kind.partition(";")[0].strip() == "text/html"
-        and not _UNREADABLE_CHARSET.search(kind)
-        and values.get("content-encoding", "identity").strip().lower() in ("identity", "gzip")
+        values.get("content-encoding", "identity").strip().lower() in ("identity", "gzip")
         and not values.get("content-disposition", "").strip().lower().startswith("attachment")
         and DIGESTS.isdisjoint(values)
     )
@@ -88,8 +100,12 @@ def insert(content: bytes, tag: bytes) -> bytes:
     """A document with the tag in it; one of white space alone as it is."""
     if _is_blank(content):
         return content
-    place = find_place(content)
-    return b"".join([content[:place], tag, content[place:]])
+    return _put(content, tag)
+
+
+def _put(content: bytes, tag: bytes) -> bytes:
+    place, view = find_place(content), memoryview(content)
+    return b"".join((view[:place], tag, view[place:]))
 
 
 def _is_blank(content: bytes) -> bool:
@@ -101,12 +117,12 @@ class Tag(NamedTuple):
 
     Attributes:
         make: the tag, with a nonce if that is not empty.
-        source: what a content security policy names for our script, as ``content_policy.source_of`` has it.
+        source: tells what a content security policy names for our script, as ``content_policy.source_of`` has it.
         on_failure: told where our own part fails; the answer goes out as it is then.
     """
 
     make: Callable[[str], bytes]
-    source: str
+    source: Callable[[], str]
     on_failure: Callable[[Exception], object]
 
 
@@ -117,8 +133,10 @@ def answer(
     head = _Head(start_response)
     result = application(environ, head.start_response)
     try:
-        if head.status and not isinstance(result, FileWrapper) and is_document(head.status, head.headers):
-            head.headers, result = insert_tag(head.headers, result, tag)
+        if head.status and not isinstance(result, FileWrapper):
+            values = _by_name(head.headers)
+            if _is_document(head.status, values):
+                head.headers, result = _insert_tag(head.headers, values, result, tag)
     except Exception as error:
         tag.on_failure(error)
     head.send()
@@ -127,25 +145,33 @@ def answer(
 
 def insert_tag(headers: Headers, result: Iterable[bytes], tag: Tag) -> tuple[Headers, Iterable[bytes]]:
     """The headers and the content of a document with the tag in it; as they are where that cannot be."""
-    permission = content_policy.permit(headers, tag.source)
-    if permission is None:
-        return headers, result
-    inserted = tag.make(permission.nonce)
-    is_packed = _value(headers, "content-encoding") == "gzip"
-    length = _value(headers, "content-length")
+    return _insert_tag(headers, _by_name(headers), result, tag)
+
+
+def _insert_tag(
+    headers: Headers, values: dict[str, str], result: Iterable[bytes], tag: Tag
+) -> tuple[Headers, Iterable[bytes]]:
+    nonce, amended = "", headers
+    if not content_policy.NAMES.isdisjoint(values):
+        if (permission := content_policy.permit(headers, tag.source())) is None:
+            return headers, result
+        amended, nonce = permission
+    inserted = tag.make(nonce)
+    is_packed = "content-encoding" in values and values["content-encoding"].strip().lower() == "gzip"
+    length = values.get("content-length", "")
     if (content := _whole(result)) is None:
         if is_packed:  # its end is not there yet
             return headers, result
-        if length.isdecimal():
+        if length.strip().isdecimal():
             length = str(int(length) + len(inserted))
-        return _with_length(permission.headers, length), _Stream(result, inserted)
+        return _with_length(amended, length), _Stream(result, inserted)
     unpacked = _unpack(content) if is_packed else content
     if unpacked is None or _is_blank(unpacked):
         return headers, result
-    changed = insert(unpacked, inserted)
+    changed = _put(unpacked, inserted)
     if is_packed:
         changed = gzip.compress(changed, compresslevel=1, mtime=0)
-    return _with_length(permission.headers, str(len(changed)) if length else ""), _Whole(changed, result)
+    return _with_length(amended, str(len(changed)) if length else ""), _Whole(changed, result)
 
 
 class _Head:
@@ -236,12 +262,13 @@ def _unpack(content: bytes) -> bytes | None:
     return unpacked if unpacking.eof and not unpacking.unused_data else None
 
 
-def _value(headers: Headers, name: str) -> str:
-    return next((value.strip().lower() for key, value in headers if key.lower() == name), "")
-
-
 def _with_length(headers: Headers, length: str) -> Headers:
-    return [(name, length if name.lower() == "content-length" else value) for name, value in headers]
+    if not length:
+        return headers
+    size = len("content-length")
+    return [
+        (name, length if len(name) == size and name.lower() == "content-length" else value) for name, value in headers
+    ]
 
 
 def _close(result: Any) -> None:

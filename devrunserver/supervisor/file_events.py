@@ -5,6 +5,9 @@ Theory of operation
 Before events are read the shared page says that something is undecided (``freshness.py``), until all that has happened
 is decided on. An event becomes a change if it may concern the worker (``relevance.py``), and if the file's state is not
 the one that was seen last (``change_review.py``); cached bytecode of what was written is deleted at once.
+
+A worker that starts has not said yet which files besides sources it has read, and which its pages show; one that is
+broken never does. What changes meanwhile is kept, and shown to the worker that says so first.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from devrunserver.supervisor.worker_handle import WorkerHandle
 
 CLOCK_GRAIN = 0.02  # seconds by which the kernel's file times may lag behind the clock
 NANOSECONDS = 1_000_000_000  # in a second
+MOST_UNHEARD = 10_000  # paths that are kept for a worker that has not said what concerns it
 
 
 class FileEvents:
@@ -58,6 +62,7 @@ class FileEvents:
         self._on_event = on_event
         self._clock = clock
         self._rewritten: set[str] = set()  # sources changed since the last start
+        self._unheard: dict[str, None] = {}  # changed while nobody had said what is of concern; in order
         self._git = git_directories(watcher)
         self._noted = 0  # how many of the watcher's notes were taken
 
@@ -86,6 +91,13 @@ class FileEvents:
         pyc.forget(self._rewritten)
         self._rewritten.clear()
         return dropped
+
+    def show_unheard(self) -> None:
+        """The audience has said what concerns it: of what has changed before it is shown that."""
+        unheard, self._unheard = self._unheard, {}
+        for path in filter(self._concerns_somebody, unheard):
+            self._notice.undecided = True
+            self._review.changes.add(path, token_of(path), self._clock(), is_telling=False)
 
     def learn(self, directories: Iterable[str], since: float) -> Snapshot:
         """Takes the present state of source files for the one that the worker reads, so that a mere ``chmod`` is none.
@@ -125,6 +137,10 @@ class FileEvents:
             token = token_of(event.path)
             is_telling = token is None or abs(time.time_ns() - token[0]) > CLOCK_GRAIN * NANOSECONDS
             self._review.changes.add(event.path, token, self._clock(), is_telling)
+        elif self.audience is None or not self.audience.can_look:
+            self._unheard[event.path] = None
+            if len(self._unheard) > MOST_UNHEARD:
+                del self._unheard[next(iter(self._unheard))]
 
     def _concerns_somebody(self, path: str) -> bool:
         if self.audience is None:

@@ -176,6 +176,7 @@ class Supervisor:
     def _look_after_changes(self, now: float) -> None:
         review, worker = self._parts.review, self._cycle.worker
         if review.take_overflow():
+            self._setup.optional.call(Part.PAGES, self._parts.pages.forget)
             self._cycle.on_change(None)
             return
         unanswered = review.question

@@ -97,12 +97,13 @@ class WorkerMessages:
 
     def _on_watching(self, worker: WorkerHandle, message: Watching) -> None:
         """The worker's modules and the globs of its signal receivers."""
+        worker.patterns += message.globs
+        worker.files.update(message.files)
         if not worker.can_look:
+            self._parts.files.show_unheard()  # before it may look, as that is undecided from now on
             worker.can_look = True
             worker.send(Generation(self._parts.pages.rendered))
             worker.send(FreshnessShared(*self._parts.notice.descriptors))
-        worker.patterns += message.globs
-        worker.files.update(message.files)
         watcher = self._setup.watcher
         added = [one for directory in message.directories for one in watcher.add_directory(directory)]
         for directory, pattern in message.globs:
@@ -128,9 +129,16 @@ class WorkerMessages:
             self._setup.console.tell_ready()
         self._setup.has_served = True
         self._cycle.happens(Happening.SERVES)
-        self._setup.optional.call(Part.PAGES, self._parts.pages.announce_start, PAGE)
+        self._setup.optional.call(Part.PAGES, self._announce_start, worker)
         for path in self._parts.pages.take_missed():
             self._parts.review.changes.add(path, token_of(path), now, is_telling=False)
+
+    def _announce_start(self, worker: WorkerHandle) -> None:
+        pages = self._parts.pages
+        known_to_worker = pages.rendered
+        pages.announce_start(PAGE)
+        if pages.rendered != known_to_worker:
+            worker.send(Generation(pages.rendered))
 
     def _on_broken(self, worker: WorkerHandle, message: Broken) -> None:
         if self._is_expected(Happening.BREAKS):

@@ -19,6 +19,7 @@ from devrunserver.common.globs import Glob, matches_any
 from devrunserver.common.link import Link, LinkClosed
 from devrunserver.common.messages import Changed, Generation, PageStream
 from devrunserver.common.page_changes import ASSET, CSS, PAGE
+from devrunserver.server.access_log import OWN_PATHS
 
 if TYPE_CHECKING:
     from devrunserver.browser.live_reload import LiveReload
@@ -76,9 +77,10 @@ class LivePages:
                 server.streams = self
 
     def claims(self, environ: dict[str, Any]) -> bytes:
-        """As ``LiveReload.claims``."""
-        with self._contained():
-            return self._application.claims(environ) if self._application is not None and self._is_on else b""
+        """As ``LiveReload.claims``; each request asks, so what is none of ours is told apart at once."""
+        if OWN_PATHS in environ.get("PATH_INFO", "") and self._application is not None and self._is_on:
+            with self._contained():
+                return self._application.claims(environ)
         return b""
 
     def take(self, sock: socket.socket) -> None:

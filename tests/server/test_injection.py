@@ -128,7 +128,7 @@ class Got:
         return self.written.append
 
     def ask(self, application: Any, make: Any = lambda nonce: TAG) -> Any:
-        tag = Tag(make, "localhost:8000/__devrunserver__/", self.failures.append)
+        tag = Tag(make, lambda: "localhost:8000/__devrunserver__/", self.failures.append)
         return answer(application, {"REQUEST_METHOD": "GET"}, self.start_response, tag)
 
     def header(self, name: str) -> str:
@@ -267,7 +267,7 @@ def test_an_error_of_the_application_is_its_own() -> None:
 def test_a_policy_that_cannot_be_amended_keeps_its_page() -> None:
     page = Page(b"<p>a")
     headers = [*HTML, ("Content-Security-Policy", "script-src 'none'")]
-    tag = Tag(lambda nonce: TAG, "", lambda error: None)
+    tag = Tag(lambda nonce: TAG, str, lambda error: None)
     got = Got()
     assert answer(serving(page, headers), {"REQUEST_METHOD": "GET"}, got.start_response, tag) is page
     assert got.heads == [("200 OK", headers)]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from devrunserver.common.freshness import Notice
+from devrunserver.supervisor import file_events
 from devrunserver.supervisor.change_review import ChangeReview
 from devrunserver.supervisor.file_events import FileEvents
 from devrunserver.supervisor.lifecycle import Attempt
@@ -117,6 +118,38 @@ def test_a_broken_start_is_mended_by_its_configuration(stage: Stage, tmp_path: P
     stage.files.audience = None
     file = source(tmp_path, ".env")
     assert stage.happen(file, tmp_path) == [str(file), str(tmp_path)]
+
+
+def test_what_changes_before_a_worker_says_what_concerns_it_is_shown_then(stage: Stage, tmp_path: Path) -> None:
+    """Also what has changed while another one, that never said so, was replaced, or was broken."""
+    names = ["a.css", "b.css", "c.css", "db.sqlite3"]
+    sheets = [str(source(tmp_path, name)) for name in names]
+    stage.files.audience = None
+    assert stage.happen(sheets[0]) == []
+    for name in names[1:]:
+        stage.files.start_over()
+        stage.files.audience = WorkerHandle(None, None, Attempt.NORMAL, 0.0)
+        assert stage.happen(tmp_path / name) == []
+    stage.notice.undecided = False
+    stage.files.audience.patterns = [(str(tmp_path), "*.css")]
+    stage.files.show_unheard()
+    assert stage.review.changes.paths == sheets[:3]
+    assert stage.notice.undecided
+    stage.files.audience.can_look = True
+    stage.review.take()
+    stage.files.show_unheard()
+    assert stage.review.changes.paths == []
+
+
+def test_of_very_much_that_nobody_has_asked_for_the_oldest_is_forgotten(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_events, "MOST_UNHEARD", 2)
+    stage.happen(*(tmp_path / f"{number}.css" for number in range(4)))
+    assert stage.files.audience is not None
+    stage.files.audience.patterns = [(str(tmp_path), "*.css")]
+    stage.files.show_unheard()
+    assert stage.review.changes.paths == [str(tmp_path / "2.css"), str(tmp_path / "3.css")]
 
 
 def test_an_overflow(stage: Stage) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from devrunserver.common.page_changes import ASSET, CSS, ERROR, PAGE
 from devrunserver.supervisor import page_streams
-from devrunserver.supervisor.page_streams import PageStreams
+from devrunserver.supervisor.page_streams import PageStreams, with_changes
 
 PATIENCE = 10.0  # seconds; only a failing test waits so long
 
@@ -79,7 +79,7 @@ def test_every_page_is_told_of_every_change(streams: PageStreams) -> None:
 def test_who_comes_late_is_told_all(streams: PageStreams) -> None:
     first = streams.next_generation()
     streams.announce([(CSS, ["/static/a.css"]), (ASSET, ["/static/a.js"])])
-    second = streams.next_generation()
+    streams.next_generation()
     streams.announce([(PAGE, [])])
     streams.begin_generation([])
     streams.announce_start(ERROR)
@@ -88,22 +88,74 @@ def test_who_comes_late_is_told_all(streams: PageStreams) -> None:
     assert [(one["generation"], one["kind"]) for one in told["changes"]] == [
         (first, CSS),
         (first, ASSET),
-        (second, PAGE),
         (streams.rendered, ERROR),
     ]
     assert told["generation"] == streams.rendered
     browser.close()
 
 
-def test_what_is_not_kept_any_more_is_said_to_be_missing(streams: PageStreams) -> None:
-    first = streams.next_generation()
-    streams.announce([(PAGE, [])])
-    for _ in range(page_streams.KEPT):
-        streams.next_generation()
-        streams.announce([(CSS, ["/a.css"])])
+MERGED = [
+    # what was told, what happens, what is told then
+    ([], (1, [(PAGE, [])]), [(1, PAGE, [])]),
+    ([(1, PAGE, [])], (2, [(PAGE, [])]), [(2, PAGE, [])]),
+    ([(1, PAGE, [])], (2, [(ERROR, [])]), [(2, ERROR, [])]),
+    ([(1, ERROR, [])], (2, [(PAGE, [])]), [(2, PAGE, [])]),
+    ([(1, ERROR, [])], (2, [(CSS, ["/a.css"])]), [(1, ERROR, []), (2, CSS, ["/a.css"])]),
+    ([(1, CSS, ["/a.css"])], (2, [(CSS, ["/a.css"])]), [(2, CSS, ["/a.css"])]),
+    ([(1, CSS, ["/a.css", "/b.css"])], (2, [(CSS, ["/a.css"])]), [(1, CSS, ["/b.css"]), (2, CSS, ["/a.css"])]),
+    ([(1, CSS, ["/a.css"])], (2, [(PAGE, [])]), [(1, CSS, ["/a.css"]), (2, PAGE, [])]),
+    ([], (1, [(CSS, ["/a.css"]), (ASSET, ["/a.js"])]), [(1, CSS, ["/a.css"]), (1, ASSET, ["/a.js"])]),
+]
+
+
+@pytest.mark.parametrize(("known", "happens", "told"), MERGED)
+def test_only_the_last_change_counts(known: Any, happens: Any, told: Any) -> None:
+    assert with_changes(known, *happens) == (told, 0)
+
+
+def test_a_thousand_saves_are_as_good_as_one(streams: PageStreams) -> None:
+    began = streams.generation
+    for _ in range(1000):
+        for change in [(PAGE, []), (CSS, ["/a.css"])]:
+            streams.next_generation()
+            streams.announce([change])  # type: ignore[list-item]
     browser = Browser(streams)
     told = browser.next()
-    assert told["since"] == first and len(told["changes"]) == page_streams.KEPT
+    assert told["since"] == began and len(told["changes"]) == 2
+    browser.close()
+
+
+def test_what_is_not_kept_any_more_is_said_to_be_missing(streams: PageStreams) -> None:
+    first = streams.next_generation()
+    streams.announce([(CSS, ["/first.css"]), (PAGE, [])])
+    for number in range(page_streams.MOST_FILES):
+        streams.next_generation()
+        streams.announce([(CSS, [f"/{number}.css"])])
+    browser = Browser(streams)
+    told = browser.next()
+    assert told["since"] == first
+    assert told["changes"][0] == {"generation": first, "kind": PAGE, "files": []}
+    assert len(told["changes"]) == page_streams.MOST_FILES + 1
+    browser.close()
+
+
+def test_a_build_of_very_many_files_is_one_load(streams: PageStreams) -> None:
+    generation = streams.next_generation()
+    streams.announce([(ASSET, [f"/{number}.js" for number in range(page_streams.MOST_FILES + 1)])])
+    browser = Browser(streams)
+    assert browser.next() == {"generation": generation, "since": generation, "changes": []}
+    browser.close()
+
+
+def test_where_anything_may_have_changed_every_page_is_loaded(streams: PageStreams) -> None:
+    streams.announce([(CSS, ["/a.css"])])
+    open_page = streams.generation
+    streams.forget()
+    streams.begin_generation([])
+    streams.announce_start(PAGE)
+    browser = Browser(streams)
+    told = browser.next()
+    assert open_page < told["since"] < streams.rendered == told["generation"]
     browser.close()
 
 
@@ -112,7 +164,7 @@ def test_the_generation_never_falls(streams: PageStreams) -> None:
     later = streams.next_generation()
     streams.announce([(PAGE, [])])  # the worker has decided on a change before it served
     streams.announce_start(PAGE)
-    assert streams.generation > later > streams.rendered
+    assert streams.generation == streams.rendered > later
 
 
 def test_a_page_that_goes_is_forgotten(streams: PageStreams) -> None:

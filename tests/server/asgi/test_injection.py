@@ -36,7 +36,7 @@ def sent(messages: list[dict[str, Any]], failures: list[Exception] | None = None
     async def receive() -> dict[str, Any]:
         raise AssertionError
 
-    tag = Tag(make, "localhost", (failures if failures is not None else []).append)
+    tag = Tag(make, lambda: "localhost", (failures if failures is not None else []).append)
     asyncio.run(with_tag(application, tag)({}, receive, send))  # type: ignore[arg-type]
     return out
 
