@@ -1,7 +1,7 @@
 """From a save to the new content on the screen: ``python -m tests.benchmarks.page`` (needs Chromium and chromedriver).
 
 Ours, and Django's command with django-browser-reload, each with a page open in a browser of its own, in turn. The page
-itself notes in each frame what it shows. Then requests a second, with our script put into pages and without.
+itself notes in each frame what it shows. What requests cost is measured by ``page_cost.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.__main__ import machine, progress
-from tests.benchmarks.load import load
 from tests.benchmarks.server import free_port
 from tests.browser.conftest import chromium
 from tests.browser.probe import Probe, make_project
@@ -27,7 +26,6 @@ MILLISECONDS = 1000
 PAUSE = 3.0  # seconds between two saves: somebody looks at the page
 OURS, THEIRS = "devrunserver", "Django's command, django-browser-reload"
 PAGE = "/probe/plain/"
-BATCH = 300  # requests
 
 THEIR_SETTINGS = """\
 from bookshop.probe_settings import *
@@ -122,26 +120,6 @@ def answer_time(side: Side, save: Callable[[], str]) -> float:
     return (time.perf_counter() - began) * MILLISECONDS
 
 
-def measure_requests(rounds: int) -> dict[str, list[float]]:
-    """Requests a second as a browser sends them, with our script and without; in turn, so that ratios count."""
-    rates: dict[str, list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder, contextlib.ExitStack() as stack:
-        ports = {}
-        for name, options in (("with", []), ("without", ["--no-browser-reload"])):
-            project = make_project(Path(folder) / name)
-            environ = {"DJANGO_SETTINGS_MODULE": "bookshop.probe_settings"}
-            server = stack.enter_context(Server(project, *options, environ=environ))
-            server.wait_for_body("template-0", PAGE)
-            ports[name] = server.port
-        for path in (PAGE, "/probe/fragment/"):
-            for number in range(rounds):
-                progress(f"round {number + 1} of {rounds}: requests for {path}")
-                for name, port in ports.items():
-                    result = load(port, [path] * BATCH, 1, fields=lambda path: "Sec-Fetch-Dest: document\r\n")
-                    rates[f"{path} {name}"].append(result.rate)
-    return rates
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.page", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="default: 7; the first two are not counted")
@@ -155,9 +133,6 @@ def main() -> None:
             values = samples[kind, name][2:]
             cells.append(f"{statistics.median(values):.0f}" if values else "")
         print(f"| {kind} | {' | '.join(cells)} |", flush=True)
-    rates = measure_requests(options.rounds)
-    for name, values in rates.items():
-        print(f"{name}: {statistics.median(values):,.0f} requests/s", flush=True)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.gzip import gzip_page
 
 CODE = "code-0"
+DOCUMENT = "<!doctype html><html lang='en'><head><title>Document</title></head><body>"
 POLICIES = {
     "policy": "default-src 'none'; style-src 'self'; script-src 'unsafe-inline'",
     "nonce": "default-src 'none'; style-src 'self'; script-src 'nonce-abc' 'strict-dynamic'; connect-src 'self'",
@@ -71,8 +72,8 @@ def answer(request, kind):
     context = {"code": CODE, "method": request.method, "frame": kind == "frame", "nonce": kind == "nonce" and "abc"}
     if kind == "stream":
         return StreamingHttpResponse([render_to_string("probe.html", context, request)])
-    if kind == "fragment":
-        return HttpResponse("<p>fragment</p>")
+    if kind in ("small", "large"):
+        return HttpResponse(DOCUMENT + "<p>" + "text " * (25 if kind == "small" else 40_000))
     if kind == "form":
         return HttpResponse('<form method="post" action="/probe/plain/"><button>Send</button></form>')
     response = render(request, "probe.html", context)
