@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import html
+from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.types import StartResponse
 
@@ -16,15 +17,25 @@ TEXT = (
 PAGE = f"""<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta http-equiv="refresh" content="{RETRY_AFTER}"><title>Starting</title></head>
-<body><h1>Starting</h1><p>{TEXT}</p><p>This page loads again by itself.</p></body>
+<body><h1>Starting</h1><p>{TEXT}</p><p>%s</p><p>This page loads again by itself.</p></body>
 </html>
 """
 
 
-def starting_page(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+def telling(tell: Callable[[], str]) -> Callable[[dict[str, Any], StartResponse], Iterable[bytes]]:
+    """The page, as a WSGI application, with a line that tells how far the start is."""
+
+    def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        return starting_page(environ, start_response, tell())
+
+    return application
+
+
+def starting_page(environ: dict[str, Any], start_response: StartResponse, progress: str = "") -> Iterable[bytes]:
     """A WSGI application that asks every client to come again."""
     is_browser = "text/html" in environ.get("HTTP_ACCEPT", "")
-    content = (PAGE if is_browser else f"{TEXT}\n").encode()
+    text = PAGE % html.escape(progress) if is_browser else f"{TEXT} {progress}".rstrip() + "\n"
+    content = text.encode(errors="replace")
     kind = "text/html" if is_browser else "text/plain"
     start_response(
         STATUS,

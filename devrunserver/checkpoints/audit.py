@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from types import FrameType
 from typing import Any
 
@@ -12,17 +12,25 @@ Handler = Callable[[tuple[Any, ...]], None]
 HOOK_FRAMES = 2  # between a handler and the code that caused the event: the handler and the hook
 
 
-def listen(handlers: MutableMapping[str, Handler], on_fault: Callable[[Exception], None]) -> None:
+def listen(
+    handlers: MutableMapping[str, Handler],
+    on_fault: Callable[[Exception], None],
+    observers: Mapping[str, Callable[[], None]] | None = None,
+) -> None:
     """Calls the handler of each event, in the thread and at the moment of what causes it, before it happens.
 
     Events without a handler cost a look into the mapping, so emptying it is how to end this. A handler that fails is
-    taken out: its exception would come out of what the project does.
+    taken out: its exception would come out of what the project does. Of events that have a handler, an observer is told
+    besides.
     Source: https://docs.python.org/3/library/audit_events.html
     """
+    observers = observers or {}
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if (handler := handlers.get(event)) is not None:
             try:
+                if (observer := observers.get(event)) is not None:
+                    observer()
                 handler(args)
             except Exception as fault:
                 handlers.pop(event, None)

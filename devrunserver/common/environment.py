@@ -18,6 +18,7 @@ SPAWNED = "DEVRUNSERVER_SPAWNED"
 EDITED = "DEVRUNSERVER_EDITED"  # separated like the directories of PATH
 RERUN = "DEVRUNSERVER_RERUN"
 REPORT = "DEVRUNSERVER_REPORT"
+PROGRESS = "DEVRUNSERVER_PROGRESS"  # descriptor of a page of memory (``progress_page.py``)
 TRACE = "DEVRUNSERVER_TRACE"  # set by the user: messages are traced (``trace.py``)
 
 
@@ -30,6 +31,7 @@ class WorkerStart(NamedTuple):
         edited: the files that are being edited.
         is_rerun: it runs again only to catch the error of the one before, whose output was seen already.
         report: what to show in the browser without running anything of the project; empty: run the project.
+        progress: the descriptor of the page on which it says how far it is; -1: nobody wants to know.
     """
 
     spawned: float = math.inf
@@ -37,30 +39,35 @@ class WorkerStart(NamedTuple):
     edited: tuple[str, ...] = ()
     is_rerun: bool = False
     report: str = ""
+    progress: int = -1
 
 
 def write(start: WorkerStart, link: int) -> dict[str, str]:
     """The variables of a worker whose end of the link is this descriptor."""
     variables = {RUN_MAIN: "true", LINK: str(link), SPAWNED: repr(start.spawned), EDITED: os.pathsep.join(start.edited)}
     flags = {CHECKPOINTS: "1" * start.makes_checkpoints, RERUN: "1" * start.is_rerun, REPORT: start.report}
+    if start.progress >= 0:
+        variables[PROGRESS] = str(start.progress)
     return variables | {name: value for name, value in flags.items() if value}
 
 
 def read(environ: Mapping[str, str]) -> WorkerStart:
     """How this process was started, as far as it is told."""
+    progress = environ.get(PROGRESS, "")
     return WorkerStart(
         spawned=_number(environ.get(SPAWNED, "")),
         makes_checkpoints=bool(environ.get(CHECKPOINTS)),
         edited=tuple(filter(None, environ.get(EDITED, "").split(os.pathsep))),
         is_rerun=bool(environ.get(RERUN)),
         report=environ.get(REPORT, ""),
+        progress=int(progress) if progress.isdecimal() else -1,
     )
 
 
 def take(environ: MutableMapping[str, str]) -> tuple[int | None, WorkerStart]:
     """The descriptor of the link, None where there is none, and how this process was started; forgets both."""
     descriptor, start = environ.get(LINK, ""), read(environ)
-    for name in (LINK, CHECKPOINTS, SPAWNED, EDITED, RERUN, REPORT):
+    for name in (LINK, CHECKPOINTS, SPAWNED, EDITED, RERUN, REPORT, PROGRESS):
         environ.pop(name, None)
     return int(descriptor) if descriptor.isdecimal() else None, start
 

@@ -68,11 +68,13 @@ def namespace(module: object) -> dict[str, Any]:
 
 def incomplete() -> list[str]:
     """The modules that are being imported now: their bodies are not done."""
-    found = []
-    for name, module in list(sys.modules.items()):
-        if issubclass(type(module), ModuleType) and getattr(namespace(module).get("__spec__"), "_initializing", False):
-            found.append(name)
-    return found
+    return [name for name in list(sys.modules) if is_incomplete(name)]
+
+
+def is_incomplete(name: str) -> bool:
+    """Whether a module is being imported now."""
+    module = sys.modules.get(name)
+    return issubclass(type(module), ModuleType) and getattr(namespace(module).get("__spec__"), "_initializing", False)
 
 
 def executed(frame: FrameType | None) -> str:

@@ -74,7 +74,7 @@ def split_argv(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 if sys.platform == "win32":
 
-    def _popen(argv: Sequence[str], environ: dict[str, str], link: socket.socket) -> subprocess.Popen[bytes]:
+    def _popen(argv: Sequence[str], environ: dict[str, str], link: socket.socket, page: int) -> subprocess.Popen[bytes]:
         link.set_inheritable(True)
         try:
             return subprocess.Popen(argv, env=environ, close_fds=False)
@@ -83,13 +83,13 @@ if sys.platform == "win32":
 
 else:
 
-    def _popen(argv: Sequence[str], environ: dict[str, str], link: socket.socket) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(argv, env=environ, pass_fds=[link.fileno()])
+    def _popen(argv: Sequence[str], environ: dict[str, str], link: socket.socket, page: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(argv, env=environ, pass_fds=[link.fileno(), *([page] if page >= 0 else [])])
 
 
 def spawn(argv: Sequence[str], link: socket.socket, start: WorkerStart) -> subprocess.Popen[bytes]:
-    """Starts a worker that inherits its end of the link."""
-    return _popen(argv, {**os.environ, **environment.write(start, link.fileno())}, link)
+    """Starts a worker that inherits its end of the link, and the page on which it says how far it is."""
+    return _popen(argv, {**os.environ, **environment.write(start, link.fileno())}, link, start.progress)
 
 
 def run_tool(argv: Sequence[str], patience: float) -> tuple[int, str]:

@@ -93,6 +93,8 @@ def lines(command: str, answer: Answer) -> Iterable[str]:
 def _status(answer: Answer) -> Iterable[str]:
     yield f"{answer['url']} is {answer['state']} for {answer['state_seconds']:.1f} s"
     yield f"  process {answer['pid']}, worker {answer['worker'] or 'none'}, project {answer['project']}"
+    if progress := answer.get("progress"):
+        yield f"  {_progress(progress)}"
     if answer["log"]:
         yield f"  log {answer['log']}"
     if reload := answer["last_reload"]:
@@ -100,6 +102,14 @@ def _status(answer: Answer) -> Iterable[str]:
         yield f"  last reload: {reload['path'] or 'something'} in {reload['seconds']:.2f} s ({how})"
     if answer.get("error"):
         yield from (f"  {line}" for line in _error(answer["error"]))
+
+
+def _progress(progress: dict[str, Any]) -> str:
+    """How far a start is."""
+    names = filter(None, (progress["phase"], progress["own_module"], progress["module"]))
+    expected = progress["expected_seconds"]
+    of = f" of about {expected:.1f}" if expected else ""
+    return f"starting: {', '.join(dict.fromkeys(names))}, {progress['seconds']:.1f}{of} s"
 
 
 def _error(error: dict[str, Any] | str) -> Iterable[str]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from subprocess import TimeoutExpired
 
-from devrunserver.common import link, process
+from devrunserver.common import link, process, progress_page
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import Hello
 from devrunserver.common.role import Role
@@ -29,6 +29,7 @@ class Launcher:
         self._orig_argv = orig_argv
         self._first: tuple[process.Process, link.Link] | None = None
         self._makes_checkpoints = True  # the workers
+        self.progress = progress_page.make()  # where workers say how far they are; None: they cannot
 
     def spawn_early(self) -> None:
         """Starts the first worker now; the first call of ``spawn`` returns it."""
@@ -84,6 +85,7 @@ class Launcher:
             edited=tuple(edited),
             is_rerun=attempt is Attempt.GUARDED,
             report=report if attempt is Attempt.REPORT else "",
+            progress=self.progress.descriptor if self.progress is not None and attempt is Attempt.NORMAL else -1,
         )
         ours, theirs = link.pair(Role.WORKER)
         try:

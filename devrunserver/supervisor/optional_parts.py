@@ -39,6 +39,7 @@ class Part(Enum):
     TOOLS = "answering `python -m devrunserver status` and the like"
     PAGES = "telling open pages of changes"
     TERMINAL = "restoring the terminal"
+    PROGRESS = "showing how far a start is"
 
 
 class NecessaryFault(Exception):

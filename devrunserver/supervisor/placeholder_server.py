@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from devrunserver.browser.starting_page import starting_page
+from devrunserver.browser.starting_page import starting_page, telling
 from devrunserver.common.handoff import Handed
 from devrunserver.server import tunnel
 from devrunserver.server.access_log import AccessLog
@@ -24,11 +24,13 @@ class PlaceholderServer:
 
     Args:
         listener: the supervisor's listening socket.
+        tell: how far the start is, in one line.
     """
 
     patience = LIMITS[Phase.HELD]
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, tell: Callable[[], str] = lambda: "") -> None:
+        self._page = telling(tell)
         self._listener = listener
         self._server: server.ThreadedWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -40,7 +42,7 @@ class PlaceholderServer:
         serving = self._server = server.ThreadedWSGIServer(address, WSGIRequestHandler, bind_and_activate=False)
         serving.adopt(self._listener.dup(), name="localhost")
         serving.log = AccessLog(ignored=("/",))  # no request of the project's
-        serving.set_app(starting_page)
+        serving.set_app(self._page)
         serving.gate = self
         for one in waiting:
             serving.take_over(*one)

@@ -21,6 +21,7 @@ from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part
 from devrunserver.supervisor.page_streams import PageStreams
 from devrunserver.supervisor.preparation.manager import Preparation
+from devrunserver.supervisor.start_progress import StartProgress
 from devrunserver.supervisor.terminal import Terminal
 from devrunserver.supervisor.tools import Tools
 from devrunserver.supervisor.watching.watcher import Watcher
@@ -53,6 +54,7 @@ class Setup:
         placeholder: answers while no worker does, for long.
         clock: seconds.
         tools: answers programs that ask how we are, if any may.
+        progress: tells how far a start is.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class Setup:
         placeholder: PlaceholderServer,
         clock: Callable[[], float] = time.monotonic,
         tools: Tools | None = None,
+        progress: StartProgress | None = None,
     ) -> None:
+        self.progress = progress or StartProgress()
         self._tools = tools
         self.listener = listener
         self.watcher = watcher
@@ -78,6 +82,10 @@ class Setup:
         self.terminal = Terminal()
         self.own_children = process.children()
         self.has_served = False  # any worker: the next are reloads
+
+    def tell_progress(self, tell: Callable[[StartProgress], T]) -> T | None:
+        """Tells what shows how far a start is something; None where it is off."""
+        return self.optional.call(Part.PROGRESS, tell, self.progress)
 
     def tell_tools(self, tell: Callable[[Tools], T]) -> T | None:
         """Tells the interface for tools something; None where there is none, or it is off."""

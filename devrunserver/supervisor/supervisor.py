@@ -109,6 +109,7 @@ class Supervisor:
         self._setup.held.step(now)
         self._settle()
         self._setup.tell_tools(lambda tools: tools.step(self._setup.clock()))
+        self._setup.tell_progress(lambda progress: progress.step(now))
         for note in self._parts.files.take_notes():
             self._setup.console.say(note)
 
@@ -122,6 +123,7 @@ class Supervisor:
             self._setup.held.due,
             self._setup.tell_tools(lambda tools: tools.due),
             self._setup.optional.call(Part.PREPARING, lambda: self._parts.preparation.due),
+            self._setup.tell_progress(lambda progress: progress.due),
         )
         due = [one - now for one in moments if one is not None]
         if (wait := self._wait_for_changes(now)) is not None:
@@ -131,6 +133,7 @@ class Supervisor:
     def close(self) -> None:
         """Leaves no process and no descriptor behind, whatever made us leave."""
         for step in (
+            self._setup.progress.stop,
             self._end_worker,
             self._end_preparing,
             self._close_tools,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from devrunserver.common.messages import HistoryAsked
 from devrunserver.supervisor.lifecycle import State
 from devrunserver.supervisor.optional_parts import uncontained
@@ -39,6 +41,11 @@ class SupervisorView:
     def generation(self) -> int:
         """The last one that open pages have to know of."""
         return self._parts.pages.generation
+
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far a start is that is under way."""
+        return self._parts.setup.tell_progress(lambda progress: progress.as_json())
 
     @uncontained
     def read_file_events(self) -> None:

@@ -60,6 +60,10 @@ class Answering(Protocol):
     def generation(self) -> int:
         """The number that pages carry which are rendered now, or a later one."""
 
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far a start is that is under way."""
+
     def read_file_events(self) -> None:
         """Takes the events of all files that were saved before, as far as the system tells of them at once."""
 
@@ -245,6 +249,7 @@ class ToolAnswers:
             "generation": self._answering.generation,
             "worker": self._answering.worker_pid,
             "last_reload": memory.reload,
+            "progress": self._answering.progress,
             "error": memory.error if state is not State.SERVING else None,
         }
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import selectors
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -127,6 +128,7 @@ class WorkerCycle:
     def _enter(self, state: State) -> None:
         was_answered = self.lifecycle.is_answered
         self.lifecycle.state = state
+        self._setup.tell_progress(lambda progress: progress.finish() if state is State.SERVING else progress.stop())
         if self.lifecycle.is_answered:
             self._setup.held.on_worker_answers()
         elif was_answered:
@@ -161,9 +163,20 @@ class WorkerCycle:
         if worker is None:
             self._enter(State.DOWN)
             return
+        self._tell_begin(is_resumed=worker.process is None)
         self.worker = files.audience = worker
         assert worker.link is not None
         self._parts.selector.register(worker.link, selectors.EVENT_READ, self._on_words)
+
+    def _tell_begin(self, is_resumed: bool) -> None:
+        """Has it shown how far this start is; the first may have begun before the loop."""
+        now = self._setup.clock()
+        if self.reload is not None:
+            began = self.reload.began
+        else:
+            began = now - max(0.0, time.time() - self._setup.launcher.began)
+        is_reload = self._setup.has_served
+        self._setup.tell_progress(lambda progress: progress.begin(began, is_reload, is_resumed))
 
     def _spawn(self, order: Order) -> WorkerHandle | None:
         self._parts.files.configured_by = None

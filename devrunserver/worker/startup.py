@@ -28,6 +28,7 @@ from devrunserver.worker.channel import Channel
 from devrunserver.worker.identity import Identity
 from devrunserver.worker.read_files import ReadFiles
 from devrunserver.worker.start_history import StartHistory
+from devrunserver.worker.start_progress import PROGRAMS, StartProgress
 
 if TYPE_CHECKING:
     from devrunserver.background.dry_run import DryRunTeller
@@ -55,6 +56,9 @@ class Startup:
         self.history = self.identity.history = StartHistory(self.reads.path_of, self.project_files.is_own)
         self._hook = ImportHook(self.reads, self._before_import, self._on_read_fault, self.history.phase)
         self.history.finder = self._hook
+        self.progress = StartProgress(
+            start.progress, lambda: self.identity.role, self.history.phase, self.project_files.is_own
+        )
         self._handlers: dict[str, audit.Handler] = {}
         self._failed: set[str] = set()  # parts of ours
         self._dry_run: DryRunTeller | None = None
@@ -75,8 +79,9 @@ class Startup:
             self._hook.note(name)
         self._hook.install()
         self.identity.say(Hello(os.getpid(), names))
+        self._handlers |= dict.fromkeys(PROGRAMS, lambda args: None)
         self._handlers |= dict.fromkeys(debugger_prompt.EVENTS, lambda args: on_prompt())
-        audit.listen(self._handlers, self._on_read_fault)
+        audit.listen(self._handlers, self._on_read_fault, dict.fromkeys(PROGRAMS, self.progress.on_program))
         if self.checkpoints.active:
             self._handlers |= self.reads.handlers | self.checkpoints.fork_safety.handlers
             self.checkpoints.fork_safety.connections.follow()
@@ -116,6 +121,7 @@ class Startup:
 
     def end(self) -> None:
         """The start is over."""
+        self.progress.end()
         self.checkpoints.finish()
         self.history.stop()
         self._handlers.clear()
@@ -141,6 +147,7 @@ class Startup:
     def on_resume(self, order: Resume | DryRun) -> None:
         """This process was resumed from a checkpoint."""
         self._hook.on_resume()
+        self.progress.on_resume()
         if isinstance(order, DryRun):
             from devrunserver.background.dry_run import DryRunTeller  # here, as hardly any process needs it
 
@@ -149,6 +156,7 @@ class Startup:
     def _before_import(self, fullname: str, file: str) -> bool:
         """Leaves a checkpoint behind where it is due; whether this process was resumed from it."""
         try:
+            self.progress.on_import(fullname, file)
             return self.checkpoints.before(fullname, file)
         except Exception as error:
             if self.identity.conduct.at_failure is not Act.SHOW:  # it must not go on as a second worker

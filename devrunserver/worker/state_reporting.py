@@ -42,11 +42,11 @@ def _forks(checkpoints: Checkpoints) -> bool:
 
 def _report(identity: Identity, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]) -> None:
     """Reports, in the process that is for it, until nobody asks any more."""
-    from devrunserver.background import state_report  # here, as hardly any process needs it
-
     sock, identity.state_link = identity.state_link, None
     assert sock is not None
     identity.become(Role.STATE_REPORTER)
+    from devrunserver.background import state_report  # here, as hardly any process needs it
+
     identity.leave()
     state_report.stand_aside()
     state_report.answer_questions(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own, record)

@@ -178,6 +178,7 @@ class Worker:
 
     def check(self, check: Check) -> None:
         """Runs the checks: before serving at the first start, beside it on a reload."""
+        self._startup.progress.on_checks()
         self._checks.run(check)
 
     def start_serving(self, server: Any) -> None:
@@ -246,6 +247,7 @@ class Worker:
     def _on_prompt(self) -> None:
         """Somebody asks the user while we start: after the supervisor did, and such that a change can be heard."""
         self._leave_unless(self._identity.conduct.at_prompt, Act.ASK)
+        self._startup.progress.end()
         self._startup.close_to_forks("it asked at the terminal")
         self._channel.listen()
         self._identity.await_go()

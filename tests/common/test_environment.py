@@ -14,6 +14,7 @@ STARTS = [
     WorkerStart(spawned=1764333137.25, makes_checkpoints=True),
     WorkerStart(edited=("/a.py", "/gr\u00f6\u00dfe b.py")),
     WorkerStart(is_rerun=True),
+    WorkerStart(progress=7),
     WorkerStart(report="it ended by signal 9\nagain"),
 ]
 

@@ -9,11 +9,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from devrunserver.common import process
+from devrunserver.common import process, progress_page
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.link import LinkClosed
 from devrunserver.common.process import Process
@@ -33,6 +34,7 @@ def atexit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
     registered: list[Callable[[], None]] = []
     monkeypatch.setattr("atexit.register", registered.append)
     monkeypatch.setattr(process, "adopt_orphans", lambda: True)
+    monkeypatch.setattr(progress_page, "make", lambda: None)
     return registered
 
 
@@ -93,6 +95,17 @@ def test_no_checkpoints_where_orphans_are_not_adopted(
     _, ours = Launcher(ORIG_ARGV).spawn(Attempt.NORMAL, [], "")
     assert spawned == [(NORMAL, WorkerStart())]
     ours.close()
+
+
+def test_a_worker_says_on_a_page_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, spawned: list[tuple[list[str], WorkerStart]]
+) -> None:
+    """But not one that runs only for its error, or that runs nothing."""
+    monkeypatch.setattr(progress_page, "make", lambda: SimpleNamespace(descriptor=7))
+    launcher = Launcher(ORIG_ARGV)
+    for attempt in Attempt:
+        launcher.spawn(attempt, [], "")[1].close()
+    assert [start.progress for _, start in spawned] == [7, -1, -1]
 
 
 def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:

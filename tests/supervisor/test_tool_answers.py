@@ -28,6 +28,7 @@ class Play:
         self.state = State.STARTING
         self.is_undecided = True
         self.worker_pid: int | None = 12
+        self.progress: dict[str, Any] | None = None
         self.hears = True
         self.generation = 0
         self.asked: list[HistoryAsked] = []
@@ -158,8 +159,10 @@ def test_who_does_not_wait_any_more_is_forgotten(play: Play) -> None:
 
 
 def test_status_while_nobody_can_be_asked(play: Play) -> None:
+    play.progress = {"phase": "URLconf"}
     play.ask("status")
     (told,) = play.told
+    assert told["progress"] == play.progress
     expected = {"pid": 1, "state": "starting", "ready": False, "generation": 0, "worker": 12, "last_reload": None}
     assert {name: told[name] for name in expected} == expected
     assert "worker_responds" not in told and not play.asked

@@ -32,7 +32,7 @@ from devrunserver.management import request_log
 from devrunserver.server import address, listener, reachable, tunnel
 from devrunserver.server.asgi.choice import Choice, choose
 from devrunserver.server.django import server, static_setup
-from devrunserver.supervisor import early_start, safe_mode
+from devrunserver.supervisor import early_start, safe_mode, start_progress
 from devrunserver.supervisor.console import Console
 from devrunserver.supervisor.placeholder_server import PlaceholderServer
 from devrunserver.supervisor.setup import Limits, Setup
@@ -266,9 +266,11 @@ class Command(RunserverCommand):
             # what is prepared hangs at checkpoints
             prepares = settled.PREPARE and settled.CHECKPOINTS > 0 and process.adopt_orphans()
             limits = Limits(settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY, prepares)
-            placeholder = PlaceholderServer(listening)
-            tools = Tools(self.url(port), project_directory(sys.argv), self._say)
-            setup = Setup(listening, watcher, console, early_start.launcher(), limits, placeholder, tools=tools)
+            launcher, directory = early_start.launcher(), project_directory(sys.argv)
+            progress = start_progress.of(launcher.progress, directory, options.get("verbosity", 1))
+            placeholder = PlaceholderServer(listening, progress.text)
+            tools = Tools(self.url(port), directory, self._say)
+            setup = Setup(listening, watcher, console, launcher, limits, placeholder, tools=tools, progress=progress)
             status = safe_mode.run(setup)
         if status < 0:
             die_of(-status)

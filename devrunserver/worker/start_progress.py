@@ -1,0 +1,77 @@
+"""Says how far this start is, for the supervisor to show (``common/progress_page.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from devrunserver.common import module_files, progress_page, terminal_line
+from devrunserver.common.progress_page import Phase
+from devrunserver.common.role import Role
+
+# Audit events of programs that may write to the terminal, and that are waited for as a rule
+PROGRAMS = ("subprocess.Popen", "os.system", "os.posix_spawn")
+HEARD = (Role.WORKER, Role.CHECK_PROCESS)  # whose output gets to the terminal; the others' goes nowhere
+
+
+class StartProgress:
+    """The progress of this process, as long as it starts.
+
+    Args:
+        descriptor: of the page; -1: nobody wants to know.
+        role: what this process is at the moment: only a worker says where it is.
+        phase: of Django's set-up.
+        is_own: whether a file is the project's.
+    """
+
+    def __init__(
+        self, descriptor: int, role: Callable[[], Role], phase: Callable[[], int], is_own: Callable[[str], bool]
+    ) -> None:
+        self._page = progress_page.inherited(descriptor)
+        self._role = role
+        self._phase = phase
+        self._is_own = is_own
+        self._own: list[str] = []  # the project's modules that are being imported, each by the one before
+        self._module = ""  # the one that was looked up last
+        self._guard = None
+        if self._page is not None:
+            self._guard = terminal_line.OutputGuard(self._page, lambda: self._role() in HEARD)
+            self._guard.install()
+
+    def on_import(self, name: str, file: str) -> None:
+        """A module is about to be imported."""
+        page = self._page
+        if page is None or self._role() is not Role.WORKER:
+            return
+        self._module = name
+        own = self._own
+        while own and not module_files.is_incomplete(own[-1]):
+            own.pop()
+        if self._is_own(file):
+            own.append(name)
+        if page.is_hidden:  # the program that was started is over, or does not concern us
+            page.is_hidden = False
+        page.tell(Phase.APPS + self._phase(), own[-1] if own else "", name)
+
+    def on_resume(self) -> None:
+        """This process goes on from a checkpoint, which was before a module that has been told of then."""
+        if self._page is not None and self._role() is Role.WORKER:
+            self._page.tell(Phase.APPS + self._phase(), self._own[-1] if self._own else "", self._module)
+
+    def on_checks(self) -> None:
+        """The system checks begin."""
+        if self._page is not None:
+            self._page.tell(Phase.CHECKS, "", "")
+
+    def on_program(self) -> None:
+        """A program is about to be started: the terminal is its own until we go on to import."""
+        if self._page is not None and self._role() in HEARD:
+            self._page.is_hidden = True
+            terminal_line.clear(self._page)
+
+    def end(self) -> None:
+        """The start is over, or somebody is asked at the terminal: nothing is shown from here on."""
+        if self._page is not None:
+            self.on_program()
+            self._page = None
+        if self._guard is not None:
+            self._guard.remove()

@@ -1,0 +1,73 @@
+"""A page on which one process says where it is, and another reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devrunserver.common import progress_page
+from devrunserver.common.progress_page import RECORD, RECORD_AT, Phase, Place, ProgressPage
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="memory is not shared there")
+
+
+@pytest.fixture
+def page() -> Iterator[ProgressPage]:
+    made = progress_page.make()
+    assert made is not None
+    yield made
+    made.close_descriptor()
+
+
+@pytest.fixture
+def worker(page: ProgressPage) -> ProgressPage:
+    """The same page, as a worker has it."""
+    found = progress_page.inherited(os.dup(page.descriptor))
+    assert found is not None
+    return found
+
+
+def test_what_is_told_is_read(page: ProgressPage, worker: ProgressPage) -> None:
+    assert page.read() == Place()
+    worker.tell(Phase.URLCONF, "shop.views", "django.forms")
+    assert page.read() == Place(Phase.URLCONF, "shop.views", "django.forms")
+    worker.tell(Phase.CHECKS, "", "")
+    assert page.read() == Place(Phase.CHECKS)
+    page.begin()
+    assert page.read() == Place()
+
+
+def test_names_of_any_length_are_told_as_far_as_there_is_room(page: ProgressPage, worker: ProgressPage) -> None:
+    worker.tell(Phase.APPS, "shop.größe", "x" * 1000)
+    place = page.read()
+    assert place.own == "shop.größe" and set(place.module) == {"x"}
+
+
+def test_a_record_that_is_being_written_does_not_count(page: ProgressPage, worker: ProgressPage) -> None:
+    worker.tell(Phase.APPS, "", "a")
+    assert page.read().module == "a"
+    RECORD.pack_into(worker._page, RECORD_AT, 8, Phase.APPS, b"\nhalf", 7)
+    assert page.read().module == "a"
+
+
+def test_flags(page: ProgressPage, worker: ProgressPage) -> None:
+    worker.is_hidden = worker.is_line_open = worker.is_shown = True
+    assert page.is_hidden and page.is_line_open and page.is_shown
+    page.begin()
+    assert not worker.is_hidden and not worker.is_line_open
+    assert worker.is_shown, "nobody has taken the line away"
+
+
+def test_another_file_is_left_alone(tmp_path: Path) -> None:
+    """The variable is left over, and its number is another file's by now."""
+    file = tmp_path / "data"
+    file.write_bytes(b"x" * 10_000)
+    descriptor = os.open(file, os.O_RDWR)
+    assert progress_page.inherited(descriptor) is None
+    os.close(descriptor)
+    assert progress_page.inherited(descriptor) is None
+    assert progress_page.inherited(-1) is None
+    assert file.read_bytes() == b"x" * 10_000
