@@ -9,11 +9,11 @@ wakes up. The supervisor reads it ten times a second at most, and only while it 
 A record begins and ends with the same number, which changes with each; where they differ, it is being written, and
 what was read before counts.
 
-The page also says whose turn the terminal is. The supervisor shows its line (``is_shown``) only while no other line is
-open there (``is_line_open``) and while the worker has nothing against it (``is_hidden``: somebody is asked for
-something, a program that it has started may write, or its start is over). Who writes anything else takes the line away
-first (``terminal_line.py``). Both may look at the same moment: then a line of ours may stand before the other's, for
-an instant; no output is lost.
+The page also says whose the terminal is. The supervisor shows its line (``is_shown``) only while no other line is open
+there (``is_line_open``) and while the worker has nothing against it (``is_hidden``: somebody is asked for something, a
+program that it has started may write, or its start is over). Who writes anything else takes the line away first
+(``terminal_line.py``). Who looks at this and writes has a lock on the file meanwhile, one that belongs to a process
+(``lockf``), so that it ends with it.
 
 Where memory cannot be shared in this way (Windows), there is no page, and nothing of this is told.
 """
@@ -23,7 +23,9 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -74,7 +76,7 @@ class ProgressPage:
     """The page, in either process.
 
     Args:
-        descriptor: of a file of one page of memory, which is ours to close.
+        descriptor: of a file of one page of memory, which stays open.
 
     Raises:
         OSError, ValueError: this is no such file.
@@ -136,8 +138,26 @@ class ProgressPage:
     def is_hidden(self, value: bool) -> None:
         self._page[HIDDEN] = value
 
-    def close_descriptor(self) -> None:
-        """The page stays; nobody else is to inherit it."""
+    @contextmanager
+    def turn(self, waits: bool) -> Iterator[bool]:
+        """The terminal is ours meanwhile; whether it is.
+
+        Args:
+            waits: until nobody else has it, which is as long as it takes to write a line.
+        """
+        try:
+            _lock(self.descriptor, waits)
+        except OSError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            _unlock(self.descriptor)
+
+    def close(self) -> None:
+        """Again is harmless."""
+        self._page.close()
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -160,9 +180,27 @@ def inherited(descriptor: int) -> ProgressPage | None:
         return None
     with suppress(OSError, ValueError, OverflowError):
         page = ProgressPage(descriptor)
-        page.close_descriptor()
+        os.set_inheritable(descriptor, False)
         return page
     return None
+
+
+if sys.platform != "win32":
+    import fcntl
+
+    def _lock(descriptor: int, waits: bool) -> None:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN)
+
+else:
+
+    def _lock(descriptor: int, waits: bool) -> None:
+        """There is no page."""
+
+    def _unlock(descriptor: int) -> None:
+        """There is no page."""
 
 
 if hasattr(os, "memfd_create"):

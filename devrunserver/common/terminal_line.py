@@ -38,6 +38,11 @@ def is_capable(environ: Mapping[str, str]) -> bool:
 
 def clear(page: ProgressPage) -> None:
     """Takes the line away, where it is shown."""
+    with page.turn(waits=True):
+        _clear(page)
+
+
+def _clear(page: ProgressPage) -> None:
     if page.is_shown:
         page.is_shown = False
         with suppress(OSError):
@@ -46,11 +51,9 @@ def clear(page: ProgressPage) -> None:
 
 def show(page: ProgressPage, text: str) -> None:
     """Shows a line in place of the last one, as far as it fits; nothing where it is not our turn."""
-    if page.is_hidden or page.is_line_open:
-        return
-    with suppress(OSError, ValueError):  # the terminal is gone
+    with page.turn(waits=False) as is_ours, suppress(OSError, ValueError):  # the terminal may be gone
         columns = os.get_terminal_size(STDERR).columns
-        if columns >= NARROWEST:
+        if is_ours and columns >= NARROWEST and not (page.is_hidden or page.is_line_open):
             page.is_shown = True
             os.write(STDERR, CLEAR + fitted(text, columns).encode(errors="replace"))
 
@@ -101,11 +104,9 @@ class OutputGuard:
         def write(text: Any, /) -> int:
             if not counts() or not text:
                 return original(text)
-            clear(page)
-            page.is_line_open = True  # until it is known that it is not
-            try:
-                return original(text)
-            finally:
+            with page.turn(waits=True):
+                _clear(page)
                 page.is_line_open = not (isinstance(text, str) and text.endswith("\n"))
+                return original(text)
 
         return write

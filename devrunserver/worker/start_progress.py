@@ -65,7 +65,7 @@ class StartProgress:
     def on_program(self) -> None:
         """A program is about to be started: the terminal is its own until we go on to import."""
         if self._page is not None and self._role() in HEARD:
-            self._page.is_hidden = True
+            self._page.is_hidden = True  # before the line is taken away: none follows
             terminal_line.clear(self._page)
 
     def end(self) -> None:

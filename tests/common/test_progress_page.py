@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,15 +21,16 @@ def page() -> Iterator[ProgressPage]:
     made = progress_page.make()
     assert made is not None
     yield made
-    made.close_descriptor()
+    made.close()
 
 
 @pytest.fixture
-def worker(page: ProgressPage) -> ProgressPage:
+def worker(page: ProgressPage) -> Iterator[ProgressPage]:
     """The same page, as a worker has it."""
     found = progress_page.inherited(os.dup(page.descriptor))
     assert found is not None
-    return found
+    yield found
+    found.close()
 
 
 def test_what_is_told_is_read(page: ProgressPage, worker: ProgressPage) -> None:
@@ -59,6 +62,17 @@ def test_flags(page: ProgressPage, worker: ProgressPage) -> None:
     page.begin()
     assert not worker.is_hidden and not worker.is_line_open
     assert worker.is_shown, "nobody has taken the line away"
+
+
+def test_the_terminal_is_one_process_at_a_time(page: ProgressPage) -> None:
+    with page.turn(waits=True):
+        code = f"from devrunserver.common.progress_page import ProgressPage as P\n\
+with P({page.descriptor}).turn(waits=False) as is_ours: print(is_ours)"
+        argv = [sys.executable, "-c", code]
+        done = subprocess.run(argv, pass_fds=[page.descriptor], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
+    with page.turn(waits=False) as is_ours:
+        assert is_ours
 
 
 def test_another_file_is_left_alone(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     made.guard.remove()
     made.stream.close()
     os.close(made.master)
-    made.page.close_descriptor()
+    made.page.close()
 
 
 def test_a_print_takes_the_line_away(terminal: Terminal) -> None:

@@ -35,7 +35,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgressPage]:
     if made is None:
         pytest.skip("memory is not shared there")
     yield made
-    made.close_descriptor()
+    made.close()
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     made = Play(page, monkeypatch)
     yield made
     made.progress.end()
-    page.close_descriptor()
+    page.close()
 
 
 def test_the_projects_module_is_told_by_whose_import_all_else_happens(play: Play) -> None:
