@@ -21,12 +21,17 @@ from websockets.typing import Origin
 
 from tests.live import PATIENCE, Server, descriptors, replace, wait_for
 from tests.pairs import add_probe, stories
+from tests.stories.test_processes import typist
 
 ORIGIN = Origin("http://localhost")  # Channels refuses who names none
 EACH = 7  # of the kinds of pairs one in so many, but for the deep test
 DEEP_PAIRS = 20  # of each kind
 CLIENTS = 50
 DEEP_RELOADS = 200
+PROMPT = """\
+        if content["message"] == "stop":
+            breakpoint()
+        await self.channel_layer.group_send"""
 
 
 def chat(port: int, room: str = "lobby") -> ClientConnection:
@@ -97,6 +102,26 @@ def test_with_daphne_installed(project: Path) -> None:
             assert say(one, "hello") == {"message": "hello", "mark": "mark-2"}
         assert "No checkpoints" not in server.log
         assert "W00" not in server.log
+
+
+def test_a_save_waits_while_a_prompt_is_open_in_a_consumer(project: Path) -> None:
+    """The prompt is the user's, and nothing else goes on meanwhile; the save shows when it is left."""
+    consumers, settings = project / "chat/consumers.py", project / "bookshop/settings.py"
+    replace(consumers, consumers.read_text().replace("        await self.channel_layer.group_send", PROMPT))
+    replace(settings, f"{settings.read_text()}\nDEVRUNSERVER = {{'ASGI': True}}\n")
+    with typist(project) as user, chat(user.port) as one:
+        one.send(json.dumps({"message": "stop"}))
+        user.wait_for("(Pdb) ")
+        replace(project / "shop/marks.py", 'MARK = "mark-1"\n')
+        user.wait_for("The reload waits until you leave the debugger prompt.")
+        user.wait_for("(Pdb) ", 2)  # again below the notice
+        user.type("print(6 * 7, content['message'])\n")
+        user.wait_for("42 stop")
+        user.type("continue\n")
+        assert close_code(one) == 1012
+        with chat(user.port) as again:
+            assert say(again, "hello")["mark"] == "mark-1"
+        user.type("\x03")
 
 
 def freshness(project: Path, posted: Path, pairs: int, each: int) -> None:

@@ -160,6 +160,7 @@ def test_a_client_that_leaves_while_it_is_held(chat: tuple[Running, Wire], gate:
     gate.fresh = False
     say(wire, b"a")
     wait_for_phases(running, Phase.HELD)
+    wait_for(lambda: gate.asked == 1, "the gate was asked", PATIENCE)  # or else it does not know whom to release
     wire.socket.close()
     gate.fresh = True
     running.server.release()
