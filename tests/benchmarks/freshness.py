@@ -1,7 +1,8 @@
 """Saves and asks, with nothing in between: ``python -m tests.benchmarks.freshness`` (Linux).
 
 Django's command and ours serve the same project, one after the other. First pairs of a save and a request, of all kinds
-(``tests/pairs.py``); then clients that ask all the time on connections that are kept, through many reloads.
+(``tests/pairs.py``); then clients that ask all the time on connections that are kept, through many reloads. With
+``--asgi`` the project is served by ASGI: by daphne's command, and by ours.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ SETTINGS = {
     "stock": 'from bookshop.settings import *\n\nINSTALLED_APPS = [a for a in INSTALLED_APPS if a != "devrunserver"]\n',
     "ours": "from bookshop.settings import *\n",
 }
+BY_ASGI = {"stock": 'INSTALLED_APPS = ["daphne", *INSTALLED_APPS]\n', "ours": 'DEVRUNSERVER = {"ASGI": True}\n'}
 MARKED = "html-00000"  # what the page of a server that is ready holds
 CLIENTS = 50
 MISSED = 6.0  # seconds after which a save that does not show never will
@@ -38,23 +40,25 @@ def main() -> None:
     tables: dict[str, Table] = {}
     for name in SERVERS:
         with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder:
-            tables[name] = measure(Path(folder), name, options.pairs, options.reloads)
-    print(markdown(tables))
+            settings = SETTINGS[name] + (BY_ASGI[name] if options.asgi else "")
+            tables[name] = measure(Path(folder), name, settings, options.pairs, options.reloads)
+    print(markdown(tables, "daphne's command" if options.asgi else SERVERS["stock"]))
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.freshness", description=__doc__)
     parser.add_argument("--pairs", type=int, default=2000, help="of a save and a request, of all kinds together")
     parser.add_argument("--reloads", type=int, default=100, help=f"through which {CLIENTS} clients ask")
+    parser.add_argument("--asgi", action="store_true", help="serves by ASGI, and compares with daphne's command")
     return parser.parse_args()
 
 
-def measure(folder: Path, name: str, pairs: int, reloads: int) -> Table:
+def measure(folder: Path, name: str, settings: str, pairs: int, reloads: int) -> Table:
     """What one server does."""
     project, posted = copy_testproject(folder), folder / "posted.log"
     add_probe(project)
     posted.touch()
-    (project / f"benchmark_{name}.py").write_text(SETTINGS[name])
+    (project / f"benchmark_{name}.py").write_text(settings)
     port = free_port()
     environ = {"PROBE_LOG": str(posted)}
     with Server(project, str(port), f"--settings=benchmark_{name}", environ=environ) as server:
@@ -128,8 +132,8 @@ def _is_shown(port: int, mark: str) -> str:
     return "never shown"
 
 
-def markdown(tables: dict[str, Table]) -> str:
-    lines = [f"| | {' | '.join(SERVERS.values())} |", f"| --- |{' --- |' * len(SERVERS)}"]
+def markdown(tables: dict[str, Table], stock: str) -> str:
+    lines = [f"| | {stock} | {SERVERS['ours']} |", f"| --- |{' --- |' * len(SERVERS)}"]
     for row in tables["ours"]:
         cells = [
             ", ".join(f"{outcome} {count}" for outcome, count in sorted(tables[name][row].items())) for name in SERVERS

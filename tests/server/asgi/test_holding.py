@@ -90,7 +90,7 @@ def chat(run_asgi: RunAsgi, gate: PlayedGate) -> Iterator[tuple[Running, Wire]]:
     """A server with a gate, and an open WebSocket that echoes."""
     pytest.importorskip("websockets")
     from tests.server.asgi.frames import handshake
-    from tests.server.asgi.test_websocket import Sockets
+    from tests.server.asgi.sockets import Sockets
 
     running = keep(run_asgi(Sockets()), gate)
     with running.wire() as wire:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import struct
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,85 +19,12 @@ from devrunserver.server.asgi.turn import Options
 from devrunserver.server.django.asgi_host import AsgiHandler, not_found
 from tests.live import wait_for
 from tests.server.asgi.conftest import RunAsgi
-from tests.server.asgi.frames import ACCEPT, HANDSHAKES, LIMIT, TABLE, Row, close, frame, handshake
+from tests.server.asgi.frames import HANDSHAKES, LIMIT, TABLE, Row, frame, handshake
+from tests.server.asgi.sockets import Frames, Sockets, play, shake_hands
 from tests.server.conftest import Running, messages
-from tests.server.wire import PATIENCE, Wire
+from tests.server.wire import PATIENCE
 
 ROWS = {f"{group} {number}": row for group, rows in TABLE.items() for number, row in enumerate(rows)}
-
-
-class Sockets:
-    """An application that echoes, or does what the path says. Knows how each of its WebSockets ended."""
-
-    def __init__(self) -> None:
-        self.ends: list[tuple[int, str]] = []
-        self.scopes: list[Any] = []
-        self.cancelled = threading.Event()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "websocket":
-            raise ValueError(scope["type"])
-        self.scopes.append(scope)
-        assert (await receive())["type"] == "websocket.connect"
-        await getattr(self, f"do_{scope['path'].strip('/') or 'echo'}")(scope, receive, send)
-
-    async def do_echo(self, scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] == "websocket.receive":
-            content = {key: value for key, value in message.items() if key != "type" and value is not None}
-            await send({"type": "websocket.send", **content})
-        self.ends.append((message["code"], message["reason"]))
-
-    async def do_protocol(self, scope: Any, receive: Any, send: Any) -> None:
-        headers = [(b"x-extra", b"1"), (b"connection", b"close")]
-        await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][-1], "headers": headers})
-        await send({"type": "websocket.close", "code": 4000, "reason": "r" * 200})
-
-    async def do_deny(self, scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "websocket.close"})
-
-    async def do_denial(self, scope: Any, receive: Any, send: Any) -> None:
-        assert "websocket.http.response" in scope["extensions"]
-        await send({"type": "websocket.http.response.start", "status": 418, "headers": [(b"x-why", b"tea")]})
-        await send({"type": "websocket.http.response.body", "body": b"short ", "more_body": True})
-        await send({"type": "websocket.http.response.body", "body": b"and stout"})
-
-    async def do_fail(self, scope: Any, receive: Any, send: Any) -> None:
-        raise RuntimeError("before it was accepted")
-
-    async def do_leave(self, scope: Any, receive: Any, send: Any) -> None:
-        """Neither accepts nor closes."""
-
-    async def do_crash(self, scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "websocket.accept"})
-        raise RuntimeError("after it was accepted")
-
-    async def do_return(self, scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "websocket.accept"})
-
-    async def do_flood(self, scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "websocket.accept"})
-        for number in range(200):
-            await send({"type": "websocket.send", "bytes": bytes([number]) * 50_000})
-
-    async def do_stay(self, scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "websocket.accept"})
-        try:
-            await asyncio.sleep(PATIENCE)
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
-
-    async def do_tidy(self, scope: Any, receive: Any, send: Any) -> None:
-        """Has something to do at the end."""
-        await send({"type": "websocket.accept"})
-        message = await receive()
-        await asyncio.sleep(0.05)
-        self.ends.append((message["code"], "tidied up"))
-
-    async def do_undecided(self, scope: Any, receive: Any, send: Any) -> None:
-        message = await receive()
-        self.ends.append((message["code"], message["reason"]))
 
 
 @pytest.fixture(scope="module")
@@ -124,66 +48,24 @@ def sockets() -> Sockets:
     return Sockets()
 
 
-class Frames:
-    """What a server sends on a WebSocket, frame by frame."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._socket = wire.socket
-        self._pending = b""
-
-    def next(self) -> tuple[int, bytes]:
-        first, length = self._take(2)
-        assert first & 0xF0 == 0x80, "the only frame of a message, without an extension"
-        assert length < 128, "a server does not mask"
-        if length == 126:
-            (length,) = struct.unpack("!H", self._take(2))
-        elif length == 127:
-            (length,) = struct.unpack("!Q", self._take(8))
-        return first & 0x0F, self._take(length)
-
-    def is_ended(self) -> bool:
-        return not self._pending and not self._socket.recv(1)
-
-    def _take(self, count: int) -> bytes:
-        while len(self._pending) < count:
-            data = self._socket.recv(65_536)
-            assert data, "it ended"
-            self._pending += data
-        taken, self._pending = self._pending[:count], self._pending[count:]
-        return taken
-
-
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_the_table(echo: Running, row: Row) -> None:
     with echo.wire() as wire:
-        wire.send(handshake())
-        assert b"101 Switching" in wire._until(b"\r\n\r\n")
-        frames = Frames(wire)
-        wire.send(row.sent)
-        for answer in row.answers:
-            assert frames.next() == answer
-        if row.code is None:
-            wire.send(close(1000))
-        opcode, payload = frames.next()
-        assert opcode == 8
-        assert (struct.unpack("!H", payload[:2])[0] if payload else 1005) == (row.code or 1000)
-        assert frames.is_ended()
+        play(wire, row)
 
 
 @pytest.mark.parametrize(("sent", "status"), HANDSHAKES)
 def test_handshakes(echo: Running, sent: str, status: int) -> None:
     with echo.wire() as wire:
-        wire.send(sent)
-        if status != 101:
+        if status == 101:
+            shake_hands(wire, sent)
+            wire.send(frame(1, b"hello"))
+            assert Frames(wire).next() == (1, b"hello")
+        else:
+            wire.send(sent)
             answer = wire.answer()
             assert answer.status == status
             assert answer["Sec-WebSocket-Version"] == ("13" if status == 426 else None)
-        else:
-            head = wire._until(b"\r\n\r\n").decode()
-            assert head.startswith("HTTP/1.1 101 ")
-            assert f"Sec-WebSocket-Accept: {ACCEPT}" in head
-            wire.send(frame(1, b"hello"))
-            assert Frames(wire).next() == (1, b"hello")
 
 
 def client(running: Running, path: str = "/", **options: Any) -> ClientConnection:
