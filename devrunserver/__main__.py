@@ -84,14 +84,14 @@ def show(error: BaseException, quiet: bool = False) -> None:
     import django
     from django.conf import settings
 
-    from devrunserver.worker import worker
+    from devrunserver.worker import joining
 
     environment.forbid_checkpoints(os.environ)  # what is broken was read before any checkpoint could know
     if not settings.configured:
         # only to those on this machine, as Django does with DEBUG and no ALLOWED_HOSTS
         settings.configure(DEBUG=True, SECRET_KEY="none", USE_I18N=False, USE_TZ=True)
         django.setup()
-    current = worker.current()
+    current = joining.current()
     if current is not None:
         current.show(error, quiet)
 

@@ -12,7 +12,6 @@ from django.core import checks, management
 
 from devrunserver.checks import check_precedence, check_setting, check_watchdog, check_websockets
 from devrunserver.common import environment, stdio
-from devrunserver.supervisor import early_start
 
 
 class DevrunserverConfig(AppConfig):
@@ -25,10 +24,12 @@ class DevrunserverConfig(AppConfig):
         if sys.argv[1:2] == ["runserver"]:
             stdio.prepare()
         if environment.is_worker(os.environ):
-            from devrunserver.worker import worker
+            from devrunserver.worker import joining
 
-            worker.current()
+            joining.current()
         else:
+            from devrunserver.supervisor import early_start
+
             early_start.begin(config.path for config in apps.app_configs.values())  # those above us
         if sys.argv[1:2] == ["runserver"] and "--noreload" not in sys.argv:
             keep_command(self.name)

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any, get_args
 
 from devrunserver import project
-from devrunserver.supervisor.watching.backends import Mode
+from devrunserver.supervisor.watching.mode import Mode
 
 NAME = "DEVRUNSERVER"
 MODES: tuple[str, ...] = get_args(Mode)

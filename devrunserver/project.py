@@ -22,6 +22,9 @@ from devrunserver.common.configuration_files import may_configure
 from devrunserver.common.module_files import PACKAGES, file_of
 
 SERVING = (
+    "devrunserver.browser.errors.technical_500",
+    "devrunserver.browser.live_reload",
+    "devrunserver.server.django.static_files",
     "django.conf.urls.i18n",
     "django.conf.urls.static",
     "django.contrib.staticfiles.handlers",

@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "https/": {"common", "server.tunnel", "server.reachable", "server.protocol"},
     "browser/live_reload.py": {"common", "server.injection", "server.content_policy"},
     "worker/": {"checkpoints", "background", "server", "browser", "control", "conf", "project", "common"},
-    "conf.py": {"common", "project", "supervisor.watching.backends", "browser.errors"},
+    "conf.py": {"common", "project", "supervisor.watching.mode", "browser.errors"},
     "project.py": {"conf", "common"},
     "": {
         *("common", "supervisor", "checkpoints", "background", "server", "browser", "worker", "control"),

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from devrunserver.common.link import MAX_DESCRIPTORS, Link
 from devrunserver.common.messages import Connections
 
+HELD_PATIENCE = 30.0  # seconds until who has to wait is told to come again: slow projects start in that time
 MOST = 512  # connections; more are no browser's
 
 if sys.platform == "win32":  # a socket is shared with a process of known pid, and a launcher may stand between us

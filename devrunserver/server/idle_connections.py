@@ -20,13 +20,14 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
+from devrunserver.common.handoff import HELD_PATIENCE
 from devrunserver.server.connection import Connection, Phase
 
 # Seconds that a connection may stay in a phase
 LIMITS = {
     Phase.NEW: 60.0,
     Phase.READING: 60.0,  # for the whole head of a request
-    Phase.HELD: 30.0,  # until it is told to come again: slow projects start in that time
+    Phase.HELD: HELD_PATIENCE,
     Phase.IDLE: 60.0,
     Phase.CLOSING: 2.0,  # to take the answer before the connection is reset: RFC 9112, 9.6
 }

@@ -5,16 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from devrunserver.browser.starting_page import starting_page, telling
-from devrunserver.common.handoff import Handed
+from devrunserver.common.handoff import HELD_PATIENCE, Handed
 from devrunserver.server import tunnel
-from devrunserver.server.access_log import AccessLog
-from devrunserver.server.connection import Connection, Phase
-from devrunserver.server.django import server
-from devrunserver.server.django.handler import WSGIRequestHandler
-from devrunserver.server.idle_connections import LIMITS
-from devrunserver.worker.request_gate import handed
+
+if TYPE_CHECKING:
+    from devrunserver.server.connection import Connection
+    from devrunserver.server.django.server import ThreadedWSGIServer
 
 CLOSE_PATIENCE = 1.0  # seconds for the thread to end
 
@@ -27,19 +26,22 @@ class PlaceholderServer:
         tell: how far the start is, in one line.
     """
 
-    patience = LIMITS[Phase.HELD]
+    patience = HELD_PATIENCE
 
     def __init__(self, listener: socket.socket, tell: Callable[[], str] = lambda: "") -> None:
         self._page = telling(tell)
         self._listener = listener
-        self._server: server.ThreadedWSGIServer | None = None
+        self._server: ThreadedWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._left: list[Handed] = []
 
     def open(self, waiting: Sequence[Handed]) -> None:
         """Starts to answer, on these connections first."""
+        from devrunserver.server import ThreadedWSGIServer, WSGIRequestHandler  # here, as few starts take so long
+        from devrunserver.server.access_log import AccessLog
+
         address = tunnel.public_address(self._listener)[:2]
-        serving = self._server = server.ThreadedWSGIServer(address, WSGIRequestHandler, bind_and_activate=False)
+        serving = self._server = ThreadedWSGIServer(address, WSGIRequestHandler, bind_and_activate=False)
         serving.adopt(self._listener.dup(), name="localhost")
         serving.log = AccessLog(ignored=("/",))  # no request of the project's
         serving.set_app(self._page)
@@ -71,6 +73,8 @@ class PlaceholderServer:
             self._server.release()
 
     def take(self, connections: Sequence[Connection]) -> None:
+        from devrunserver.worker.request_gate import handed
+
         self._left += handed(connections)
 
     overdue = staticmethod(starting_page)

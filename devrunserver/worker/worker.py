@@ -36,7 +36,7 @@ from typing import Any
 from django.core.signals import request_finished
 
 from devrunserver import conf
-from devrunserver.common import environment, faults, link, process, process_exit
+from devrunserver.common import faults, link, process, process_exit
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import (
     Broken,
@@ -50,7 +50,7 @@ from devrunserver.common.messages import (
     HistoryAsked,
     Stop,
 )
-from devrunserver.common.role import Act, Role
+from devrunserver.common.role import Act
 from devrunserver.server.django import server
 from devrunserver.worker import interrupts, lasting_threads, warmup
 from devrunserver.worker.autoreload_signals import AutoreloadSignals
@@ -274,15 +274,3 @@ class Worker:
         self._leaving.set()
         if not self._server.stop():
             interrupts.interrupt_main_thread()
-
-
-@functools.cache
-def current() -> Worker | None:
-    """This process as a worker, joined; None where no supervisor has started it."""
-    descriptor, start = environment.take(os.environ)
-    to_supervisor = process.inherited_socket(descriptor) if descriptor is not None else None
-    if to_supervisor is None:
-        return None
-    worker = Worker(link.Link(to_supervisor, Role.WORKER, Role.SUPERVISOR), start)
-    worker.join()
-    return worker

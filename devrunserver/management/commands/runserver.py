@@ -23,31 +23,29 @@ from django.core.management.commands.runserver import Command as RunserverComman
 from django.db import connections
 from django.utils import autoreload
 
-from devrunserver import conf, project
-from devrunserver.browser.errors import technical_500
-from devrunserver.common import process, process_exit
+from devrunserver import conf
+from devrunserver.common import process_exit
 from devrunserver.https import options as https
 from devrunserver.https.error import HttpsError
 from devrunserver.management import request_log
 from devrunserver.server import address, listener, reachable, tunnel
 from devrunserver.server.asgi.choice import Choice, choose
-from devrunserver.server.django import server, static_setup
-from devrunserver.supervisor import early_start, safe_mode, start_progress
-from devrunserver.supervisor.console import Console
-from devrunserver.supervisor.placeholder_server import PlaceholderServer
-from devrunserver.supervisor.setup import Limits, Setup
-from devrunserver.supervisor.signals import die_of
-from devrunserver.supervisor.tools import Tools, project_directory
-from devrunserver.supervisor.watching.exclusions import Exclusions
-from devrunserver.supervisor.watching.watcher import Watcher
-from devrunserver.supervisor.worker_cycle import logger
-from devrunserver.worker import banner, post_mortem, worker
+from devrunserver.server.django import static_setup
+from devrunserver.worker import banner, joining, post_mortem
 
 MAX_PORT = 65535
 READY = "Listening on {url}"  # a promise to other programs: README has it as a regular expression
 OTHER_RELOADER = "django_browser_reload"
-EXIT_PATIENCE = 0.3  # seconds for the supervisor's own `atexit` handlers and threads
 SIGTERM_STATUS = 128 + signal.SIGTERM  # what a shell shows for a process that SIGTERM has ended
+
+
+class ServerClass:
+    """Ours, imported where it is asked for: the supervisor does not ask."""
+
+    def __get__(self, command: object, owner: object = None) -> type[Any]:
+        from devrunserver.server import WSGIServer
+
+        return WSGIServer
 
 
 class Command(RunserverCommand):
@@ -55,7 +53,7 @@ class Command(RunserverCommand):
 
     help = "Starts a lightweight web server for development and also serves static files."
 
-    server_cls = server.WSGIServer
+    server_cls = ServerClass()
     choice = Choice(is_asgi=False)
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -76,7 +74,7 @@ class Command(RunserverCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         # what is wrong with the command line, the supervisor says, while a worker that was started early waits
-        if (current := worker.current()) is not None:
+        if (current := joining.current()) is not None:
             current.await_word()
         return super().create_parser(prog_name, subcommand, **kwargs)
 
@@ -110,7 +108,7 @@ class Command(RunserverCommand):
         """Runs the server: as worker, as supervisor that keeps a worker, or all in this process."""
         if int(self.port) > MAX_PORT:
             raise CommandError(f"{self.port} is not a valid port number: the highest is {MAX_PORT}.")
-        current = worker.current()
+        current = joining.current()
         if current is not None:
             inner_run = functools.partial(self.inner_run, None, **options)
             current.run(
@@ -126,7 +124,7 @@ class Command(RunserverCommand):
         """Checks the project, then serves it. Returns or exits when the server ends."""
         # what broke django.setup(), which Django has kept for this moment
         autoreload.raise_last_exception()
-        current = worker.current()
+        current = joining.current()
         if current is None:
             self._check(options, announce=True, count=True)
             handler = self.get_handler(*args, **options)
@@ -136,7 +134,7 @@ class Command(RunserverCommand):
         try:
             self._serve(handler, options)
         except OSError as error:
-            if worker.current() is not None:
+            if joining.current() is not None:
                 raise  # not the address: that is bound already
             self.stderr.write(f"Error: {listener.explain(error, int(self.port))}{self._who_listens()}")
             # Django's exit; also where this runs in a thread, which sys.exit() would end alone
@@ -167,7 +165,7 @@ class Command(RunserverCommand):
 
     def on_bind(self, server_port: int) -> None:
         """Prints the banner; on a reload the supervisor says one line instead."""
-        if (current := worker.current()) is None or not current.is_reload:
+        if (current := joining.current()) is None or not current.is_reload:
             super().on_bind(server_port)
             if line := self.choice.banner(static_setup.setting("ASGI_APPLICATION")):
                 self.stdout.write(line)
@@ -212,7 +210,10 @@ class Command(RunserverCommand):
         return choose(options.get("use_asgi"), conf.load().ASGI, installed, static_setup.setting("ASGI_APPLICATION"))
 
     def _serve(self, handler: Any, options: dict[str, Any]) -> None:
-        current = worker.current()
+        from devrunserver.browser.errors import technical_500  # here, as the supervisor does not serve
+        from devrunserver.server.django import server
+
+        current = joining.current()
         consoles = None
         if conf.load().FRAME_CONSOLE and not self.choice.is_asgi:
             from devrunserver.browser.errors import frame_consoles  # here, as hardly anybody wants it
@@ -251,52 +252,21 @@ class Command(RunserverCommand):
             yield plain
 
     def supervise(self, options: dict[str, Any]) -> None:
-        """Keeps a worker running until the user ends it; needs ``set_address`` and no settings."""
+        """Keeps a worker running until the user ends it; needs ``set_address`` and no settings. Does not return."""
+        from devrunserver.management import supervision  # here, as no worker needs it
+
         with self._listen(options) as listening:
-            watcher = self._make_watcher(options)
-            logger.info("Watching for file changes with %s", watcher.name)
-            settled = conf.load()
             port = tunnel.public_address(listening)[1]
-            console = Console(
-                self._say,
-                options.get("verbosity", 1),
-                options.get("explain_reload", False),
-                lambda: self._on_ready(port, options),
-            )
-            # what is prepared hangs at checkpoints
-            prepares = settled.PREPARE and settled.CHECKPOINTS > 0 and process.adopt_orphans()
-            limits = Limits(settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY, prepares)
-            launcher, directory = early_start.launcher(), project_directory(sys.argv)
-            progress = start_progress.of(launcher.progress, directory, options.get("verbosity", 1))
-            placeholder = PlaceholderServer(listening, progress.text)
-            tools = Tools(self.url(port), directory, self._say)
-            setup = Setup(listening, watcher, console, launcher, limits, placeholder, tools=tools, progress=progress)
-            status = safe_mode.run(setup)
-        if status < 0:
-            die_of(-status)
-        process_exit.make_exit_quick()
-        # a thread of the project that nobody ends must not keep us
-        keeper = threading.Timer(EXIT_PATIENCE, process_exit.leave, (status,))
-        keeper.daemon = True
-        keeper.start()
-        sys.exit(status)
+            on_ready = functools.partial(self._on_ready, port, options)
+            status = supervision.run(listening, self.url(port), options, self._say, on_ready)
+        supervision.end(status)
 
     def _who_listens(self) -> str:
         """A sentence about the server of ours that has the port, if one has."""
         from devrunserver.common import state_file  # here, as hardly any start needs it
+        from devrunserver.supervisor.tools import project_directory
 
         return state_file.who_listens(int(self.port), project_directory(sys.argv))
-
-    def _make_watcher(self, options: dict[str, Any]) -> Watcher:
-        settled = conf.load()
-        exclusions = Exclusions(
-            [*settled.EXCLUDE, *options.get("exclude", [])],
-            [*project.upload_directories(), *project.installed_directories()],
-        )
-        watcher = Watcher(options.get("watcher") or settled.WATCHER, settled.POLL_INTERVAL, exclusions)
-        for root in project.roots():
-            watcher.add_project(root)
-        return watcher
 
     def _watched(self, options: dict[str, Any]) -> list[str]:
         return [*conf.load().WATCH, *options.get("watch", [])]

@@ -11,17 +11,16 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from devrunserver.supervisor.watching.events import Event
+from devrunserver.supervisor.watching.mode import Mode
 from devrunserver.supervisor.watching.mounts import file_system_type, is_silent, read_mountinfo
 from devrunserver.supervisor.watching.polling import Polling
 
 if TYPE_CHECKING:
     from devrunserver.supervisor.watching.inotify import Inotify
     from devrunserver.supervisor.watching.watchdog_backend import Observer
-
-Mode = Literal["auto", "events", "polling"]
 
 LIMITS = {
     errno.ENOSPC: "the limit of watches is reached (sysctl fs.inotify.max_user_watches raises it)",

@@ -20,9 +20,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from devrunserver.supervisor.watching.backends import Backends, Mode
+from devrunserver.supervisor.watching.backends import Backends
 from devrunserver.supervisor.watching.events import Event, Kind
 from devrunserver.supervisor.watching.exclusions import MARKERS, Exclusions
+from devrunserver.supervisor.watching.mode import Mode
 from devrunserver.supervisor.watching.polling import entries_of
 from devrunserver.supervisor.watching.roots import Roots, is_below
 

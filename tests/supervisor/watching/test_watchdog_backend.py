@@ -29,9 +29,9 @@ from watchdog.events import (
 from devrunserver.supervisor.watching import backends
 from devrunserver.supervisor.watching import watchdog_backend as observer_module
 from devrunserver.supervisor.watching import watcher as watcher_module
-from devrunserver.supervisor.watching.backends import Mode
 from devrunserver.supervisor.watching.events import Event, Kind
 from devrunserver.supervisor.watching.exclusions import Exclusions
+from devrunserver.supervisor.watching.mode import Mode
 from devrunserver.supervisor.watching.watchdog_backend import Observer, _Handler
 from devrunserver.supervisor.watching.watcher import Watcher
 from tests.live import wait_for
