@@ -9,15 +9,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from devrunserver.checkpoints.read_recorder import ReadRecorder, directories_on
 
 
-class ImportHook(MetaPathFinder):
-    """Records what is looked for.
+class ImportHook:
+    """Records what is looked for. It is no ``importlib.abc.MetaPathFinder``: that alone imports eight modules.
 
     Args:
         reads: where it is recorded.

@@ -1,0 +1,100 @@
+"""What the two processes have imported when the first answer is there: each module more is a wait for the user.
+
+Modules are counted, as seconds tell more of the machine than of us. What Django itself has imported by then is not
+ours to save, so the standard library is looked at for what Django leaves alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.live import Server, wait_for
+
+TELLING = """
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+
+def tell_modules(*_):
+    draft = Path(__file__).parents[2] / f"draft-{os.getpid()}"
+    draft.write_text("\\n".join(sys.modules))
+    draft.rename(draft.with_name(f"modules-{os.getpid()}"))
+
+
+signal.signal(signal.SIGUSR1, tell_modules)
+"""
+
+# What neither process needs before it serves, with all below it; with a dot at its end: what is below it alone
+NEITHER = {
+    "devrunserver.background.dry_run",
+    "devrunserver.background.fingerprint",
+    "devrunserver.browser.error_page",
+    "devrunserver.browser.errors.",
+    "devrunserver.browser.frame_console",
+    "devrunserver.control",
+    "devrunserver.https.",
+    "devrunserver.server.asgi.",
+    "devrunserver.server.django.queries",
+    *("bdb", "cmd", "code", "cProfile", "cryptography", "curses", "doctest", "ftplib", "importlib.resources", "pdb"),
+    *("profile", "pstats", "pydoc", "segno", "unittest", "webbrowser", "websockets", "werkzeug", "xml.", "xmlrpc"),
+}
+# What the other one needs
+NO_WORKER = {*NEITHER, "devrunserver.management.supervision", "devrunserver.supervisor.", "watchdog"}
+NO_SUPERVISOR = {
+    *NEITHER,
+    "devrunserver.background",
+    "devrunserver.browser.live_reload",
+    "devrunserver.checkpoints",
+    "devrunserver.server.connection",
+    "devrunserver.server.django.handler",
+    "devrunserver.server.django.server",
+    "devrunserver.server.protocol",
+    "devrunserver.worker.",
+}
+# What is needed of that: small modules that import no others
+NEEDED = {
+    "devrunserver.browser.errors.technical_500",
+    "devrunserver.https.error",
+    "devrunserver.https.options",
+    "devrunserver.server.asgi.choice",
+    "devrunserver.supervisor.watching",
+    "devrunserver.supervisor.watching.mode",
+    "devrunserver.worker.banner",
+    "devrunserver.worker.joining",
+    "devrunserver.worker.post_mortem",
+}
+MOST = 125  # modules of ours, in either process; about 110 are
+
+
+def test_neither_process_has_imported_what_the_first_answer_does_not_need(project: Path) -> None:
+    with (project / "bookshop/settings.py").open("a") as settings:
+        settings.write(TELLING)
+    with Server(project) as server:
+        server.wait_for_body("mark-0")
+        for pid, unwanted in ((server.worker_pid(), NO_WORKER), (server.pid, NO_SUPERVISOR)):
+            modules = modules_of(project, pid)
+            assert too_much(modules, unwanted) == []
+            assert sum(name.startswith("devrunserver") for name in modules) <= MOST
+
+
+def modules_of(project: Path, pid: int) -> list[str]:
+    """What a process has imported, in order."""
+    os.kill(pid, signal.SIGUSR1)
+    told = project.parent / f"modules-{pid}"
+    wait_for(told.exists, "it tells what it has imported")
+    return told.read_text().splitlines()
+
+
+def too_much(modules: list[str], unwanted: set[str]) -> list[str]:
+    below = tuple(f"{one.rstrip('.')}." for one in unwanted)
+    return [name for name in modules if name not in NEEDED and (name in unwanted or name.startswith(below))]
+
+
+def test_what_is_too_much_is_seen() -> None:
+    modules = ["codecs", "pdb", "devrunserver.https", "devrunserver.https.options", "devrunserver.https.front"]
+    assert too_much(modules, NO_WORKER) == ["pdb", "devrunserver.https.front"]
