@@ -229,6 +229,8 @@ class Fingerprint:
             return describe(value)
         if kind.__module__ == "typing":  # these are cached, so that it is chance which are the same
             return hash(_text(kind, "__qualname__"))
+        if (describe := CACHED.get(f"{kind.__module__}.{kind.__qualname__}")) is not None:
+            return describe(value)
         known = self._places.get(id(value))
         if known is not None:
             return known
@@ -402,6 +404,11 @@ BY_NAME: dict[Kind, Callable[[Any], Digest]] = {
     classmethod: _wrapped,
     property: _property,
     ModuleType: lambda value: hash(("module", namespace(value).get("__name__"))),
+}
+# Of these it is chance whether two that are equal are the same object: they come from caches that forget
+CACHED: dict[str, Callable[[Any], Digest]] = {
+    "re.Pattern": lambda value: hash(("pattern", value.pattern, value.flags)),
+    "zoneinfo.ZoneInfo": lambda value: hash(("zone", str(value))),
 }
 PLAIN_CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
 SEQUENCES: tuple[Any, ...] = (list, tuple, deque)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
@@ -22,13 +22,21 @@ class Building:
         to_supervisor: whom to tell what cannot be imported ahead.
         excluded: modules that must not be imported.
         fork_safety: whether this process may become a checkpoint.
+        let_go: closes what a checkpoint must not have open.
     """
 
-    def __init__(self, to_supervisor: link.Link, excluded: Collection[str], fork_safety: ForkSafety) -> None:
+    def __init__(
+        self,
+        to_supervisor: link.Link,
+        excluded: Collection[str],
+        fork_safety: ForkSafety,
+        let_go: Callable[[], None],
+    ) -> None:
         self.to_supervisor = to_supervisor
         self._excluded = frozenset(excluded)
         self._fork_safety = fork_safety
         self._planned: Collection[str] = ()
+        self._let_go = let_go
         self._importing = ""
 
     def before(self, fullname: str) -> None:
@@ -52,6 +60,7 @@ class Building:
     def _look(self) -> None:
         """Gives up where this process must not become a checkpoint."""
         culprit = self._fork_safety.suspect if self._fork_safety.is_suspicious else ""
+        self._let_go()
         if self._fork_safety.forbids():
             self._give_up(self._fork_safety.reason, culprit)
 

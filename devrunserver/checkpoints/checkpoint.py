@@ -64,6 +64,9 @@ class Lender(Protocol):
     def sockets(self) -> set[int]:
         """The descriptors of our own sockets."""
 
+    def let_go(self) -> None:
+        """Closes what would be opened again when it is wanted, and must not be open in a checkpoint."""
+
     def leave(self) -> None:
         """Closes what belongs to the worker, in a process that is none any more."""
 
@@ -91,7 +94,7 @@ class Checkpoints:
         self.resumed_at = ""  # the module, where this process was resumed
         self.prepared = False  # modules were imported ahead of their turn, so this process makes no more checkpoints
         self.forks = Forks(lambda: self.fork_safety.looking_away())
-        self.fork_safety = ForkSafety(self._sockets, self.forks.trial)
+        self.fork_safety = ForkSafety(self._sockets, self.forks.trial, reads.note)
         self._lender = lender
         self._reads = reads
         self._policy = policy or CheckpointPolicy((), 1, 0.0)
@@ -120,6 +123,7 @@ class Checkpoints:
         if not self.active or self.prepared or threading.current_thread() is not threading.main_thread():
             return False
         began = time.monotonic()
+        self._lender.let_go()
         if self.fork_safety.forbids():
             self._refused = self._refused or (at, self.fork_safety.reason)
             if self.fork_safety.is_lasting:
@@ -142,6 +146,7 @@ class Checkpoints:
         """No more checkpoints are made."""
         self.active = False
         connections.unfollow()
+        self.fork_safety.databases.end()
 
     def finish(self) -> None:
         """The start is over, or checkpoints are: tells from where on none could be made, if so, and why."""
@@ -205,7 +210,7 @@ class Checkpoints:
         to_supervisor.send(Hello(os.getpid()))
         self._lender.become(Role.BUILDER)
         self.prepared = True
-        self.building = Building(to_supervisor, message.excluded, self.fork_safety)
+        self.building = Building(to_supervisor, message.excluded, self.fork_safety, self._lender.let_go)
         with silenced(), self.fork_safety.looking_away(is_ours=False):
             self.building.import_all(message.modules)
         self.building = None

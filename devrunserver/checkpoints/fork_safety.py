@@ -14,8 +14,9 @@ the process has done so far is in its memory. Some of what forbids it is asked a
 
 A thread that has ended, a socket that is closed, a temporary file that is gone leave nothing behind, so checkpoints go
 on after them. What was *learnt* stays in what the project has made of it, and is for ever, in every process that is
-forked from this one: something may have been read from a server that answered, or from a database, where a fresh
-start might get another answer. A connection that was refused counts as never made (``connections.py``).
+forked from this one: something may have been read from a server that answered, where a fresh start might get another
+answer. A connection that was refused counts as never made (``connections.py``). What was read in a database that is a
+file is a fact like what was read in any file (``database_reads.py``), and only its connection must not be open.
 
 Looking costs some system calls, so it is done where a checkpoint is wanted. Audit events add what leaves no trace,
 and tell which module it was.
@@ -35,6 +36,8 @@ from typing import Any
 
 from devrunserver.checkpoints import audit
 from devrunserver.checkpoints.connections import Connections, beyond_ours
+from devrunserver.checkpoints.database_reads import DatabaseReads
+from devrunserver.common.facts import Fact
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.module_files import PACKAGES, executed, is_standard
 
@@ -63,13 +66,15 @@ class ForkSafety:
     Args:
         ours: descriptors of sockets that are ours.
         trial: forks a process that does nothing.
+        note: takes what was read in databases.
     """
 
-    def __init__(self, ours: Callable[[], set[int]], trial: Callable[[], None]) -> None:
+    def __init__(self, ours: Callable[[], set[int]], trial: Callable[[], None], note: Callable[[Fact], None]) -> None:
         self.reason = ""  # what forbade it when somebody looked last; empty: nothing did
         self.is_suspicious = False  # something has happened since then that may forbid it
         self.connections = Connections()
         self.suspect = ""  # the module whose body was executed then
+        self.databases = DatabaseReads(note, self.forbid, self.looking_away)
         self._lasting = ""  # what forbids it for ever
         self._ours = ours
         self._trial = trial
@@ -101,7 +106,13 @@ class ForkSafety:
         self.is_suspicious = False
         looks = (
             self._connected,
-            *(self._debugger, self._threads, self._sockets, self._temporaries),
+            *(
+                self._debugger,
+                self._threads,
+                self._sockets,
+                lambda: self.databases.open_now(_descriptors()),
+                self._temporaries,
+            ),
             *(self._children, self._timers, self._memory),
         )
         with self.looking_away():
@@ -161,7 +172,8 @@ class ForkSafety:
 
     def _on_database(self, args: tuple[Any, ...]) -> None:
         if not self._ignoring and args[0] != IN_MEMORY:
-            self.forbid(f"it opened a database ({describe(audit.culprit())})")
+            culprit = audit.culprit()
+            self.databases.on_open(args[0], describe(culprit), str(culprit.f_globals.get("__name__", "")))
             self._suspect()
 
     def _on_connection(self, args: tuple[Any, ...]) -> None:
@@ -258,13 +270,15 @@ def native_threads() -> int:
 
 def _sockets() -> set[int]:
     """The descriptors of this process that are sockets."""
-    found = set()
+    return {descriptor for descriptor, target in _descriptors() if target.startswith("socket:")}
+
+
+def _descriptors() -> Iterator[tuple[int, str]]:
+    """The descriptors of this process, and what each leads to."""
     with suppress(OSError):
         for name in os.listdir("/proc/self/fd"):
             with suppress(OSError):
-                if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                    found.add(int(name))
-    return found
+                yield int(name), os.readlink(f"/proc/self/fd/{name}")
 
 
 def _of_loop_never_run() -> set[int]:

@@ -28,6 +28,7 @@ from devrunserver.common.pyc import SOURCE_SUFFIX
 DEVICES = ("/dev/", "/proc/", "/sys/")
 IMPORT_SYSTEM = "<frozen importlib"  # beginning of the file names of Python's own finders and loaders
 PACKAGE_FILE = "__init__"
+BYTECODE_DIRECTORY = "__pycache__"  # whose names come and go with each save
 
 
 class ReadRecorder:
@@ -61,6 +62,10 @@ class ReadRecorder:
             with self._unseen():
                 self._states[path] = file_state.state_of(path)
             self._facts.append(Read(path, self._states[path]))
+
+    def note(self, fact: Fact) -> None:
+        """Records what this process relies on besides files of its own."""
+        self._facts.append(fact)
 
     def file_read_before(self, path: str, since: float) -> None:
         """Records a file that was read before the record began.
@@ -170,7 +175,7 @@ class ReadRecorder:
             return  # its conclusions are recorded, as modules that were found or not
         with self._unseen(), suppress(OSError, ValueError):
             directory = self._resolve(os.path.abspath(os.fsdecode(path)))
-            if directory not in self._listed:
+            if directory not in self._listed and os.path.basename(directory) != BYTECODE_DIRECTORY:
                 self._listed.add(directory)
                 self._facts.append(Listed(directory, file_state.digest_of(directory)))
 

@@ -49,8 +49,16 @@ class Linked(NamedTuple):
     target: str
 
 
-Fact = Read | Answered | Listed | Linked
-KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in (Read, Answered, Listed, Linked)}
+class Queried(NamedTuple):
+    """A database in a file was asked, and gave an answer with this checksum."""
+
+    path: str
+    statement: str
+    answer: int
+
+
+Fact = Read | Answered | Listed | Linked | Queried
+KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in (Read, Answered, Listed, Linked, Queried)}
 
 
 class Disk(Protocol):
@@ -61,6 +69,7 @@ class Disk(Protocol):
     def names_in(self, directory: str) -> Collection[str]: ...
     def digest_of(self, directory: str) -> int: ...
     def target_of(self, directory: str) -> str: ...
+    def answer_to(self, path: str, statement: str) -> int | None: ...
 
 
 def holds(fact: Fact, disk: Disk) -> bool:
@@ -75,6 +84,8 @@ def holds(fact: Fact, disk: Disk) -> bool:
             return disk.digest_of(directory) == digest
         case Linked(directory, target):
             return disk.target_of(directory) == target
+        case Queried(path, statement, answer):
+            return disk.answer_to(path, statement) == answer
 
 
 def answering(entries: Collection[str], name: str) -> tuple[str, ...]:
@@ -130,4 +141,4 @@ def _tuple(value: Any) -> Any:
 
 def path_of(fact: Fact) -> str:
     """What a fact is about, for the user."""
-    return fact.path if isinstance(fact, Read) else fact.directory
+    return fact.path if isinstance(fact, Read | Queried) else fact.directory

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from subprocess import TimeoutExpired
 
 from devrunserver.common import facts, file_state, link
+from devrunserver.common.database_answers import answer_to
 from devrunserver.common.facts import Fact, Read, ResumePoint
 from devrunserver.common.import_plan import Base
 from devrunserver.common.messages import FactsRead, Resume
@@ -177,6 +178,7 @@ class Present:
     def __init__(self) -> None:
         self.directory_state = functools.cache(file_state.directory_state)
         self.names_in = functools.cache(file_state.names_in)
+        self.answer_to = functools.cache(answer_to)
 
     is_still = staticmethod(file_state.is_still)
     digest_of = staticmethod(file_state.digest_of)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
+from devrunserver.common.facts import Answered, Fact, Linked, Listed, Queried, Read
 from devrunserver.common.messages import Serving
 
 WORTH_A_HINT = 0.2  # seconds
@@ -110,6 +110,8 @@ def describe(fact: Fact | None) -> str:
             return f"the names in {shown(directory)}, which were listed, changed"
         case Linked(directory):
             return f"{shown(directory)} leads elsewhere"
+        case Queried(path):
+            return f"what the start asked {shown(path)} has another answer"
     return ""
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from devrunserver.common.link import Link
 from devrunserver.common.messages import CheckpointsEnded, DryRun, Go, Hello, Message, Resume
 from devrunserver.common.role import CONDUCT, Conduct, Role
+from devrunserver.worker import idle_connections
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.start_history import StartHistory
 
@@ -86,6 +87,10 @@ class Identity:
     def progress(self) -> tuple[int, int]:
         """How many modules were looked up, and in which phase of Django's set-up this process is."""
         return self.history.progress() if self.history is not None else (0, 0)
+
+    def let_go(self) -> None:
+        """Closes connections to databases that are files: Django opens them again when it wants one."""
+        idle_connections.close()
 
     def leave(self) -> None:
         """Closes what is the worker's, in a process that is none any more."""

@@ -7,6 +7,7 @@ from there.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -174,5 +175,9 @@ class Startup:
             self._failed.add(part)
             faults.tell(part, error)
 
-    def _on_connection(self, **kwargs: Any) -> None:
-        self.close_to_forks("it opened a database connection")
+    def _on_connection(self, connection: Any, **kwargs: Any) -> None:
+        sqlite3 = sys.modules.get("sqlite3")
+        if sqlite3 is not None and isinstance(connection.connection, sqlite3.Connection):
+            self.checkpoints.fork_safety.databases.follow(connection.connection)
+        else:
+            self.close_to_forks("it opened a database connection")

@@ -214,6 +214,10 @@ HARMLESS = {
     ),
     "loggers": ("", "import logging\nlogger = logging.getLogger('X')\nlogging.getLogger('common.X').setLevel(10)"),
     "regular expressions": ("", "import re\nre.compile('[X]+')\nMATCH = re.compile('X|[X]')"),
+    "regular expressions from a cache that forgets": (
+        "",
+        "import re\nif 'X' == 'b': re.purge()\nclass R:\n    route = re.compile('same')\nROUTE = [re.compile('same')]",
+    ),
     "cached functions": (
         "from functools import lru_cache\n@lru_cache\ndef f(x): return x",
         "import common\ncommon.f('X')",

@@ -37,7 +37,7 @@ def trial():
 
 socket.create_server(("127.0.0.1", 0)).detach()  # was there before us
 ours = socket.create_server(("127.0.0.1", 0))
-fork_safety = ForkSafety(lambda: {{ours.fileno()}}, trial)
+fork_safety = ForkSafety(lambda: {{ours.fileno()}}, trial, lambda fact: None)
 audit.listen(fork_safety.handlers, print)
 fork_safety.connections.follow()
 """
@@ -110,7 +110,9 @@ RULES = {
         f"a process that was started runs {BY}",
     ),
     "child that has ended": ("subprocess.run([sys.executable, '-c', ''])", ""),
-    "database": ("sqlite3.connect('db.sqlite3').close()", f"it opened a database {BY}"),
+    "database": ("sqlite3.connect('db.sqlite3').close()", ""),
+    "database that is open": ("d = sqlite3.connect('db.sqlite3')", f"a database is open {BY}"),
+    "database that is not known": ("sqlite3.connect('file:db?mode=rwc', uri=True)", f"it opened a database {BY}"),
     "database in memory": ("d = sqlite3.connect(':memory:')", ""),
     "temporary file": ("f = tempfile.NamedTemporaryFile()", f"a temporary file exists {BY}"),
     "temporary file that is left": (
@@ -181,7 +183,7 @@ def test_native_thread_that_ends_before_a_fork(tmp_path: Path) -> None:
 
 
 def test_low_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = ForkSafety(set, lambda: None)
+    one = ForkSafety(set, lambda: None, lambda fact: None)
     for look in ("_debugger", "_threads", "_sockets", "_children", "_timers", "_temporaries"):
         monkeypatch.setattr(one, look, str)  # of the process that runs the tests
     monkeypatch.setattr(memory, "memory", lambda: (101, 1000))
@@ -225,7 +227,7 @@ def test_what_was_learnt_forbids_for_ever(tmp_path: Path) -> None:
 
 
 def test_sockets_get_back_what_they_had() -> None:
-    one = ForkSafety(set, lambda: None)
+    one = ForkSafety(set, lambda: None, lambda fact: None)
     one.connections.follow()
     one.connections.follow()
     assert "connect" in vars(socket.socket)
@@ -239,7 +241,7 @@ def test_memory_of_this_machine() -> None:
 
 
 def test_the_first_reason_counts() -> None:
-    one = ForkSafety(set, lambda: None)
+    one = ForkSafety(set, lambda: None, lambda fact: None)
     one.forbid("it opened a database")
     one.forbid("memory is low")
     assert one.forbids()
@@ -249,9 +251,9 @@ def test_the_first_reason_counts() -> None:
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("s = socket.socket(); d = sqlite3.connect('db.sqlite3')", "it opened a database"),
+        ("s = socket.socket(); d = sqlite3.connect('file:db.sqlite3', uri=True)", "it opened a database"),
         ("s = socket.socket(); os.fork() or os._exit(0)", "a socket is open"),
-        ("tempfile.mkdtemp(dir='.'); sqlite3.connect('db.sqlite3')", "it opened a database"),
+        ("tempfile.mkdtemp(dir='.'); sqlite3.connect('file:db.sqlite3', uri=True)", "it opened a database"),
     ],
 )
 def test_one_reason_is_told(tmp_path: Path, code: str, reason: str) -> None:
@@ -262,7 +264,7 @@ OPENER = """
 import sqlite3
 
 def connect():
-    sqlite3.connect("db.sqlite3").close()
+    sqlite3.connect("file:db.sqlite3", uri=True).close()
 """
 
 

@@ -229,6 +229,10 @@ def test_listed_directories(directory: Path) -> None:
     assert names(facts, Listed.__name__) == ["package", "namespace", "."]
 
 
+def test_bytecode_that_is_listed_is_none_of_it(directory: Path) -> None:
+    assert names(run(directory, "os.makedirs('__pycache__'); os.listdir('__pycache__')"), Listed.__name__) == []
+
+
 def test_directories_that_python_lists_are_none(directory: Path) -> None:
     assert names(run(directory, "import module, package.sub"), Listed.__name__) == []
 

@@ -18,6 +18,7 @@ from devrunserver.common.facts import (
     Fact,
     Linked,
     Listed,
+    Queried,
     Read,
     ResumePoint,
     answering,
@@ -43,6 +44,7 @@ class FakeDisk:
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by directory
     states: Mapping[str, State] = field(default_factory=dict)  # of directories
     targets: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, int] = field(default_factory=dict)  # of databases
 
     def is_still(self, path: str, state: State | None) -> bool:
         return self.files.get(path) == state
@@ -59,12 +61,16 @@ class FakeDisk:
     def target_of(self, directory: str) -> str:
         return self.targets.get(directory, directory)
 
+    def answer_to(self, path: str, statement: str) -> int | None:
+        return self.answers.get(f"{path}: {statement}")
+
 
 OLD = FakeDisk(
     files={"/a.py": (5, 10, 7), "/b.py": (5, 10, 8), "/data.txt": (5, 10, 9)},
     names={"/": ("a.py", "b.py", "data.txt", "pkg"), "/pkg": ("__init__.py",)},
     states={"/": (1,), "/pkg": (1,)},
     targets={"/link": "/pkg"},
+    answers={"/db: SELECT 1": 7},
 )
 READ = Read("/a.py", (5, 10, 7))
 NOT_THERE = Read("/local.py", None)
@@ -73,7 +79,8 @@ FOUND = Answered("/", (1,), "pkg", ("pkg",))
 NO_DIRECTORY = Answered("/plugins", None, "local", ())
 LISTED = Listed("/", OLD.digest_of("/"))
 LINKED = Linked("/link", "/pkg")
-FACTS: list[Fact] = [READ, NOT_THERE, IN_VAIN, FOUND, NO_DIRECTORY, LISTED, LINKED]
+QUERIED = Queried("/db", "SELECT 1", 7)
+FACTS: list[Fact] = [READ, NOT_THERE, IN_VAIN, FOUND, NO_DIRECTORY, LISTED, LINKED, QUERIED]
 
 
 def with_file(path: str, state: State | None) -> FakeDisk:
@@ -111,6 +118,8 @@ def with_names(directory: str, *names: str, state: State | None = (2,)) -> FakeD
         (with_names("/plugins", "local.py"), [NO_DIRECTORY]),
         (replace(OLD, targets={"/link": "/elsewhere"}), [LINKED]),
         (replace(OLD, targets={}), [LINKED]),
+        (replace(OLD, answers={"/db: SELECT 1": 8}), [QUERIED]),
+        (replace(OLD, answers={}), [QUERIED]),
         (replace(OLD, targets={**OLD.targets, "/pkg": "/elsewhere"}), []),
     ],
 )

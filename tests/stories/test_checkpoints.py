@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import sys
 import textwrap
 import zipfile
@@ -489,7 +490,7 @@ def wait():
     threading.Event().wait()
 """
 
-APP_WITH_QUERY = """
+APP_THAT_WRITES = """
 import os
 from django.apps import AppConfig
 from django.db import connection
@@ -500,8 +501,45 @@ class ShopConfig(AppConfig):
     def ready(self):
         if os.environ.get("RUN_MAIN") == "true":
             with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
+                cursor.execute("CREATE TABLE IF NOT EXISTS made (x)")
 """
+
+APP_THAT_READS = """
+from django.apps import AppConfig
+from django.db import connection
+
+class ShopConfig(AppConfig):
+    name = "shop"
+    note = "none"
+
+    def ready(self):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT text FROM note WHERE id = %s", [1])
+            ShopConfig.note = cursor.fetchone()[0]
+"""
+NOTE_MARK = """
+from shop.apps import ShopConfig
+MARK = f"mark-{number} {{ShopConfig.note}}"
+"""
+
+
+def test_what_a_start_has_read_in_a_database_is_read_again_where_it_has_changed(project: Path) -> None:
+    append(project / "shop/apps.py", APP_THAT_READS)
+    database = project / "db.sqlite3"
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE note (id INTEGER, text TEXT)")
+        connection.execute("INSERT INTO note VALUES (1, 'first'), (2, 'other')")
+        with serve(project) as server:
+            server.wait_for_body("mark-0")
+            for number, text in enumerate(("first", "first", "second", "second"), 1):
+                connection.execute("UPDATE note SET text = ? WHERE id = 1", [text])
+                connection.execute("UPDATE note SET text = ? WHERE id = 2", [str(number)])
+                replace(project / MARKS, NOTE_MARK.format(number=number))
+                server.wait_for_body(f"mark-{number} {text}")
+                server.wait_for_log(RELOADED, number)
+            assert last_reload(server) == "resumed at shop.marks"
+            assert "No checkpoints" not in server.log
+
 
 SEALED_MARK = """
 import threading
@@ -528,12 +566,12 @@ MARK = "mark-{number} " + ("complete" if count == {count} else str(count))
         ),
         pytest.param(
             "shop/apps.py",
-            APP_WITH_QUERY,
-            r"No checkpoints from .* on: it opened a database \(.*shop\.apps.*\)\.",
+            APP_THAT_WRITES,
+            r"No checkpoints from .* on: it wrote to a database \(.*shop\.apps.*\)\.",
             "resumed at",
         ),
     ],
-    ids=["thread in settings", "thread in ready", "query in ready"],
+    ids=["thread in settings", "thread in ready", "write in ready"],
 )
 def test_seal_is_told_and_by_whom(project: Path, file: str, text: str, line: str, how: str) -> None:
     append(project / file, text)

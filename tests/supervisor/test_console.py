@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read
+from devrunserver.common.facts import Answered, Fact, Linked, Listed, Queried, Read
 from devrunserver.common.file_state import UNKNOWN
 from devrunserver.common.messages import Serving
 from devrunserver.supervisor.console import REMEDY, Console, describe, shown
@@ -114,6 +114,7 @@ def test_ended_is_not_explained_to_who_does_not_ask() -> None:
         (Answered("shop", (1,), "local", ("local", "local.py")), "what is found as local in shop changed"),
         (Listed("shop", 5), "the names in shop, which were listed, changed"),
         (Linked("shop", "/elsewhere"), "shop leads elsewhere"),
+        (Queried("db.sqlite3", "SELECT 1", 7), "what the start asked db.sqlite3 has another answer"),
     ],
 )
 def test_describe(project: Path, fact: Fact | None, words: str) -> None:
