@@ -376,7 +376,8 @@ def test_each_checkpoint_tells_what_was_read_since_the_one_before(stage: Theatre
         checkpoint, _ = one.hear_checkpoint()
         facts = checkpoint.hear(FactsRead).facts
         paths = [Path(fact.path) for fact in facts if isinstance(fact, Read)]
-        read.append([path.name for path in paths if path.parent == tmp_path])
+        # the script is the main program's, which what measures coverage reads again
+        read.append([path.name for path in paths if path.parent == tmp_path and path.name != "script.py"])
     assert read == [[], ["a.py"], ["b.py", "data.txt"]]
     one.worker.hear_served()
 
