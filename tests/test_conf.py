@@ -62,6 +62,10 @@ def test_the_defaults() -> None:
     assert load({}) == Conf("auto", 1.0, (), ())
 
 
+NO_SWITCHES: list[Any] = [None, 0, 1, "yes", []]
+NO_PATHS: list[Any] = ["*.toml", None, 1, [1], ["a", None], {"a": "b"}, [b"a"]]
+
+
 @pytest.mark.parametrize(
     ("key", "value", "cause"),
     [
@@ -83,16 +87,8 @@ def test_the_defaults() -> None:
             ("CHECKPOINT_MEMORY", value, "not a number of megabytes above 0")
             for value in [0, -1, 0.0, "500", None, True, float("nan"), [1]]
         ),
-        *(
-            (key, value, "not a list of paths or globs")
-            for key in ("WATCH", "EXCLUDE")
-            for value in ["*.toml", None, 1, [1], ["a", None], {"a": "b"}, [b"a"]]
-        ),
-        *(
-            (key, value, "neither True nor False")
-            for key in ("LOG_DURATION", "LOG_FILES")
-            for value in [None, 0, 1, "yes", []]
-        ),
+        *((key, value, "not a list of paths or globs") for key in ("WATCH", "EXCLUDE") for value in NO_PATHS),
+        *((key, value, "neither True nor False") for key in ("LOG_DURATION", "LOG_FILES") for value in NO_SWITCHES),
         *(
             ("LOG_IGNORE", value, 'not a list of paths that begin with "/"')
             for value in ["/a", None, True, ["a"], [""], ["/a", 1], [Path("/a")], {"/a": 1}]

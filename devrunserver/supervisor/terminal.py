@@ -11,8 +11,10 @@ from typing import Any
 
 try:
     import termios
+
+    HAS_MODES = True
 except ImportError:  # Windows
-    termios = None  # type: ignore[assignment]
+    HAS_MODES = False
 
 
 class Terminal:
@@ -36,7 +38,7 @@ class Terminal:
 
     @staticmethod
     def _read_modes() -> list[Any] | None:
-        if termios is None:
+        if not HAS_MODES:
             return None
         try:
             return termios.tcgetattr(sys.stdin.fileno()) if sys.stdin.isatty() else None

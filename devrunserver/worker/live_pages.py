@@ -78,10 +78,11 @@ class LivePages:
 
     def claims(self, environ: dict[str, Any]) -> bytes:
         """As ``LiveReload.claims``; each request asks, so what is none of ours is told apart at once."""
+        claimed = b""
         if OWN_PATHS in environ.get("PATH_INFO", "") and self._application is not None and self._is_on:
             with self._contained():
-                return self._application.claims(environ)
-        return b""
+                claimed = self._application.claims(environ)
+        return claimed
 
     def take(self, sock: socket.socket) -> None:
         """Gives a stream to the supervisor."""
@@ -107,14 +108,13 @@ class LivePages:
         Args:
             spelled: something, where a receiver of Django's signals is interested in a path.
         """
-        if not self._is_on:
-            return []
-        with self._contained():
-            found = self._kinds(message.paths, spelled)
-            if found:
-                self.generation = message.generation
-            return list(found.items())
-        return []
+        found: dict[str, list[str]] = {}
+        if self._is_on:
+            with self._contained():
+                found = self._kinds(message.paths, spelled)
+        if found:
+            self.generation = message.generation
+        return list(found.items())
 
     def _kinds(self, paths: list[str], spelled: Callable[[str], object]) -> dict[str, list[str]]:
         others = [(directory, EVERYTHING) for directory in _other_template_directories()]

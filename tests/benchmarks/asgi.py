@@ -119,7 +119,7 @@ class Run(NamedTuple):
         latencies: seconds of each, where they are told apart.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]
     seconds: float
     latencies: Sequence[float] = ()
 

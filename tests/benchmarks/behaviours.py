@@ -12,6 +12,8 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
+from typing import Any
 
 import django
 from django.conf import settings
@@ -41,7 +43,8 @@ def application(environ, start_response):  # type: ignore[no-untyped-def]
     from django.contrib.staticfiles.handlers import StaticFilesHandler
 
     set_up()
-    return StaticFilesHandler(Application())(environ, start_response)
+    handler: Any = StaticFilesHandler
+    return handler(Application())(environ, start_response)
 
 
 def our_application(environ, start_response):  # type: ignore[no-untyped-def]
@@ -107,7 +110,7 @@ def main() -> None:
         command = [sys.executable, *(part.replace("PORT", str(port)) for part in line)]
         quiet = subprocess.DEVNULL
         with ending(subprocess.Popen(command, cwd=REPOSITORY, stdout=quiet, stderr=quiet)):
-            wait_for(lambda port=port: passes(port, SIMPLE), f"{name} answers")
+            wait_for(partial(passes, port, SIMPLE), f"{name} answers")
             found = {group: failed(port, rows) for group, rows in TABLE.items()}
         print(f"{name}: {count - sum(map(len, found.values()))} of {count}", flush=True)
         for group, rows in found.items() if "-v" in sys.argv else ():

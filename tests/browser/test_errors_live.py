@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ def overlay_text(browser: Any) -> str:
     return str(browser.execute_script(f"return document.querySelector('{HOST}')?.shadowRoot.textContent ?? ''"))
 
 
+def is_over_the_page(browser: Any, text: str) -> bool:
+    return text in overlay_text(browser)
+
+
 def open_order(browser: Any, server: Server) -> None:
     server.wait_for_body("mark-0")
     slug = re.search(r'href="/books/([^/]+)/"', server.get("/").body)
@@ -45,7 +50,7 @@ def break_and_mend(browser: Any, server: Server, count: int) -> None:
         before = browser.execute_script(STATE)
         for old, new, said in seeded.sample(BREAKS, seeded.randint(1, 2)):
             replace(views, healthy.replace(old, new, 1))
-            wait_for(lambda said=said: said in overlay_text(browser), f"{said!r} over the page")
+            wait_for(partial(is_over_the_page, browser, said), f"{said!r} over the page")
             assert browser.execute_script(STATE) == before
         replace(views, healthy)
         wait_for(lambda: not overlay_text(browser), "the page without an error")

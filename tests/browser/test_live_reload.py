@@ -151,7 +151,8 @@ def test_below_a_script_name(settings: Any, failures: list[Exception]) -> None:
 def post(application: LiveReload, body: bytes, query: str, **environ: str) -> str:
     client = Client(application)
     length = {"CONTENT_LENGTH": str(len(body)), "REQUEST_METHOD": "POST"}
-    client.get("/__devrunserver__/console", query, **{**length, "wsgi.input": io.BytesIO(body), **environ})  # type: ignore[dict-item]
+    given: dict[str, Any] = {**length, "wsgi.input": io.BytesIO(body), **environ}
+    client.get("/__devrunserver__/console", query, **given)
     return client.status
 
 

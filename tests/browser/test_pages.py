@@ -255,7 +255,7 @@ def test_nothing_is_loaded_without_a_change(pages: Pages) -> None:
 def follow_saves(pages: Pages, saves: int, seed: int) -> None:
     """Several tabs, and saves of all kinds after random pauses: in the end each shows the last state."""
     choose = random.Random(seed)
-    handles = []
+    handles: list[str] = []
     for kind in ["plain", "policy", "nonce", "stream", "cached"]:
         if handles:
             pages.browser.switch_to.new_window("tab")

@@ -63,7 +63,7 @@ def collect(receiver: Link, count: int) -> list[Message]:
     "message",
     [
         Hello(7),
-        Verdict(3, None, False),
+        Verdict(3, None, None),
         Watching(["/srv/größe.py", "/a\nb", "\udcff"], [("/srv", "**/*.html")], []),
     ],
 )

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from devrunserver.common import state_file
 from devrunserver.common.runtime_directory import key_of, runtime_directory
 from devrunserver.common.state_file import Running, StateFile, find, running_servers, who_listens
 from tests.live import REPOSITORY
@@ -125,7 +124,7 @@ def test_a_full_disk_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state_file.os, "ftruncate", fail)
+    monkeypatch.setattr(os, "ftruncate", fail)
     with pytest.raises(OSError, match="No space"):
         StateFile.create(server())
     assert running_servers() == []

@@ -52,7 +52,7 @@ class TlsWire(Wire):
         super().__init__(port, receive_buffer)
         raw = self.socket
         try:
-            self.socket: ssl.SSLSocket = context.wrap_socket(raw, server_hostname=name)
+            self.socket = self.tls = context.wrap_socket(raw, server_hostname=name)
         except OSError:
             raw.close()
             raise

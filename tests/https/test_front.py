@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def hello() -> bytes:
 
 def test_it_passes_on_what_is_asked_and_answered(secured: Secured) -> None:
     with secured.wire() as wire:
-        assert wire.socket.selected_alpn_protocol() == "http/1.1"
+        assert wire.tls.selected_alpn_protocol() == "http/1.1"
         for _ in range(3):
             wire.send(GET.format(secured.port))
             assert wire.answer().body == b"hello"
@@ -277,7 +278,7 @@ def test_sessions_are_resumed(secured: Secured, version: ssl.TLSVersion) -> None
     with TlsWire(secured.port, context) as wire:
         wire.send(GET.format(secured.port))
         wire.answer()
-        session = wire.socket.session
+        session = wire.tls.session
     raw = socket.create_connection(("127.0.0.1", secured.port), PATIENCE)
     with context.wrap_socket(raw, server_hostname="localhost", session=session) as again:
         assert again.session_reused
@@ -286,7 +287,8 @@ def test_sessions_are_resumed(secured: Secured, version: ssl.TLSVersion) -> None
 @pytest.mark.parametrize("name", ["localhost", "shop.localhost", "127.0.0.1"])
 def test_names_of_this_machine_are_covered(secured: Secured, name: str) -> None:
     with secured.wire(name=name) as wire:
-        names = {value for _, value in wire.socket.getpeercert()["subjectAltName"]}  # type: ignore[index]
+        peer: Any = wire.tls.getpeercert()
+        names = {value for _, value in peer["subjectAltName"]}
     assert name in names
 
 

@@ -94,7 +94,7 @@ def test_a_tls_connection_lives_through_reloads(project: Path, environ: dict[str
                 fields = f"Cookie: csrftoken={token}\r\nX-CSRFToken: {token}\r\nOrigin: {origin}\r\n"
                 kept.send(GET.format("/admin/login/", port, f"{fields}Content-Length: 0\r\n").replace("GET", "POST", 1))
                 assert kept.answer().status == status, origin
-            session = kept.socket.session
+            session = kept.tls.session
             in_flight.send(GET.format("/brief/", port, ""))
             wait_for(lambda: Path(environ["BEGUN"]).exists(), "the request is being answered")
             server.edit("shop/marks.py", "mark-0", "mark-1")

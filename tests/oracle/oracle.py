@@ -153,8 +153,8 @@ class Oracle:
         """What is in one state and not in the other, or elsewhere."""
         for part, value in fresh.items():
             if ours[part] != value:
-                lines = [_lines(one, self._prepared and part in BY_MODULE) for one in (value, ours[part])]
-                changes = list(difflib.unified_diff(*lines, n=1, lineterm=""))[2:]
+                before, after = (_lines(one, self._prepared and part in BY_MODULE) for one in (value, ours[part]))
+                changes = list(difflib.unified_diff(before, after, n=1, lineterm=""))[2:]
                 yield from [f"@ {part}", *(line[:400] for line in changes)] if changes else ()
 
     @property

@@ -88,10 +88,11 @@ def running(run: Run) -> Running:
 @pytest.fixture
 def static_files() -> Iterator[None]:
     """Those of the table of behaviours."""
+    cached: Any = finders.get_finder
     with override_settings(DEBUG=True, ALLOWED_HOSTS=["localhost"], STATICFILES_DIRS=[str(FILES)]):
-        finders.get_finder.cache_clear()
+        cached.cache_clear()
         yield
-    finders.get_finder.cache_clear()
+    cached.cache_clear()
 
 
 @pytest.fixture
@@ -99,8 +100,8 @@ def records() -> Iterator[list[logging.LogRecord]]:
     """What ``django.server`` logs, which does not propagate."""
     logger = logging.getLogger("django.server")
     kept: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = kept.append  # type: ignore[method-assign]
+    handler: Any = logging.Handler()
+    handler.emit = kept.append
     logger.addHandler(handler)
     yield kept
     logger.removeHandler(handler)

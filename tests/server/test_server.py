@@ -587,9 +587,10 @@ def test_an_address_that_cannot_be_bound_leaves_nothing(app: App, server_cls: ty
 @pytest.fixture
 def records() -> Iterator[list[logging.LogRecord]]:
     """What ``django.server`` logs, which does not propagate."""
-    logger, kept = logging.getLogger("django.server"), []
-    handler = logging.Handler()
-    handler.emit = kept.append  # type: ignore[method-assign]
+    kept: list[logging.LogRecord] = []
+    logger = logging.getLogger("django.server")
+    handler: Any = logging.Handler()
+    handler.emit = kept.append
     logger.addHandler(handler)
     yield kept
     logger.removeHandler(handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -166,9 +167,12 @@ def test_who_fails_is_at_work_no_more(pool: Pool, monkeypatch: pytest.MonkeyPatc
         pool.worked.append(threading.get_ident())
         raise RuntimeError
 
+    def has_ended(count: int) -> bool:
+        return len(pool.ended) == count
+
     for count in (1, 2):
         pool.threads.run(fail)
         wait_for(lambda: not pool.threads.urge(), "it is begun", PATIENCE)
-        wait_for(lambda count=count: len(pool.ended) == count, "it has failed", PATIENCE)
+        wait_for(partial(has_ended, count), "it has failed", PATIENCE)
     pool.run(1)
     assert not pool.threads.is_crowded

@@ -74,4 +74,5 @@ def test_other_sockets_are_what_they_are(tmp_path: Path) -> None:
         accepted, peer = listener.accept()
         with accepted:
             assert tunnel.origin(accepted, peer) == Origin("", "http")
-            assert tunnel.public_address(listener) == str(tmp_path / "own")
+            public: object = tunnel.public_address(listener)
+            assert public == str(tmp_path / "own")

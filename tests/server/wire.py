@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
 PATIENCE = 10.0  # seconds; only a failing test waits so long
 SIZE = 65_536
@@ -50,7 +51,7 @@ class Wire:
         self.socket.connect(("127.0.0.1", port))
         self._pending = b""
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:

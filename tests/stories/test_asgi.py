@@ -181,8 +181,8 @@ def reloads_under_talkers(project: Path, clients: int, reloads: int) -> None:
         for number in range(1, reloads + 1):
             replace(project / "shop/marks.py", f'MARK = "mark-{number}"\n')
             server.wait_for_body(f"mark-{number} ")
-            with chat(server.port) as one:
-                assert say(one, "x")["mark"] == f"mark-{number}"
+            with chat(server.port) as another:
+                assert say(another, "x")["mark"] == f"mark-{number}"
         ended.set()
         for talker in talkers:
             talker.join(PATIENCE)

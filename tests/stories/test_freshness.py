@@ -190,8 +190,8 @@ while pathlib.Path(__file__).with_name("slow").exists():
 def test_who_waits_for_too_long_is_asked_to_come_again(project: Path, tmp_path: Path) -> None:
     """A page that loads itself again for browsers; then the project answers, on the same connection."""
     settings = tmp_path / "sitecustomize.py"
-    server = "devrunserver.supervisor.placeholder_server"
-    settings.write_text(f"from {server} import PlaceholderServer\nPlaceholderServer.patience = 0.5\n")
+    module = "devrunserver.supervisor.placeholder_server"
+    settings.write_text(f"from {module} import PlaceholderServer\nPlaceholderServer.patience = 0.5\n")
     environ = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
     slow = project / "shop/slow"
     with Server(project, environ=environ) as server:

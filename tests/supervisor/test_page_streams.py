@@ -53,7 +53,8 @@ def streams() -> Iterator[PageStreams]:
 
 
 def turn(streams: PageStreams) -> None:
-    for key, _ in streams._selector.select(0):
+    selector: Any = streams._selector
+    for key, _ in selector.select(0):
         key.data()
 
 

@@ -136,7 +136,8 @@ def test_who_is_called_by_others_is_guarded() -> None:
     unguarded = []
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text())
-        guarded = {ast.unparse(one.targets[0]) for one in ast.walk(tree) if is_guard(getattr(one, "value", None), one)}
+        guards: list[Any] = [one for one in ast.walk(tree) if is_guard(getattr(one, "value", None), one)]
+        guarded = {ast.unparse(one.targets[0]) for one in guards}
         for node in ast.walk(tree):
             callback = callback_in(node)
             if callback is not None and not is_guard(callback) and ast.unparse(callback) not in guarded:
@@ -212,7 +213,8 @@ def test_a_fault_in_who_does_not_serve_ends_it(
 @pytest.mark.parametrize("role", [Role.CHECKPOINT, Role.BUILDER, Role.DRY_RUN, Role.STATE_REPORTER, Role.CHECK_PROCESS])
 def test_who_does_not_serve_shows_no_error_and_asks_nobody(stage: Stage, exits: Exits, role: Role) -> None:
     stage.worker._identity.become(role)
-    for leaves in (lambda: stage.worker.show(RuntimeError("no idea")), stage.worker._on_prompt):
+    ways: list[Callable[[], object]] = [lambda: stage.worker.show(RuntimeError("no idea")), stage.worker._on_prompt]
+    for leaves in ways:
         with pytest.raises(SystemExit):
             leaves()
     assert exits.statuses == [process_exit.FAILURE] * 2

@@ -50,7 +50,12 @@ def test_a_message_and_its_answer() -> None:
 
 def test_a_question_is_asked_of_the_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(client, "ask", lambda *args, **kwargs: asked.append((args, kwargs)) or {"state": "ready"})
+
+    def ask(*args: object, **kwargs: object) -> dict[str, str]:
+        asked.append((args, kwargs))
+        return {"state": "ready"}
+
+    monkeypatch.setattr(client, "ask", ask)
     body = b'{"id": 1, "method": "tools/call", "params": {"name": "get_status"}}'
     _, content = call(body=body)
     assert asked == [((RUNNING, "status"), {})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -45,7 +46,7 @@ class Stage:
             history=SimpleNamespace(record=lambda: None),
         )
         monkeypatch.setattr(startup_checks, "has_succeeded", self.has_succeeded)
-        monkeypatch.setattr(startup_checks.os, "nice", lambda by: by, raising=False)
+        monkeypatch.setattr(os, "nice", lambda by: by, raising=False)
         self.checks = StartupChecks(identity, startup, self.on_error, self.leaving)
 
     def has_succeeded(self, pid: int) -> bool:

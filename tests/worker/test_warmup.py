@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.template import engines
 from django.test import override_settings
 from django.urls import URLResolver, clear_url_caches, get_resolver, include, path, re_path
@@ -14,8 +16,8 @@ from devrunserver.worker import warmup
 from tests.live import Server
 
 
-def view(request: object) -> None:
-    pass
+def view(request: object) -> HttpResponse:
+    return HttpResponse()
 
 
 inner = [re_path("(?P<year>[0-9]{4})", view, name="year"), path("day/", view, name="day")]
@@ -34,7 +36,7 @@ def resolvers(resolver: URLResolver) -> list[URLResolver]:
 def test_all_resolvers_are_populated() -> None:
     clear_url_caches()
     *populate, _ = warmup.steps()
-    every = resolvers(get_resolver())
+    every: list[Any] = [*resolvers(get_resolver())]
     assert len(populate) == len(every) == 4
     assert not any(one._populated for one in every)
     for count, step in enumerate(populate, 1):
@@ -47,11 +49,12 @@ def test_all_resolvers_are_populated() -> None:
 def test_template_engines_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "_engines", {})
     list(warmup.steps())[-1]()
-    assert list(engines._engines) == list(engines)
+    assert list(vars(engines)["_engines"]) == list(engines)
 
 
 URLCONF = """
 
+from django.http import HttpResponse
 from django.urls import URLResolver
 from django.urls import resolvers as _resolvers
 

@@ -100,7 +100,8 @@ def checks(root: Path) -> object:
     config = AppConfig("shelf", models)
     config.apps, config.models = apps, apps.all_models["shelf"]
     try:
-        return BaseCommand().check(app_configs=[config], tags=["models"])
+        check: Any = BaseCommand().check
+        return check(app_configs=[config], tags=["models"])
     finally:
         apps.all_models.pop("shelf", None)
         apps.clear_cache()

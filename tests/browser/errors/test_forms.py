@@ -14,6 +14,7 @@ from django.core import checks
 from django.core.management.base import BaseCommand, SystemCheckError
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+from django.utils.safestring import SafeString
 from django.views import debug
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
@@ -207,7 +208,7 @@ class Strict(SafeExceptionReporterFilter):
 
 
 def test_a_filter_of_the_project_is_asked(request_: HttpRequest) -> None:
-    request_.exception_reporter_filter = Strict()  # type: ignore[attr-defined]
+    request_.exception_reporter_filter = Strict()
     html = Report(failing(request_), request_).html()
     assert (
         "by the project" in html and "s3cr3t" not in html.partition('data-source="markdown"')[0].partition("<pre>")[0]
@@ -215,8 +216,8 @@ def test_a_filter_of_the_project_is_asked(request_: HttpRequest) -> None:
 
 
 class Own(ExceptionReporter):
-    def get_traceback_html(self) -> str:
-        return "the project's own page"
+    def get_traceback_html(self) -> SafeString:
+        return SafeString("the project's own page")
 
 
 def respond(request: HttpRequest) -> HttpResponse:

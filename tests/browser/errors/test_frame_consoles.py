@@ -47,7 +47,8 @@ class Browser:
         environ = RequestFactory().get("/", headers={"host": self._host, "cookie": self._cookie}).environ
         environ |= {"PATH_INFO": path, "QUERY_STRING": urlencode({"__debugger__": "yes", **query})}
         environ["wsgi.errors"] = io.StringIO()
-        body = b"".join(self._consoles(environ, lambda status, headers, *rest: answers.append((status, headers))))
+        start: Any = lambda status, headers, *rest: answers.append((status, headers))  # noqa: E731
+        body = b"".join(self._consoles(environ, start))
         [(status, headers)] = answers
         self._cookie = dict(headers).get("Set-Cookie", self._cookie).partition(";")[0]
         return int(status[:3]), body.decode()

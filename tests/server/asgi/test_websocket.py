@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -69,13 +69,14 @@ def test_handshakes(echo: Running, sent: str, status: int) -> None:
 
 
 def client(running: Running, path: str = "/", **options: Any) -> ClientConnection:
-    return connect(f"ws://127.0.0.1:{running.port}{path}", open_timeout=PATIENCE, close_timeout=PATIENCE, **options)
+    connect_to: Callable[..., ClientConnection] = connect
+    return connect_to(f"ws://127.0.0.1:{running.port}{path}", open_timeout=PATIENCE, close_timeout=PATIENCE, **options)
 
 
 def test_the_scope(run_asgi: RunAsgi, sockets: Sockets) -> None:
     running = run_asgi(sockets)
     headers = {"Cookie": "a=b", "X_Posing": "1"}
-    with client(running, "/echo?q=%20", subprotocols=["a", "b"], additional_headers=headers) as one:  # type: ignore[list-item]
+    with client(running, "/echo?q=%20", subprotocols=["a", "b"], additional_headers=headers) as one:
         assert one.subprotocol is None
     (scope,) = sockets.scopes
     assert scope["path"] == "/echo"
@@ -89,7 +90,7 @@ def test_the_scope(run_asgi: RunAsgi, sockets: Sockets) -> None:
 
 
 def test_a_subprotocol_headers_and_a_long_reason(run_asgi: RunAsgi, sockets: Sockets) -> None:
-    with client(run_asgi(sockets), "/protocol", subprotocols=["a", "b"]) as one:  # type: ignore[list-item]
+    with client(run_asgi(sockets), "/protocol", subprotocols=["a", "b"]) as one:
         assert one.subprotocol == "b"
         assert one.response is not None
         assert one.response.headers["X-Extra"] == "1"

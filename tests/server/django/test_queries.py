@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections
+from django.db.backends.signals import connection_created
 from django.template import Context, Engine, Origin
 from django.template.base import Template
 
-from devrunserver.server.django import queries, sql_text
+from devrunserver.server.django import sql_text
 from devrunserver.server.django.queries import LONGEST_SQL, MOST_DISTINCT, MOST_NAMED, QueryLog, Recorder
 
 DATABASE = """
@@ -160,7 +161,7 @@ def test_on_a_real_connection(monkeypatch: pytest.MonkeyPatch) -> None:
                 cursor.execute("SELECT %s", [number])
     finally:
         log.end()
-        queries.connection_created.disconnect(dispatch_uid="devrunserver-queries")
+        connection_created.disconnect(dispatch_uid="devrunserver-queries")
         for connection in connections.all(initialized_only=True):
             connection.execute_wrappers.remove(log._record)
     assert recorder.count == 3 and [sql for sql, _ in recorder.printed] == ["SELECT 0", "SELECT 1", "SELECT 2"]

@@ -23,6 +23,7 @@ from tests.server.conftest import Run, Running
 from tests.server.wire import Answer
 
 HOST = "Host: localhost\r\n"
+CACHED: Any = finders.get_finder
 CONTENT = "body { color: red }\n" * 100
 
 urlpatterns = [
@@ -48,9 +49,9 @@ def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
         "ALLOWED_HOSTS": ["localhost"],
     }
     with override_settings(DEBUG=True, **project):
-        finders.get_finder.cache_clear()
+        CACHED.cache_clear()
         yield found
-    finders.get_finder.cache_clear()
+    CACHED.cache_clear()
 
 
 @pytest.fixture
@@ -285,7 +286,7 @@ def test_a_storage_of_the_project_is_respected(
     (directories[0] / "b.css.renamed").write_text("renamed")
     monkeypatch.setattr(finders.AppDirectoriesFinder, "storage_class", Renamed)
     with override_settings(STATICFILES_FINDERS=["django.contrib.staticfiles.finders.AppDirectoriesFinder"]):
-        finders.get_finder.cache_clear()
+        CACHED.cache_clear()
         finder: Any = finders.get_finder("django.contrib.staticfiles.finders.AppDirectoriesFinder")
         finder.storages, finder.apps = {"tests": Renamed(str(directories[0]))}, ["tests"]
         running = run(application=static_setup.wrap(django_application(), True, False))

@@ -341,8 +341,8 @@ def test_tokens(value: str, members: set[str]) -> None:
     assert tokens(value) == members
 
 
-NAMES = st.text("abcXYZ019-_.!", min_size=1, max_size=10).filter(lambda name: name.lower() not in SPECIAL)
 SPECIAL = {"host", "content-length", "transfer-encoding", "connection", "expect"}
+NAMES = st.text("abcXYZ019-_.!", min_size=1, max_size=10).filter(lambda name: name.lower() not in SPECIAL)
 VALUES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_categories=["Cc"]), max_size=20)
 
 

@@ -409,7 +409,7 @@ def test_backdated(directory: Path, observer: Observer, woken: threading.Event) 
 
 
 def test_moved_without_source() -> None:
-    events = []
+    events: list[Event] = []
     _Handler(events.append).dispatch(FileMovedEvent("", "/b"))
     assert events == [Event(W, "/b")]
 
