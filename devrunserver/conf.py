@@ -25,6 +25,8 @@ class Conf:
         WATCH: paths and globs whose change reloads, besides the project's code.
         CHECKPOINTS: how many checkpoints are kept, at most; 0: none, so that each reload is a fresh start.
         CHECKPOINT_MEMORY: megabytes that all checkpoints together may take.
+        SPARES: whether a second interpreter, started after a reload, waits for the next one, in place of checkpoints;
+            None: where processes cannot be forked.
         PREPARE: whether the next reload of the files that are being edited is prepared in the background.
         READ_FILES: whether a change of a data file that the start has read reloads.
         WARM_UP: whether a worker to whom nobody talks does what the first request would have to wait for.
@@ -51,6 +53,7 @@ class Conf:
     EXCLUDE: tuple[str, ...] = ()
     CHECKPOINTS: int = 6
     CHECKPOINT_MEMORY: float = 500
+    SPARES: bool | None = None
     PREPARE: bool = True
     READ_FILES: bool = True
     WARM_UP: bool = True
@@ -83,6 +86,11 @@ def load(value: object = None) -> Conf:
     if not isinstance(value, Mapping):
         return Conf()
     return Conf(**{key: _normal(one) for key, one in value.items() if key in _KEYS and not _cause(key, one)})
+
+
+def makes_checkpoints(conf: Conf) -> bool:
+    """Whether paused copies are made, where the system can fork."""
+    return conf.CHECKPOINTS > 0 and conf.SPARES is not True
 
 
 def mistakes(value: object = None) -> Iterator[Mistake]:
@@ -119,7 +127,7 @@ def _cause(key: str, value: Any) -> str:
         "LOG_QUERIES",
     ):
         return "" if isinstance(value, bool) else "neither True nor False"
-    if key == "ASGI":
+    if key in ("ASGI", "SPARES"):
         return "" if value is None or isinstance(value, bool) else "neither True, False nor None"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if key in ("SLOW_QUERY", "SLOW_REQUEST"):

@@ -196,7 +196,7 @@ class Checkpoints:
                         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
                         signal.signal(signal.SIGTERM, handler)
                         to_supervisor.close()
-                        _refresh()
+                        refresh()
                         return message
                 close_carried(message)
         return process_exit.leave(process_exit.SUCCESS)  # what is registered with atexit is the workers'
@@ -234,7 +234,7 @@ def close_carried(message: Resume | DryRun | Build) -> None:
             message.state_link.close()
 
 
-def _refresh() -> None:
+def refresh() -> None:
     """Makes a resumed process like one that has just come here: it may have been paused for hours."""
     for path, known in list(sys.path_importer_cache.items()):
         if known is None or not os.path.isabs(path):

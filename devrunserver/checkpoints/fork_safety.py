@@ -177,7 +177,7 @@ class ForkSafety:
             self._suspect()
 
     def _on_connection(self, args: tuple[Any, ...]) -> None:
-        if not self._ignoring and not _is_datagram(args[0]):
+        if not self._ignoring and not is_datagram(args[0]):
             self.connections.on_attempt(args[0], describe(beyond_ours(audit.culprit())))
             self._suspect()
 
@@ -303,5 +303,6 @@ def _is_stream(descriptor: int) -> bool:
     return False
 
 
-def _is_datagram(sock: Any) -> bool:
+def is_datagram(sock: Any) -> bool:
+    """Whether nothing is learnt by connecting a socket."""
     return bool(getattr(sock, "type", None) == socket.SOCK_DGRAM)

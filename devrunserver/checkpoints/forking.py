@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from devrunserver.common import process, process_exit
+from devrunserver.common.process import OUTPUTS
 
 NICENESS = 15  # of what runs while the worker already serves
-OUTPUTS = (1, 2)  # the descriptors of standard output and standard error
 
 
 class Forks:

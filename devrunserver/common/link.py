@@ -184,7 +184,8 @@ else:  # descriptors travel beside the bytes, in the order of the fields
         descriptors = [one if isinstance(one, int) else one.fileno() for values in carried.values() for one in values]
         if descriptors:
             line = line[socket.send_fds(sock, [line], descriptors) :]
-        sock.sendall(line)
+        if line:  # or else nothing would be sent, to one who may have read all and closed its end
+            sock.sendall(line)
 
     def _receive(sock: socket.socket, descriptors: deque[int]) -> bytes:
         data, received, flags, _ = socket.recv_fds(sock, RECEIVE_SIZE, MAX_DESCRIPTORS)

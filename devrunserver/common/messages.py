@@ -150,6 +150,7 @@ class Serving(Message):
     installed_seconds: float  # of these, in installed packages
     slowest: list[tuple[str, float]] = field(metadata=PAIRS)  # modules and seconds
     is_checked: bool = True  # no checks run any more; or else ``Checked`` or ``Broken`` follows
+    from_spare: bool = False  # resumed there in a process that had been started ahead
 
 
 @message
@@ -206,7 +207,7 @@ class FreshAsked(Message):
 
 @message
 class FactsRead(Message):
-    """I am a checkpoint now, and this is what I rely on since the one before."""
+    """I am paused now, as a checkpoint or a spare, and this is what I rely on since the checkpoint before."""
 
     facts: list[Fact] = field(metadata=FACTS)
     imported: int = 0  # modules that were looked up since the project began to start
@@ -216,7 +217,7 @@ class FactsRead(Message):
 
 @message
 class BuildFailed(Message):
-    """What was to be imported ahead cannot be."""
+    """What was to be done ahead cannot be."""
 
     module: str  # empty where it is no module's fault
     reason: str
@@ -318,7 +319,7 @@ class Stop(Message):
 
 @message
 class Resume(Message):
-    """Fork, and go on as the worker."""
+    """Go on as the worker: a checkpoint in a fork, a spare itself."""
 
     link: socket.socket = field(metadata=SOCKET)
     listener: socket.socket = field(metadata=SOCKET)
@@ -413,8 +414,8 @@ ROUTES: dict[type[Message], Route] = {
     PromptLeft: _route(Role.WORKER),
     PageStream: _route(Role.WORKER),
     FreshAsked: _route(Role.WORKER),
-    FactsRead: _route(Role.CHECKPOINT, Role.BUILDER),
-    BuildFailed: _route(Role.BUILDER),
+    FactsRead: _route(Role.CHECKPOINT, Role.SPARE, Role.BUILDER),
+    BuildFailed: _route(Role.SPARE, Role.BUILDER),
     Loaded: _route(*_TELLERS),
     Imports: _route(*_TELLERS),
     Unexplained: _route(*_TELLERS),
@@ -428,7 +429,7 @@ ROUTES: dict[type[Message], Route] = {
     HistoryAsked: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Generation: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Stop: _route(Role.SUPERVISOR, to=[Role.WORKER]),
-    Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
+    Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT, Role.SPARE]),
     DryRun: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
     Build: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
     ImportsAsked: _route(Role.SUPERVISOR, to=_TELLERS),

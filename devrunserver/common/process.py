@@ -13,12 +13,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Protocol
 
 from devrunserver.common import environment, process_exit
 from devrunserver.common.environment import WorkerStart
 
+OUTPUTS = (1, 2)  # the descriptors of standard output and standard error
 NO_SUCH_PROGRAM = 127  # a shell's exit status
 
 # Of prctl(2)
@@ -73,23 +74,73 @@ def split_argv(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 if sys.platform == "win32":
+    import msvcrt
 
-    def _popen(argv: Sequence[str], environ: dict[str, str], link: socket.socket, page: int) -> subprocess.Popen[bytes]:
+    @contextlib.contextmanager
+    def _lent(descriptors: Sequence[int]) -> Iterator[list[int]]:
+        """Under which numbers a child inherits other descriptors than its standard ones: handles, to Windows."""
+        copies = list(map(os.dup, descriptors))
+        try:
+            handles = list(map(msvcrt.get_osfhandle, copies))
+            for handle in handles:
+                os.set_handle_inheritable(handle, True)
+            yield handles
+        finally:
+            for copy in copies:
+                os.close(copy)
+
+    def inherited_descriptor(number: int) -> int:
+        """The descriptor that was inherited as this number."""
+        return msvcrt.open_osfhandle(number, os.O_WRONLY)
+
+    def _popen(
+        argv: Sequence[str], environ: dict[str, str], link: socket.socket, held: Sequence[int], lent: Sequence[int]
+    ) -> subprocess.Popen[bytes]:
+        stdout, stderr = held or (None, None)
         link.set_inheritable(True)
         try:
-            return subprocess.Popen(argv, env=environ, close_fds=False)
+            return subprocess.Popen(argv, env=environ, close_fds=False, stdout=stdout, stderr=stderr)
         finally:
             link.set_inheritable(False)
 
 else:
 
-    def _popen(argv: Sequence[str], environ: dict[str, str], link: socket.socket, page: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(argv, env=environ, pass_fds=[link.fileno(), *([page] if page >= 0 else [])])
+    @contextlib.contextmanager
+    def _lent(descriptors: Sequence[int]) -> Iterator[list[int]]:
+        """Under which numbers a child inherits other descriptors than its standard ones."""
+        copies = list(map(os.dup, descriptors))
+        try:
+            yield copies
+        finally:
+            for copy in copies:
+                os.close(copy)
+
+    def inherited_descriptor(number: int) -> int:
+        """The descriptor that was inherited as this number."""
+        os.set_inheritable(number, False)
+        return number
+
+    def _popen(
+        argv: Sequence[str], environ: dict[str, str], link: socket.socket, held: Sequence[int], lent: Sequence[int]
+    ) -> subprocess.Popen[bytes]:
+        stdout, stderr = held or (None, None)
+        passed = [link.fileno(), *lent]
+        return subprocess.Popen(argv, env=environ, pass_fds=passed, stdout=stdout, stderr=stderr)
 
 
-def spawn(argv: Sequence[str], link: socket.socket, start: WorkerStart) -> subprocess.Popen[bytes]:
-    """Starts a worker that inherits its end of the link, and the page on which it says how far it is."""
-    return _popen(argv, {**os.environ, **environment.write(start, link.fileno())}, link, start.progress)
+def spawn(
+    argv: Sequence[str], link: socket.socket, start: WorkerStart, held: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    """Starts a worker that inherits its end of the link, and the page on which it says how far it is.
+
+    Args:
+        held: where it is to write for now, in place of standard output and error, which it inherits besides.
+    """
+    with _lent(OUTPUTS if held else ()) as lent:
+        start = start._replace(outputs=tuple(lent))
+        page = [start.progress] if start.progress >= 0 else []
+        environ = {**os.environ, **environment.write(start, link.fileno())}
+        return _popen(argv, environ, link, held, [*lent, *page])
 
 
 def run_tool(argv: Sequence[str], patience: float) -> tuple[int, str]:

@@ -44,8 +44,14 @@ def run(
     settled = conf.load()
     console = Console(say, options.get("verbosity", 1), options.get("explain_reload", False), on_ready)
     # what is prepared hangs at checkpoints
-    prepares = settled.PREPARE and settled.CHECKPOINTS > 0 and process.adopt_orphans()
-    limits = Limits(settled.CHECKPOINTS, settled.CHECKPOINT_MEMORY, prepares)
+    forks = conf.makes_checkpoints(settled) and process.adopt_orphans()
+    limits = Limits(
+        settled.CHECKPOINTS,
+        settled.CHECKPOINT_MEMORY,
+        prepares=settled.PREPARE and forks,
+        forks=forks,
+        spares=settled.CHECKPOINTS > 0 and settled.SPARES is not False,
+    )
     launcher, directory = early_start.launcher(), project_directory(sys.argv)
     progress = start_progress.of(launcher.progress, directory, options.get("verbosity", 1))
     placeholder = PlaceholderServer(listening, progress.text)

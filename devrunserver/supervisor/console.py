@@ -51,7 +51,7 @@ class Console:
     def reloaded(self, path: str, seconds: float, message: Serving) -> None:
         """A reload is done."""
         how = f"resumed at {message.resumed_at}" if message.resumed_at else "started afresh"
-        how += ", prepared" * message.prepared
+        how += ", prepared" * message.prepared + ", from a spare" * message.from_spare
         self.say(f"{shown(path) or 'Something'} changed: reloaded in {seconds:.2f} s ({how})")
 
     def waits_for_prompt(self, path: str, prompt: str) -> None:

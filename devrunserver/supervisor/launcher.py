@@ -72,6 +72,26 @@ class Launcher:
         first, self._first = self._first, None
         return first or self._spawn(attempt, edited, report)
 
+    def spawn_spare(self, edited: Collection[str], held: Sequence[int]) -> tuple[process.Process, link.Link, float]:
+        """A worker that starts ahead of a reload, our end of the link to it, and when it began (since the epoch).
+
+        Args:
+            edited: the files before the first of which it is to pause.
+            held: where it is to write until it is used, in place of standard output and error.
+
+        Raises:
+            OSError: the system does not start it.
+        """
+        began = time.time()
+        start = WorkerStart(spawned=began, edited=tuple(edited), progress=self._page)
+        popen, ours = self._connect(Role.SPARE, process.worker_argv(self._orig_argv), start, held)
+        return popen, ours, began
+
+    @property
+    def _page(self) -> int:
+        """The descriptor of the page on which workers say how far they are; -1: they cannot."""
+        return self.progress.descriptor if self.progress is not None else -1
+
     def _spawn(self, attempt: Attempt, edited: Collection[str], report: str) -> tuple[process.Process, link.Link]:
         make_argv = {
             Attempt.NORMAL: process.worker_argv,
@@ -85,12 +105,18 @@ class Launcher:
             edited=tuple(edited),
             is_rerun=attempt is Attempt.GUARDED,
             report=report if attempt is Attempt.REPORT else "",
-            progress=self.progress.descriptor if self.progress is not None and attempt is Attempt.NORMAL else -1,
+            progress=self._page if attempt is Attempt.NORMAL else -1,
         )
-        ours, theirs = link.pair(Role.WORKER)
+        return self._connect(Role.WORKER, make_argv(self._orig_argv), start)
+
+    @staticmethod
+    def _connect(
+        role: Role, argv: Sequence[str], start: WorkerStart, held: Sequence[int] = ()
+    ) -> tuple[process.Process, link.Link]:
+        ours, theirs = link.pair(role)
         try:
             with theirs:
-                popen = process.spawn(make_argv(self._orig_argv), theirs, start)
+                popen = process.spawn(argv, theirs, start, held)
         except OSError:
             ours.close()
             raise

@@ -31,6 +31,7 @@ class Part(Enum):
     """An optional part, as the user knows it."""
 
     PREPARING = "preparing reloads"
+    SPARES = "starting ahead of the next reload"
     TELLING = "telling of reloads"
     EXPLAINING = "explaining reloads"
     EDITED_FILES = "guessing which files are edited next"

@@ -21,11 +21,12 @@ from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part
 from devrunserver.supervisor.page_streams import PageStreams
 from devrunserver.supervisor.preparation.manager import Preparation
+from devrunserver.supervisor.spares import Spares
 from devrunserver.supervisor.start_progress import StartProgress
 from devrunserver.supervisor.terminal import Terminal
 from devrunserver.supervisor.tools import Tools
 from devrunserver.supervisor.watching.watcher import Watcher
-from devrunserver.supervisor.worker_starter import WorkerStarter
+from devrunserver.supervisor.worker_starter import PausedStarts, WorkerStarter
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class Limits:
     checkpoints: int  # that are kept
     memory: float  # megabytes that they may take
     prepares: bool  # whether reloads are prepared
+    forks: bool = True  # whether checkpoints are expected to be made
+    spares: bool = False  # whether a spare may stand for them
 
 
 SAFE = Limits(checkpoints=0, memory=0.0, prepares=False)
@@ -125,9 +128,12 @@ class Parts:
         self._page_sockets = ContainedSelector(self.selector, setup.optional, Part.PAGES)
         self.pages = PageStreams(self._page_sockets)
         setup.optional.clean_up_with(Part.PAGES, self.close_pages)
-        self.starter = WorkerStarter(
-            setup.listener, setup.launcher, self.chain, self.preparation, setup.optional, setup.clock
-        )
+        sockets = ContainedSelector(self.selector, setup.optional, Part.SPARES)
+        limits = setup.limits
+        self.spares = Spares(sockets, setup.launcher, setup.clock, limits.spares, limits.forks)
+        setup.optional.clean_up_with(Part.SPARES, self.spares.close)
+        paused = PausedStarts(self.chain, self.preparation, self.spares)
+        self.starter = WorkerStarter(setup.listener, setup.launcher, paused, setup.optional, setup.clock)
         self.files = FileEvents(setup.watcher, self.notice, self.review, self.starter.on_event, setup.clock)
 
     def close_pages(self) -> None:

@@ -104,6 +104,7 @@ class Supervisor:
         self._cycle.look_after(now)
         self._look_after_changes(now)
         self._look_after_preparation(now)
+        self._setup.optional.call(Part.SPARES, self._parts.spares.step, now)
         process.reap_orphans(self._pids())
         self._limit_memory(now)
         self._setup.held.step(now)
@@ -124,6 +125,7 @@ class Supervisor:
             self._setup.tell_tools(lambda tools: tools.due),
             self._setup.optional.call(Part.PREPARING, lambda: self._parts.preparation.due),
             self._setup.tell_progress(lambda progress: progress.due),
+            self._setup.optional.call(Part.SPARES, lambda: self._parts.spares.due),
         )
         due = [one - now for one in moments if one is not None]
         if (wait := self._wait_for_changes(now)) is not None:
@@ -138,6 +140,7 @@ class Supervisor:
             self._end_preparing,
             self._close_tools,
             lambda: self._parts.chain.close(END_PATIENCE),
+            self._parts.spares.close,
             self._parts.close_pages,
             self._close_links,
             self._parts.notice.close,
@@ -226,7 +229,8 @@ class Supervisor:
         worker = self._cycle.worker
         pids = {worker.process.pid} if worker is not None and worker.process is not None else set()
         prepared = self._setup.optional.call(Part.PREPARING, lambda: self._parts.preparation.pids) or set()
-        return self._setup.own_children | self._parts.chain.pids | prepared | pids
+        spares = self._setup.optional.call(Part.SPARES, lambda: self._parts.spares.pids) or set()
+        return self._setup.own_children | self._parts.chain.pids | prepared | spares | pids
 
     # The end
 

@@ -81,6 +81,7 @@ class WorkerCycle:
 
     def _replace(self, reload: Reload) -> None:
         self._setup.optional.call(Part.PREPARING, self._parts.preparation.changed, reload.path or "")
+        self._setup.optional.call(Part.SPARES, self._parts.spares.on_change, reload.path or "")
         self.reload = reload
         self.lifecycle.start_over()
         self.happens(Happening.CHANGE)
@@ -212,6 +213,7 @@ class WorkerCycle:
             self.happens(Happening.EXITS)
             return
         self._parts.chain.cut()  # who knows what is the matter: start afresh
+        self._setup.optional.call(Part.SPARES, self._parts.spares.drop, "the server process ended unasked")
         served = 0.0 if worker.serving_since is None else self._setup.clock() - worker.serving_since
         attempt = self.lifecycle.on_death(worker.attempt, status, served)
         if (notice := death_notice(worker.attempt, status, attempt)) is not None:

@@ -87,10 +87,12 @@ class WorkerMessages:
         if process is None:  # it is one already
             message.link.close()
             return
+        self._setup.optional.call(Part.SPARES, self._parts.spares.on_checkpoint)
         self._parts.chain.add(message.number, message.at, message.elapsed, message.link, process)
 
     def _on_checkpoints_ended(self, worker: WorkerHandle, message: CheckpointsEnded) -> None:
         self._setup.optional.call(Part.TELLING, self._setup.console.checkpoints_ended, message.at, message.reason)
+        self._setup.optional.call(Part.SPARES, self._parts.spares.on_checkpoints_ended, bool(self._parts.chain))
 
     def _on_listening(self, worker: WorkerHandle, message: Listening) -> None:
         worker.hears = True
@@ -200,6 +202,7 @@ class WorkerMessages:
         self._setup.optional.call(
             Part.PREPARING, preparation.served, self._parts.edited.paths, is_reload, broken=broken
         )
+        self._setup.optional.call(Part.SPARES, self._parts.spares.served, is_reload)
 
 
 Handler = Callable[[WorkerMessages, WorkerHandle, Any], None]

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from devrunserver.common import link
 from devrunserver.common.facts import ResumePoint
@@ -18,6 +19,7 @@ from devrunserver.supervisor.lifecycle import Attempt
 from devrunserver.supervisor.optional_parts import OptionalParts, Part
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.resume_point import Precomputed
+from devrunserver.supervisor.spares import Spares
 from devrunserver.supervisor.worker_handle import HEAR_PATIENCE, HELLO_PATIENCE, WorkerHandle
 
 
@@ -33,15 +35,22 @@ class Order:
     configured_by: str | None = None  # a changed file that settings may have been read from: nothing is to be resumed
 
 
+class PausedStarts(NamedTuple):
+    """What may be resumed."""
+
+    chain: Chain  # of exact checkpoints
+    preparation: Preparation  # has a prepared one
+    spares: Spares
+
+
 class WorkerStarter:
     """Starts workers.
 
     Args:
         listener: the listening socket.
         launcher: spawns them.
-        chain: the exact checkpoints.
-        preparation: has a prepared one.
-        optional: contains the faults of preparing.
+        paused: what may be resumed.
+        optional: contains the faults of preparing, and of spares.
         clock: seconds.
     """
 
@@ -49,15 +58,13 @@ class WorkerStarter:
         self,
         listener: socket.socket,
         launcher: Launcher,
-        chain: Chain,
-        preparation: Preparation,
+        paused: PausedStarts,
         optional: OptionalParts,
         clock: Callable[[], float],
     ) -> None:
         self._listener = listener
         self._launcher = launcher
-        self._chain = chain
-        self._preparation = preparation
+        self._chain, self._preparation, self._spares = paused
         self._optional = optional
         self._clock = clock
         self._resume_point = Precomputed(self._look_for_resume_point)
@@ -72,13 +79,17 @@ class WorkerStarter:
 
     def resume(self, order: Order) -> tuple[WorkerHandle | None, str]:
         """A worker that goes on from the resume point, if there is one; and what was in the way of a later one."""
-        if order.attempt is not Attempt.NORMAL or not self._chain:
+        if order.attempt is not Attempt.NORMAL:
             return None, ""
         point = self._resume_point.take()
         if order.configured_by is not None:
             reason = f"{order.configured_by} changed, which settings may have been read from"
-            return None, reason
-        return self._resume_at(point, order), describe(point.obstacle)
+            self._optional.call(Part.SPARES, self._spares.drop, reason)
+            return None, reason * bool(self._chain or self._spares.why_not)
+        if self._chain:
+            return self._resume_at(point, order), describe(point.obstacle)
+        worker = self._optional.call(Part.SPARES, self._resume_spare, order)
+        return worker, self._spares.why_not
 
     def spawn(self, order: Order) -> WorkerHandle:
         """A worker in a fresh process.
@@ -88,6 +99,7 @@ class WorkerStarter:
         """
         self._chain.cut()
         self._optional.call(Part.PREPARING, self._preparation.forget)
+        self._optional.call(Part.SPARES, self._spares.drop, self._spares.why_not)
         process, ours = self._launcher.spawn(order.attempt, order.edited, order.report)
         worker = WorkerHandle(process, ours, order.attempt, self._clock() + HEAR_PATIENCE)
         state_reporter = self._optional.call(Part.PREPARING, self._state_reporter)
@@ -99,6 +111,7 @@ class WorkerStarter:
     def _look_for_resume_point(self) -> ResumePoint:
         point = self._chain.resume_point()
         self._optional.call(Part.PREPARING, self._preparation.foresee)
+        self._optional.call(Part.SPARES, self._spares.foresee)
         return point
 
     def _resume_at(self, point: ResumePoint, order: Order) -> WorkerHandle | None:
@@ -121,6 +134,22 @@ class WorkerStarter:
         worker = WorkerHandle(None, ours, order.attempt, now + HEAR_PATIENCE, hello_by=now + HELLO_PATIENCE)
         worker.is_prepared = bool(is_prepared)
         return worker
+
+    def _resume_spare(self, order: Order) -> WorkerHandle | None:
+        if not self._spares.may_serve():
+            return None
+        ours, theirs = link.pair(Role.WORKER)
+        process = None
+        try:
+            with theirs:
+                process = self._spares.resume(Resume(theirs, self._listener, None, order.edited, order.is_reload))
+        finally:
+            if process is None:
+                ours.close()
+        if process is None:
+            return None
+        ours.peer_pid = process.pid
+        return WorkerHandle(process, ours, order.attempt, self._clock() + HEAR_PATIENCE)
 
     def _state_reporter(self) -> socket.socket | None:
         """One end of the link on which the next worker's state is to be reported, if it is."""

@@ -29,11 +29,11 @@ class Identity:
 
     def __init__(self, channel: Channel, on_resume: Callable[[Resume | DryRun], None]) -> None:
         self.channel = channel
-        self.role = Role.WORKER
+        self.role = channel.link.role
         self.listener: socket.socket | None = None  # comes with the supervisor's word
         self.state_link: socket.socket | None = None  # where a process is to report in what state this one is
         self.history: StartHistory | None = None
-        self.is_reload = False  # another worker has served before
+        self.is_reload = self.role is Role.SPARE  # another worker has served before
         self._on_resume = on_resume
         self._go_given = threading.Event()
 
@@ -55,8 +55,8 @@ class Identity:
 
     def await_go(self) -> None:
         """Waits for the supervisor, for as long as it lives: it may take its time to set up the project too."""
-        if self.listener is not None or self.role is Role.DRY_RUN:
-            return  # it came with the word to resume
+        if self.listener is not None or self.role in (Role.DRY_RUN, Role.SPARE):
+            return  # it came with the word to resume, or comes with it at the end of the start
         if self.channel.is_listening:
             self._go_given.wait()
         else:
@@ -105,7 +105,7 @@ class Identity:
         self.role = role
 
     def take_up(self, order: Resume | DryRun) -> None:
-        """Becomes the worker, or a dry run of it, in a process that was resumed from a checkpoint."""
+        """Becomes the worker, or a dry run of it, in a process that was paused."""
         self.become(Role.WORKER if isinstance(order, Resume) else Role.DRY_RUN)
         self.channel.link = Link(order.link, self.role, Role.SUPERVISOR)
         self.is_reload = True

@@ -22,6 +22,7 @@ def current() -> Worker | None:
         return None
     from devrunserver.worker.worker import Worker
 
-    worker = Worker(link.Link(to_supervisor, Role.WORKER, Role.SUPERVISOR), start)
+    role = Role.SPARE if start.outputs else Role.WORKER
+    worker = Worker(link.Link(to_supervisor, role, Role.SUPERVISOR), start)
     worker.join()
     return worker

@@ -23,7 +23,7 @@ from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import faults, module_files, process_exit
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import DryRun, Hello, Resume, Serving
-from devrunserver.common.role import Act
+from devrunserver.common.role import Act, Role
 from devrunserver.worker import debugger_prompt
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.identity import Identity
@@ -33,6 +33,7 @@ from devrunserver.worker.start_progress import PROGRAMS, StartProgress
 
 if TYPE_CHECKING:
     from devrunserver.background.dry_run import DryRunTeller
+    from devrunserver.checkpoints.spare import Spare
 
 SLOWEST = 5  # modules that are named to the user who asks what takes so long
 
@@ -51,7 +52,7 @@ class Startup:
         self.read_files = ReadFiles()  # known when the start is over
         self.reads = ReadRecorder(self.project_files.is_installed)
         policy = None
-        if start.makes_checkpoints and conf.load().CHECKPOINTS:
+        if start.makes_checkpoints and conf.makes_checkpoints(conf.load()):
             policy = CheckpointPolicy(start.edited, conf.load().CHECKPOINTS, time.monotonic())
         self.checkpoints = Checkpoints(self.identity, self.reads, policy, self.project_files.is_own)
         self.history = self.identity.history = StartHistory(self.reads.path_of, self.project_files.is_own)
@@ -63,6 +64,13 @@ class Startup:
         self._handlers: dict[str, audit.Handler] = {}
         self._failed: set[str] = set()  # parts of ours
         self._dry_run: DryRunTeller | None = None
+        self._spare = self._make_spare(start) if self.identity.role is Role.SPARE else None
+
+    def _make_spare(self, start: WorkerStart) -> Spare:
+        from devrunserver.checkpoints.spare import Spare  # here, as hardly any process needs it
+
+        to_supervisor, is_own = self.identity.channel.link, self.project_files.is_own
+        return Spare(to_supervisor, self.identity, self.reads, start.edited, start.outputs, is_own)
 
     def begin(self, spawned: float, on_prompt: Callable[[], None]) -> None:
         """Starts to record, and makes the first checkpoint.
@@ -79,22 +87,30 @@ class Startup:
         for name in module_files.unloaded_imports(self.project_files.loaded_modules()):
             self._hook.note(name)
         self._hook.install()
-        self.identity.say(Hello(os.getpid(), names))
         self._handlers |= dict.fromkeys(PROGRAMS, lambda args: None)
         self._handlers |= dict.fromkeys(debugger_prompt.EVENTS, lambda args: on_prompt())
         audit.listen(self._handlers, self._on_read_fault, dict.fromkeys(PROGRAMS, self.progress.on_program))
+        if self._spare is not None:
+            self._spare.begin()
+            self._handlers |= self.reads.handlers | self._spare.handlers
+            self._follow_databases()
+            return
+        self.identity.say(Hello(os.getpid(), names))
         if self.checkpoints.active:
             self._handlers |= self.reads.handlers | self.checkpoints.fork_safety.handlers
             self.checkpoints.fork_safety.connections.follow()
             if conf.load().PREPARE:
                 self.history.record_edges()
-            on_connection = faults.guarded("the look at connections", self._on_connection, self.checkpoints.end)
-            connection_created.connect(on_connection, weak=False, dispatch_uid="devrunserver")
+            self._follow_databases()
             self.checkpoints.make("the first app")
         elif conf.load().READ_FILES:
             self._handlers |= self.reads.handlers
         if not self.checkpoints.active:
             self.identity.channel.listen()
+
+    def _follow_databases(self) -> None:
+        on_connection = faults.guarded("the look at connections", self._on_connection, self.checkpoints.end)
+        connection_created.connect(on_connection, weak=False, dispatch_uid="devrunserver")
 
     def reach_urlconf(self) -> None:
         """The project is set up: what is left to import is the URLconf. Again is harmless."""
@@ -115,10 +131,12 @@ class Startup:
         """No checkpoint is made from here on."""
         self.checkpoints.fork_safety.forbid(reason)
 
-    def report(self) -> None:
-        """Tells how a dry run went. Does not return."""
-        assert self._dry_run is not None
-        self._dry_run.finish(self.history.record)
+    def reach_end(self) -> None:
+        """All is imported. A dry run tells how that went, and does not return; a spare waits here at the latest."""
+        if self._dry_run is not None:
+            self._dry_run.finish(self.history.record)
+        if self._spare is not None:
+            self._spare.pause("the end of the start")
 
     def end(self) -> None:
         """The start is over."""
@@ -137,8 +155,9 @@ class Startup:
         times = module_files.times(self._hook.found, time.monotonic())
         installed = [name for name in times if not self.project_files.is_own(module_files.file_named(name) or "")]
         return Serving(
-            resumed_at=self.checkpoints.resumed_at,
+            resumed_at=self._spare.resumed_at if self._spare is not None else self.checkpoints.resumed_at,
             prepared=self.checkpoints.prepared,
+            from_spare=self._spare is not None,
             imported=len(times),
             seconds=sum(times.values()),
             installed_seconds=sum(times[name] for name in installed),
@@ -146,9 +165,11 @@ class Startup:
         )
 
     def on_resume(self, order: Resume | DryRun) -> None:
-        """This process was resumed from a checkpoint."""
+        """This process was resumed."""
         self._hook.on_resume()
         self.progress.on_resume()
+        if self._spare is not None:
+            self.identity.channel.listen()
         if isinstance(order, DryRun):
             from devrunserver.background.dry_run import DryRunTeller  # here, as hardly any process needs it
 
@@ -158,7 +179,7 @@ class Startup:
         """Leaves a checkpoint behind where it is due; whether this process was resumed from it."""
         try:
             self.progress.on_import(fullname, file)
-            return self.checkpoints.before(fullname, file)
+            return (self._spare or self.checkpoints).before(fullname, file)
         except Exception as error:
             if self.identity.conduct.at_failure is not Act.SHOW:  # it must not go on as a second worker
                 process_exit.leave(process_exit.FAILURE)
@@ -171,11 +192,16 @@ class Startup:
     def _on_fault(self, part: str, error: Exception) -> None:
         """What checkpoints rely on has failed: there are no more from here on. Said once."""
         self.checkpoints.end()
+        if self.identity.role is Role.SPARE:  # it could not tell what it relies on
+            process_exit.leave(process_exit.FAILURE)
         if part not in self._failed:
             self._failed.add(part)
             faults.tell(part, error)
 
     def _on_connection(self, connection: Any, **kwargs: Any) -> None:
+        if self._spare is not None:
+            self._spare.pause("a database connection")
+            return
         sqlite3 = sys.modules.get("sqlite3")
         if sqlite3 is not None and isinstance(connection.connection, sqlite3.Connection):
             self.checkpoints.fork_safety.databases.follow(connection.connection)

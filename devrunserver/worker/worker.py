@@ -172,8 +172,7 @@ class Worker:
             if raise_errors:
                 raise
         handler = make_handler()
-        if self._identity.conduct.at_end is Act.TELL:
-            self._startup.report()
+        self._startup.reach_end()
         return handler
 
     def check(self, check: Check) -> None:

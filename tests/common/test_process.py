@@ -142,6 +142,31 @@ def test_spawn() -> None:
     assert environment.LINK not in os.environ
 
 
+SPARE = """
+import os, sys
+from devrunserver.common import environment, process
+_, start = environment.take(os.environ)
+print("held")
+print("held too", file=sys.stderr)
+for number, text in zip(start.outputs, (b"out", b"err")):
+    os.write(process.inherited_descriptor(number), text)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="inherits descriptors")
+def test_a_process_whose_output_is_held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It has its real outputs besides."""
+    ours, theirs = socket.socketpair()
+    paths = [tmp_path / name for name in ("held", "out", "err")]
+    with ours, theirs, paths[0].open("wb") as held, paths[1].open("wb") as out, paths[2].open("wb") as err:
+        monkeypatch.setattr(process, "OUTPUTS", (out.fileno(), err.fileno()))
+        argv = [sys.executable, "-c", SPARE]
+        worker = process.spawn(argv, theirs, WorkerStart(), (held.fileno(), held.fileno()))
+        assert worker.wait(10) == 0
+    texts = [path.read_text() for path in paths]
+    assert ("held\n" in texts[0], "held too\n" in texts[0], texts[1:]) == (True, True, ["out", "err"])
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel does it on Linux")
 def test_who_has_lost_its_parent_leaves_at_once() -> None:
     code = "from devrunserver.common.process import die_with_parent; die_with_parent(1); print('still here')"

@@ -6,7 +6,7 @@ import itertools
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +38,7 @@ from devrunserver.supervisor.watching.events import Event, Kind
 
 NOBODY = 2**30  # pids from here on are those of no process
 FORKED = 500  # what is added to that for a process that goes on where it has left a checkpoint behind
+SPARE = 250  # what is added to that for spares
 RESUMED = 1000  # what is added to that for processes that a checkpoint has forked
 SERVING = Serving(resumed_at="", prepared=False, imported=3, seconds=0.1, installed_seconds=0.0, slowest=[])
 
@@ -131,12 +132,25 @@ class PlayedLauncher:
 
     def __init__(self) -> None:
         self.workers: list[PlayedWorker] = []
+        self.edited: list[list[str]] = []  # by spares
+        self.spares: list[PlayedEnd] = []
+        self.spare_processes: list[PlayedProcess] = []
         self.attempts: list[Attempt] = []
         self.fault: Exception | None = None
         self.is_safe = False
 
     def be_safe(self) -> None:
         self.is_safe = True
+
+    def spawn_spare(self, edited: Iterable[str], held: object) -> tuple[PlayedProcess, Link, float]:
+        if self.fault is not None:
+            raise self.fault
+        self.edited.append(list(edited))
+        ours, theirs = pair(Role.SPARE)
+        played = PlayedProcess(NOBODY + SPARE + len(self.spares))
+        self.spares.append(PlayedEnd(theirs, Role.SPARE))
+        self.spare_processes.append(played)
+        return played, ours, 1.0
 
     def spawn(self, attempt: Attempt, edited: object, report: str) -> tuple[PlayedProcess, Link]:
         if self.fault is not None:
@@ -275,8 +289,20 @@ class Stage:
             self.say(CheckpointMade(number=len(self.checkpoints), at="shop.views", elapsed=0.1, link=ours))
         self.worker.process = PlayedProcess(self.worker.process.pid + FORKED)
 
+    def pause_spare(self) -> None:
+        """The spare, if there is one, comes to its pause and tells its facts."""
+        if self.launcher.spares:
+            with suppress(LinkClosed):
+                self.launcher.spares[-1].link.send(FactsRead([], 7, ["shop.views"]))
+        self.step()
+
     def resume(self) -> None:
-        """Plays the fork of a checkpoint that was told to resume, if any was: it is the latest worker then."""
+        """Plays a spare, or the fork of a checkpoint, that was told to resume, if any was: it is the latest worker."""
+        for spare, played in zip(self.launcher.spares, self.launcher.spare_processes, strict=True):
+            for message in spare.receive():
+                if isinstance(message, Resume) and played.status is None:
+                    self.launcher.workers.append(PlayedWorker(played, message.link.dup()))
+                close_brought(message)
         for message in [one for checkpoint in self.checkpoints for one in checkpoint.receive()]:
             if isinstance(message, Resume):
                 pid = NOBODY + RESUMED + len(self.launcher.workers)
@@ -329,7 +355,7 @@ class Stage:
         self.setup.held.close()
         self.watcher.close()
         left = []
-        for one in [*self.launcher.workers, *self.checkpoints]:
+        for one in [*self.launcher.workers, *self.launcher.spares, *self.checkpoints]:
             one.heard()
             left += [one] if one.link.fileno() >= 0 and not one.is_cut_off else []
             one.link.close()

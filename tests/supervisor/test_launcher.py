@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,7 +47,7 @@ def spawned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], WorkerStar
     """The command lines and variables that processes would have been started with."""
     spawned: list[tuple[list[str], WorkerStart]] = []
 
-    def spawn(argv: list[str], link: object, start: WorkerStart) -> Any:
+    def spawn(argv: list[str], link: object, start: WorkerStart, held: Sequence[int]) -> Any:
         spawned.append((argv, start._replace(spawned=math.inf)))
         return FakePopen()
 
@@ -85,6 +85,16 @@ def test_spawn(
     assert before <= launcher.began <= time.time()
     with pytest.raises(LinkClosed):
         ours.receive()  # the other end is the process' alone, and this one has none
+    ours.close()
+
+
+def test_a_spare_is_a_worker_that_makes_no_checkpoints(spawned: list[tuple[list[str], WorkerStart]]) -> None:
+    launcher = Launcher(ORIG_ARGV)
+    launcher.began = 5.0
+    popen, ours, began = launcher.spawn_spare(["/a.py"], (7, 8))
+    assert spawned == [(NORMAL, WorkerStart(edited=("/a.py",)))]
+    assert (popen.pid, ours.peer_pid) == (4711, 4711)
+    assert (launcher.began, began > 5.0) == (5.0, True), "the present worker's, until the spare is used"
     ours.close()
 
 

@@ -1,0 +1,217 @@
+"""A spare: a fresh interpreter that has started ahead of the next reload, and waits in the middle of its start.
+
+Theory of operation
+-------------------
+Where processes cannot be forked, a reload would be a full start. So the supervisor has an interpreter start right
+after a reload, which goes the way of any worker's start up to the first of the files that are being edited. There it
+pauses, in the middle of that import, and tells which facts it relies on. If they still hold at the next reload it goes
+on from that line as the worker; what a checkpoint is for many reloads a spare is for one.
+
+It must do nothing that shows before it is wanted, and learn nothing that may be otherwise by then. So it also pauses
+before it would start a thread or a program that goes on beside it, listen, connect to a server or open a database:
+audit events come before what they tell of. What it prints is held back by the supervisor.
+
+While it waits it is one thread that sleeps. End-of-file on its link means that it is not wanted; then it leaves as a
+worker would, by the project's ``atexit`` handlers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator
+from types import FrameType
+from typing import Any, NoReturn, Protocol
+
+from devrunserver.checkpoints import audit
+from devrunserver.checkpoints.checkpoint import refresh
+from devrunserver.checkpoints.connections import beyond_ours
+from devrunserver.checkpoints.fork_safety import CONNECTION, DATABASE, IN_MEMORY, describe, is_datagram, is_traced
+from devrunserver.checkpoints.forking import flush
+from devrunserver.checkpoints.read_recorder import ReadRecorder
+from devrunserver.common import link, module_files, process, process_exit
+from devrunserver.common.messages import BuildFailed, FactsRead, Resume
+
+PROGRAM = "subprocess.Popen"
+THREAD_STARTER = "_start_new_thread"  # of ``threading``, before Python 3.13
+# Audit events of what must not be begun ahead, and how it is called
+SHOWING = {
+    "_thread.start_new_thread": "a thread",
+    "_thread.start_joinable_thread": "a thread",
+    "socket.bind": "a server",
+    "os.fork": "a process",
+    "os.forkpty": "a process",
+}
+# Of ``subprocess``: they return when the program has ended
+AWAITING = {"run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
+
+
+class Lender(Protocol):
+    """What the worker lends to a spare."""
+
+    def progress(self) -> tuple[int, int]:
+        """How many modules were looked up, and in which phase of Django's set-up this process is."""
+
+    def take_up(self, resumption: Resume) -> None:
+        """Becomes the worker, with what a message brings."""
+
+
+class Spare:
+    """This process, as a spare.
+
+    Args:
+        to_supervisor: the link.
+        lender: the worker that this process will be.
+        reads: what it has read so far.
+        edited: the files before the first of which it is to pause.
+        outputs: what its real standard output and error were inherited as.
+        is_project: whether a file is the project's own.
+    """
+
+    def __init__(
+        self,
+        to_supervisor: link.Link,
+        lender: Lender,
+        reads: ReadRecorder,
+        edited: Collection[str],
+        outputs: Collection[int],
+        is_project: Callable[[str], bool],
+    ) -> None:
+        self.resumed_at = ""  # where, once it was resumed
+        self._link = to_supervisor
+        self._lender = lender
+        self._reads = reads
+        self._edited = frozenset(edited)
+        self._outputs = [process.inherited_descriptor(one) for one in outputs]
+        self._is_project = is_project
+        self._is_ahead = True  # it has not paused yet
+
+    @property
+    def handlers(self) -> dict[str, audit.Handler]:
+        """Of audit events."""
+        showing = {event: self._before(what) for event, what in SHOWING.items()}
+        return showing | {DATABASE: self._on_database, CONNECTION: self._on_connection, PROGRAM: self._on_program}
+
+    def begin(self) -> None:
+        """Looks whether this process may wait at all. Does not return if not."""
+        self._link.be_patient()
+        if is_traced():
+            self._give_up("a debugger, tracer or profiler is attached")
+        if len(sys._current_frames()) > 1:
+            self._give_up("a thread runs before the first app is made")
+        self._follow_threads()
+
+    def before(self, fullname: str, file: str) -> bool:
+        """A module is about to be loaded. Pauses where it is due; returns True once it was resumed."""
+        is_due = self._is_ahead and self._is_project(file) and self._reads.path_of(file) in self._edited
+        return is_due and self.pause(fullname)
+
+    def pause(self, at: str) -> bool:
+        """Waits here until this process is the worker; at once where it has waited before. Whether it has waited.
+
+        Args:
+            at: what comes next, for the user.
+        """
+        if not self._is_ahead or threading.current_thread() is not threading.main_thread():
+            return False
+        self._is_ahead = False
+        resumption = self._wait(at)
+        if resumption is None:
+            process_exit.leave_in_order()
+        self._release_outputs()
+        self._link.close()
+        refresh()
+        self.resumed_at = at
+        self._lender.take_up(resumption)
+        return True
+
+    def _wait(self, at: str) -> Resume | None:
+        """The word to go on; None: it is not wanted."""
+        flush()
+        imported, phase = self._lender.progress()
+        with _deaf(), contextlib.suppress(link.LinkClosed):
+            importing = [*module_files.incomplete(), at]
+            self._link.send(FactsRead(self._reads.take(), imported, importing, phase))
+            for message in self._link.messages():
+                assert isinstance(message, Resume)  # by its route
+                return message
+        return None
+
+    def _release_outputs(self) -> None:
+        """From now on what is printed is seen. What was printed before is the supervisor's to show."""
+        flush()
+        for descriptor, real in zip(process.OUTPUTS, self._outputs, strict=False):
+            os.dup2(real, descriptor)
+            os.close(real)
+        self._outputs.clear()
+
+    def _give_up(self, reason: str) -> NoReturn:
+        with contextlib.suppress(link.LinkClosed):
+            self._link.send(BuildFailed("", reason))
+        process_exit.leave_in_order()
+
+    # What audit events tell
+
+    def _before(self, what: str) -> audit.Handler:
+        def handler(args: tuple[Any, ...]) -> None:
+            self._pause_before(what, audit.culprit())
+
+        return handler
+
+    def _follow_threads(self) -> None:
+        """Before Python 3.12 no audit event tells of a thread that is started."""
+        start: Callable[..., Any] | None = getattr(threading, THREAD_STARTER, None)
+        if start is None:
+            return
+
+        def pause_and_start(*args: Any) -> Any:
+            setattr(threading, THREAD_STARTER, start)
+            self._pause_before("a thread", sys._getframe(1))
+            return start(*args)
+
+        setattr(threading, THREAD_STARTER, pause_and_start)
+
+    def _on_database(self, args: tuple[Any, ...]) -> None:
+        if args[0] != IN_MEMORY:
+            self._pause_before("a database", audit.culprit())
+
+    def _on_connection(self, args: tuple[Any, ...]) -> None:
+        if not is_datagram(args[0]):
+            self._pause_before("a connection", beyond_ours(audit.culprit()))
+
+    def _on_program(self, args: tuple[Any, ...]) -> None:
+        if not is_awaited(audit.culprit()):
+            self._pause_before("a program", audit.culprit())
+
+    def _pause_before(self, what: str, frame: FrameType | None) -> None:
+        if self._is_ahead:
+            self.pause(f"{what} of {describe(frame)}")
+
+
+def is_awaited(frame: FrameType | None) -> bool:
+    """Whether a program that is about to be started has ended when its starter goes on.
+
+    Python's own library, as ``ctypes.util``, asks a compiler or linker in this way.
+    """
+    while frame is not None and frame.f_code.co_filename == subprocess.__file__:
+        if frame.f_code.co_name in AWAITING:
+            return True
+        frame = frame.f_back
+    return frame is not None and module_files.is_standard(frame.f_code.co_filename)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C is not for a process that waits; SIGTERM ends it at once."""
+    wanted = {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # not set by Python
+                signal.signal(number, handler)

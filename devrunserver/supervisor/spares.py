@@ -1,0 +1,231 @@
+"""The spare as the supervisor knows it: one interpreter that has started ahead of the next reload, and waits.
+
+Theory of operation
+-------------------
+Where processes cannot be forked, there are no checkpoints, and a reload would be a full start. Instead, some time after
+a reload, a worker is started that serves nobody (``checkpoints/spare.py``). It pauses before the first of the files
+that are being edited, and tells which facts it relies on. At the next reload it goes on as the worker, if they still
+hold; if not, it ends, and the reload is a fresh start. Either way another one is started afterwards.
+
+It competes with nothing: it is started when the worker has served for a while, and one that has not come to its pause
+when the next reload begins is ended. What it prints is shown when it is used. A process that ends by itself, as the
+project is broken before the edited file, is not started again before the next reload.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from subprocess import TimeoutExpired
+
+from devrunserver.common import facts, link
+from devrunserver.common.facts import Fact, Read
+from devrunserver.common.memory import is_memory_low
+from devrunserver.common.messages import BuildFailed, FactsRead, Resume
+from devrunserver.common.process import Process, describe_status
+from devrunserver.supervisor.checkpoint_chain import Present
+from devrunserver.supervisor.console import describe
+from devrunserver.supervisor.held_output import HeldOutput
+from devrunserver.supervisor.launcher import Launcher
+from devrunserver.supervisor.optional_parts import ContainedSelector
+from devrunserver.supervisor.relevance import is_source
+
+QUIET = 0.5  # seconds that a worker has served for, so that the first request is not disturbed
+END_PATIENCE = 0.5  # seconds for one that was killed
+LEAVE_PATIENCE = 2.0  # seconds for a spare that is not wanted to run `atexit`, before it is killed
+NOT_READY = "no spare was ready yet"
+IN_TURN = 4  # saves that count: before the first of their files a spare pauses
+
+
+@dataclass
+class Spare:
+    """One process."""
+
+    process: Process
+    link: link.Link
+    output: HeldOutput
+    began: float  # when it was spawned, in seconds since the epoch
+    facts: list[Fact] | None = None  # None: it has not paused yet
+    obstacle: list[Fact | None] = field(default_factory=list)  # of a look ahead: the first that holds no more
+
+
+class Spares:
+    """Keeps at most one spare, for the files that are being edited.
+
+    Args:
+        selector: wakes the loop when the spare says something; the data of its keys is to be called then.
+        launcher: spawns it.
+        clock: seconds.
+        enabled: whether there may be any.
+        are_forked: whether checkpoints are made, so that there is no need as long as that can be done.
+    """
+
+    def __init__(
+        self,
+        selector: ContainedSelector,
+        launcher: Launcher,
+        clock: Callable[[], float],
+        enabled: bool,
+        are_forked: bool,
+    ) -> None:
+        self.why_not = ""  # the last reload did not use one; empty: it did, or there are none
+        self.is_wanted = enabled and not are_forked
+        self._selector = selector
+        self._launcher = launcher
+        self._clock = clock
+        self._enabled = enabled
+        self._due: float | None = None  # when to start one
+        self._saved: deque[str] = deque(maxlen=IN_TURN)
+        self._spare: Spare | None = None
+        self._leaving: list[tuple[float, Process]] = []  # until when they may take their time
+
+    @property
+    def due(self) -> float | None:
+        """When ``step`` is to be called, by the clock."""
+        moments = [until for until, _ in self._leaving] + ([] if self._due is None else [self._due])
+        return min(moments, default=None)
+
+    @property
+    def pids(self) -> set[int]:
+        """Of processes that somebody waits for."""
+        spare = {self._spare.process.pid} if self._spare is not None else set()
+        return spare | {process.pid for _, process in self._leaving}
+
+    def on_checkpoint(self) -> None:
+        """Checkpoints are made: there is no need of a spare."""
+        self.is_wanted = False
+
+    def on_checkpoints_ended(self, are_any: bool) -> None:
+        """From somewhere on no checkpoints can be made; where there are none at all, a spare may stand for them."""
+        self.is_wanted = self._enabled and (self.is_wanted or not are_any)
+
+    def on_change(self, path: str) -> None:
+        """A reload begins, for this file. A spare that has not come to its pause must not delay it."""
+        self._due = None
+        if is_source(path):
+            self._saved.append(path)
+        if self._spare is not None and self._spare.facts is None:
+            self.drop(NOT_READY)
+
+    def served(self, is_reload: bool) -> None:
+        """A worker serves, or shows an error; after a while there is time to start a spare."""
+        if self.is_wanted and is_reload and self._saved and self._spare is None:
+            self._due = self._clock() + QUIET
+
+    def foresee(self) -> None:
+        """Looks whether the spare may serve, for a ``resume`` before which nothing happens to files."""
+        if self._spare is not None:
+            self._spare.obstacle = [facts.first_broken(self._spare.facts or (), Present())]
+
+    def may_serve(self) -> bool:
+        """Whether the spare may go on as the worker. One that may not is ended."""
+        spare = self._spare
+        if spare is None or spare.facts is None:
+            self.why_not = self.why_not or (NOT_READY if self.is_wanted else "")
+            return False
+        if not spare.obstacle:
+            self.foresee()
+        if (obstacle := spare.obstacle.pop()) is None:
+            return True
+        if isinstance(obstacle, Read) and is_source(obstacle.path) and obstacle.path not in self._saved:
+            self._saved.append(obstacle.path)  # saved together with another one
+        self.drop(describe(obstacle))
+        return False
+
+    def resume(self, message: Resume) -> Process | None:
+        """Has the spare, which may serve, go on as the worker: its process; None if it is not there any more."""
+        spare = self._spare
+        if spare is None:
+            return None
+        spare.output.show()
+        try:
+            spare.link.send(message)
+            self._spare, self.why_not = None, ""
+            self._launcher.began = spare.began
+            self._release(spare)
+        except link.LinkClosed:
+            self.drop("it has ended")
+            return None
+        except Exception:  # another worker will be started
+            spare.process.kill()
+            raise
+        return spare.process
+
+    def step(self, now: float) -> None:
+        """Does what is due."""
+        if self._spare is not None and (status := self._spare.process.poll()) is not None:
+            self.drop(self.why_not or f"it ended by {describe_status(status)}")
+        for until, process in self._leaving:
+            if now >= until:
+                process.kill()
+        self._leaving = [one for one in self._leaving if one[1].poll() is None and now < one[0]]
+        if self._due is not None and now >= self._due:
+            self._due = None
+            self._start()
+
+    def drop(self, why: str) -> None:
+        """Ends the spare, if there is one.
+
+        Args:
+            why: it cannot be used.
+        """
+        self.why_not = why
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return
+        self._leaving.append((self._clock() + LEAVE_PATIENCE, spare.process))
+        if spare.facts is None:  # the end of its link would tell it too late
+            spare.process.terminate()
+        self._release(spare)
+
+    def close(self) -> None:
+        """Ends all, and waits for their end. Again is harmless."""
+        self._due, self._enabled, self.is_wanted = None, False, False
+        try:
+            self.drop("")
+        finally:
+            self._selector.close_all()
+            leaving, self._leaving = self._leaving, []
+            for _, process in leaving:
+                process.kill()
+                with suppress(TimeoutExpired):
+                    process.wait(END_PATIENCE)
+
+    def _start(self) -> None:
+        if is_memory_low():
+            self.why_not = "memory is low"
+            return
+        output = HeldOutput(self._selector)
+        try:
+            process, ours, began = self._launcher.spawn_spare(self._saved, output.descriptors)
+        except OSError as error:
+            output.close()
+            self.why_not = f"it cannot be started: {error}"
+            return
+        output.on_spawned()
+        self.why_not = ""
+        spare = self._spare = Spare(process, ours, output, began)
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(spare))
+
+    def _hear(self, spare: Spare) -> None:
+        try:
+            messages = spare.link.receive()
+        except link.LinkClosed:
+            self.drop(self.why_not or "it ended while it started")
+            return
+        for message in messages:
+            if isinstance(message, BuildFailed):
+                self.why_not = message.reason
+            else:
+                assert isinstance(message, FactsRead)  # by its route
+                spare.facts = message.facts
+
+    def _release(self, spare: Spare) -> None:
+        """Closes what we have of it."""
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(spare.link)
+        spare.link.close()
+        spare.output.close()

@@ -1,0 +1,200 @@
+"""A spare: where it pauses, what it says then, and how it goes on or leaves."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devrunserver.checkpoints.read_recorder import ReadRecorder
+from devrunserver.checkpoints.spare import Spare
+from devrunserver.common import process_exit
+from devrunserver.common.link import Link
+from devrunserver.common.messages import BuildFailed, FactsRead, Resume
+from devrunserver.common.role import Role
+from tests.live import REPOSITORY
+
+
+class Left(BaseException):
+    """The process would have ended."""
+
+
+class Lender:
+    def __init__(self) -> None:
+        self.taken: list[Resume] = []
+
+    def progress(self) -> tuple[int, int]:
+        return 7, 2
+
+    def take_up(self, resumption: Resume) -> None:
+        self.taken.append(resumption)
+
+
+class Scene:
+    """A spare in this process, and the supervisor's end of its link."""
+
+    def __init__(self, directory: Path) -> None:
+        ours, theirs = socket.socketpair()
+        self.supervisor = Link(theirs, Role.SUPERVISOR, Role.SPARE)
+        self.lender = Lender()
+        self.edited = str(directory / "views.py")
+        reads = ReadRecorder(lambda one: False)
+        to_supervisor = Link(ours, Role.SPARE, Role.SUPERVISOR)
+        is_own = str(directory).__eq__
+        self.spare = Spare(to_supervisor, self.lender, reads, [self.edited], (), lambda file: not is_own(file))
+        self.to_supervisor = to_supervisor
+
+    def order(self) -> None:
+        """The word to go on is there already."""
+        one, other = socket.socketpair()
+        with one, other:
+            self.supervisor.send(Resume(one, other, None, [], True))
+
+    def close(self) -> None:
+        for message in self.lender.taken:
+            message.link.close()
+            message.listener.close()
+        self.to_supervisor.close()
+        self.supervisor.close()
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    def leave() -> None:
+        raise Left
+
+    monkeypatch.setattr(process_exit, "leave_in_order", leave)
+    scene = Scene(tmp_path.resolve())
+    yield scene
+    scene.close()
+
+
+def test_it_pauses_before_the_edited_file_and_goes_on_once(scene: Scene) -> None:
+    scene.order()
+    assert not scene.spare.before("shop.urls", scene.edited.replace("views", "urls"))
+    assert scene.spare.before("shop.views", scene.edited)
+    (told,) = scene.supervisor.receive()
+    assert isinstance(told, FactsRead)
+    assert (told.imported, told.phase, told.importing[-1]) == (7, 2, "shop.views")
+    assert len(scene.lender.taken) == 1
+    assert scene.spare.resumed_at == "shop.views"
+    assert not scene.spare.before("shop.views", scene.edited)
+    assert not scene.spare.pause("the end of the start")
+
+
+def test_it_leaves_when_it_is_not_wanted(scene: Scene) -> None:
+    scene.supervisor.close()
+    with pytest.raises(Left):
+        scene.spare.pause("shop.views")
+    assert not scene.lender.taken
+
+
+def test_another_thread_does_not_pause(scene: Scene) -> None:
+    paused = [True]
+    thread = threading.Thread(target=lambda: paused.append(scene.spare.before("shop.views", scene.edited)))
+    thread.start()
+    thread.join()
+    assert paused == [True, False]
+
+
+def test_it_gives_up_where_a_thread_runs(scene: Scene) -> None:
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    try:
+        with pytest.raises(Left):
+            scene.spare.begin()
+    finally:
+        ended.set()
+        thread.join()
+    (told,) = scene.supervisor.receive()
+    assert isinstance(told, BuildFailed)
+    assert told.reason
+
+
+# Of each, what it would have paused before
+DOING = """
+import ctypes.util, json, os, socket, sqlite3, subprocess, sys, threading, types
+from devrunserver.checkpoints import audit
+from devrunserver.checkpoints.read_recorder import ReadRecorder
+from devrunserver.checkpoints.spare import Spare
+paused = []
+spare = Spare(None, None, ReadRecorder(lambda one: False), (), (), lambda one: True)
+spare.pause = lambda at: paused.append(at)
+handlers = spare.handlers
+spare._follow_threads()
+audit.listen(handlers, lambda fault: paused.append(repr(fault)))
+
+def refused(kind, *address):
+    try:
+        with socket.socket(*kind) as sock:
+            sock.connect(address)
+    except OSError:
+        pass
+
+def bind():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+
+def open_database(name):
+    sqlite3.connect(name).close()
+
+def start(*argv):
+    with subprocess.Popen(argv):
+        pass
+
+def thread():
+    one = threading.Thread(target=int)
+    one.start()
+    one.join()
+
+python = [sys.executable, "-S", "-c", ""]
+ways = {
+    "thread": thread,
+    "connection": lambda: refused((socket.AF_INET, socket.SOCK_STREAM), "127.0.0.1", 1),
+    "datagram": lambda: refused((socket.AF_INET, socket.SOCK_DGRAM), "127.0.0.1", 1),
+    "server": bind,
+    "database": lambda: open_database(sys.argv[1]),
+    "database in memory": lambda: open_database(":memory:"),
+    "program": lambda: start(*python),
+    "program that is awaited": lambda: subprocess.run(python),
+    "output of a program": lambda: subprocess.check_output(python),
+    "library": lambda: ctypes.util.find_library("c"),
+    "file": lambda: open(__file__).close(),
+}
+found = {}
+for name, do in ways.items():
+    do()
+    found[name] = sorted(set(paused))
+    paused.clear()
+handlers.clear()
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="looks for a library as Unix does")
+def test_what_it_pauses_before(tmp_path: Path) -> None:
+    script = tmp_path / "doing.py"
+    script.write_text(DOING)
+    argv = [sys.executable, str(script), str(tmp_path / "db.sqlite3")]
+    told = subprocess.run(argv, capture_output=True, text=True, cwd=REPOSITORY, env={"PYTHONPATH": str(REPOSITORY)})
+    assert not told.stderr
+    assert json.loads(told.stdout) == {
+        "thread": ["a thread of __main__"],
+        "connection": ["a connection of __main__"],
+        "datagram": [],
+        "server": ["a server of __main__"],
+        "database": ["a database of __main__"],
+        "database in memory": [],
+        "program": ["a program of __main__"],
+        "program that is awaited": [],
+        "output of a program": [],
+        "library": [],
+        "file": [],
+    }

@@ -1,0 +1,69 @@
+"""Stories of reloads where nothing is forked: an interpreter that has started ahead goes on as the worker."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.live import Server, replace
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+
+MARKS = "shop/marks.py"
+SETTINGS = """
+import os
+DEVRUNSERVER = {"SPARES": True}
+if os.environ.get("RUN_MAIN") == "true":
+    print("the settings are read")
+"""
+PAUSED = "supervisor from spare: FactsRead"
+AFRESH = r"marks.py changed: reloaded in \S+ s \(started afresh\)"
+FROM_SPARE = r"marks.py changed: reloaded in \S+ s \(resumed at shop\.marks, from a spare\)"
+
+
+@pytest.fixture
+def project(project: Path) -> Path:
+    with (project / "bookshop/settings.py").open("a") as settings:
+        settings.write(SETTINGS)
+    return project
+
+
+def save_first(server: Server) -> None:
+    """A first save, after which a spare comes to its pause."""
+    server.wait_for_body("mark-0")
+    replace(server.project / MARKS, 'MARK = "mark-1"\n')
+    server.wait_for_body("mark-1")
+    server.wait_for_log(AFRESH)
+    server.wait_for_log(PAUSED)
+
+
+def starts(server: Server) -> int:
+    """How many starts have been seen."""
+    return len(re.findall("the settings are read", server.log))
+
+
+def test_a_spare_goes_on_as_the_worker(project: Path) -> None:
+    """What it prints is seen when it is used."""
+    with Server(project, environ={"DEVRUNSERVER_TRACE": "1"}) as server:
+        save_first(server)
+        assert starts(server) == 2
+        replace(project / MARKS, 'MARK = "mark-2"\n')
+        server.wait_for_body("mark-2")
+        server.wait_for_log(FROM_SPARE)
+        assert starts(server) == 3
+        server.wait_for_log(PAUSED, 2)
+
+
+@pytest.mark.deep
+def test_a_spare_shows_what_is_broken_and_the_next_mends_it(project: Path) -> None:
+    with Server(project, environ={"DEVRUNSERVER_TRACE": "1"}) as server:
+        save_first(server)
+        replace(project / MARKS, 'MARK = "mark-2\n')
+        server.wait_for_body("SyntaxError")
+        server.wait_for_log(PAUSED, 2)
+        replace(project / MARKS, 'MARK = "mark-3"\n')
+        server.wait_for_body("mark-3")
+        server.wait_for_log(FROM_SPARE)
