@@ -144,20 +144,28 @@ class HttpExchange:
         elif self.is_over:
             raise RuntimeError(f"The answer is over, and {kind!r} was sent.")
         elif kind == "http.response.start" and not self._has_started:
-            self.response.start(message["status"], message.get("headers", ()))
+            self.response.start(message["status"], message.get("headers", ()), message.get("trailers", False))
             self._has_started = True
             self.channel.loop.call_soon(self._send_head)
-        elif kind == "http.response.body" and self._has_started:
+        elif kind == "http.response.body" and self._has_started and not self.response.is_content_over:
             more = message.get("more_body", False)
             self.response.add(message.get("body", b""), more)
-            self.channel.write(self._outbox.take())
-            await self.channel.drain(OUTGOING_LIMIT if more else 0)
-            if not more:
-                self._finish()
+            await self._send_on(more or self.response.has_trailers)
+        elif kind == "http.response.trailers" and self.response.is_content_over:
+            more = message.get("more_trailers", False)
+            self.response.add_trailers(message["headers"], more)
+            await self._send_on(more)
         elif kind == "http.response.pathsend" and self._has_started and not self.response.is_begun:
             await self._send_path(message["path"])
         else:
             raise RuntimeError(f"{kind!r} was sent, which cannot come now.")
+
+    async def _send_on(self, more: bool) -> None:
+        """Sends what the answer has become by now, which is all of it or not."""
+        self.channel.write(self._outbox.take())
+        await self.channel.drain(OUTGOING_LIMIT if more else 0)
+        if not more:
+            self._finish()
 
     async def _ignore(self) -> None:
         self._ignored += 1

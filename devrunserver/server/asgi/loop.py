@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from devrunserver.server.asgi.loop_watch import LoopWatch
+
 NAME = "devrunserver-asgi"
 THREAD_PATIENCE = 0.2  # seconds for the loop's thread to end once nothing is left to run
 
@@ -25,21 +27,27 @@ logger = logging.getLogger("django.server")
 
 
 class EventLoop:
-    """Runs coroutines and callbacks on its thread, from ``start`` to ``close``."""
+    """Runs coroutines and callbacks on its thread, from ``start`` to ``close``.
+
+    Attributes:
+        watch: tells where it is stuck.
+    """
 
     def __init__(self) -> None:
         self.loop = _new_loop()
         self._executor = concurrent.futures.ThreadPoolExecutor(thread_name_prefix=NAME)
         self.loop.set_default_executor(self._executor)
         self._thread = threading.Thread(target=self._run, name=NAME, daemon=True)
+        self.watch = LoopWatch(self._thread)
 
     def start(self) -> None:
         self._thread.start()
 
     def call(self, function: Callable[..., object], *args: object) -> bool:
         """Has a function called on the loop, soon; False where the loop has ended. Safe from any thread."""
+        self.watch.expect()
         try:
-            self.loop.call_soon_threadsafe(function, *args)
+            self.loop.call_soon_threadsafe(self._call, function, *args)
         except RuntimeError:
             return False
         return True
@@ -72,6 +80,10 @@ class EventLoop:
         self.call(self.loop.stop)
         self._thread.join(max(THREAD_PATIENCE, deadline - time.monotonic()) if has_ended else THREAD_PATIENCE)
         return has_ended
+
+    def _call(self, function: Callable[..., object], *args: object) -> None:
+        self.watch.on_call()
+        function(*args)
 
     async def _cancel_tasks(self) -> None:
         current = asyncio.current_task()

@@ -15,7 +15,8 @@ from http import HTTPStatus
 from typing import Any
 
 from devrunserver.server.connection import Connection
-from devrunserver.server.protocol.parser import Request
+from devrunserver.server.protocol.headers import checked
+from devrunserver.server.protocol.parser import Request, tokens
 from devrunserver.server.request_body import Body
 from devrunserver.server.response import Response
 
@@ -54,7 +55,12 @@ class Outbox:
 
 
 class MessageResponse(Response):
-    """The answer to one request, said piece by piece."""
+    """The answer to one request, said piece by piece.
+
+    Attributes:
+        has_trailers: whether header fields follow the content.
+        is_content_over: whether only they are still to come.
+    """
 
     def __init__(
         self,
@@ -65,6 +71,7 @@ class MessageResponse(Response):
         is_last: Callable[[], bool],
     ) -> None:
         super().__init__(outbox, request, body, environ, is_last)  # type: ignore[arg-type]
+        self.has_trailers = self.is_content_over = False
 
     @property
     def is_begun(self) -> bool:
@@ -76,7 +83,7 @@ class MessageResponse(Response):
         """Whether it has no end of its own: server-sent events."""
         return (self._headers.get("content-type") or "").startswith("text/event-stream")
 
-    def start(self, status: object, headers: Iterable[tuple[object, object]]) -> None:
+    def start(self, status: object, headers: Iterable[tuple[object, object]], has_trailers: bool = False) -> None:
         """The status and the headers; they go out with the first content.
 
         Raises:
@@ -84,6 +91,7 @@ class MessageResponse(Response):
         """
         if not isinstance(status, int):
             raise TypeError(f"The status of an answer is a number, not {status!r}.")
+        self.has_trailers = has_trailers
         self._start_response(f"{int(status)} {_phrase(status)}", [_as_text(*one) for one in headers])
 
     def add(self, data: object, more: bool) -> None:
@@ -96,6 +104,9 @@ class MessageResponse(Response):
             data = bytes(data)
         if not isinstance(data, bytes):
             raise TypeError(f"The content of an answer consists of bytes, not {type(data).__name__}.")
+        if self.has_trailers:
+            self.is_content_over, more = not more, True
+            self.send_head()
         if self._framing is None and not more:
             self._begin([data], len(data))
         else:
@@ -103,10 +114,27 @@ class MessageResponse(Response):
         if not more:
             self._end()
 
+    def add_trailers(self, headers: Iterable[tuple[object, object]], more: bool) -> None:
+        """Header fields behind the content, for a client that takes them, and whether others follow.
+
+        Raises:
+            ValueError, TypeError: they are none.
+        """
+        fields = [checked(*_as_text(*one)) for one in headers]
+        if self._framing is not None and "trailers" in tokens(self._request.get("te") or ""):
+            self._framing.add_trailers(fields)
+        if not more:
+            self._end()
+
     def send_head(self) -> None:
         """Sends the head before there is any content."""
         if self._framing is None:
             self._begin([], None)
+
+    def _speaks_for_us(self, name: object, value: object) -> bool:
+        if self.has_trailers and isinstance(name, str) and name.lower() == "trailer":
+            return False  # the application says what will follow
+        return super()._speaks_for_us(name, value)
 
     def add_file(self, file: Any) -> None:
         """All of the content, which is in a file.

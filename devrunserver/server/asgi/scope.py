@@ -46,7 +46,7 @@ def http_scope(request: Request, endpoints: Endpoints, state: dict[str, Any]) ->
         "type": "http",
         "scheme": endpoints.scheme,
         "method": request.method.upper(),
-        "extensions": {"http.response.pathsend": {}},
+        "extensions": {"http.response.pathsend": {}, "http.response.trailers": {}},
     }
 
 

@@ -30,6 +30,7 @@ from devrunserver.server.access_log import Recorder
 from devrunserver.server.asgi.http import Application
 from devrunserver.server.asgi.lifespan import Lifespan
 from devrunserver.server.asgi.loop import EventLoop
+from devrunserver.server.asgi.pace import Pace
 from devrunserver.server.asgi.scope import Endpoints
 from devrunserver.server.asgi.turn import Options, Turn
 from devrunserver.server.connection import Connection
@@ -99,7 +100,7 @@ class AsgiServer:
 
     Attributes:
         lifespan: the application's.
-        one_at_a_time: held while a request is answered, where they are not to be side by side.
+        pace: when requests are begun.
     """
 
     def __init__(self, application: Application, others: tuple[str, ...], options: Options) -> None:
@@ -107,8 +108,8 @@ class AsgiServer:
         self.options = options
         self.lifespan = Lifespan(application)
         self.host: Host
+        self.pace: Pace
         self.turns: dict[Connection, Turn] = {}
-        self.one_at_a_time: asyncio.Lock | None = None
         self._others = others
         self._events: EventLoop | None = None  # until it is closed
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,6 +130,7 @@ class AsgiServer:
         self.host = host
         self._events = EventLoop()
         self._loop = self._events.loop
+        self.pace = Pace(self._loop, self.options.is_threaded)
         self._events.start()
         self._events.call(self._begin)
 
@@ -146,6 +148,11 @@ class AsgiServer:
         """Takes a connection on which something has come."""
         if self._events is None or not self._events.call(self._admit, connection):
             self.host.give_back(connection)
+
+    def urge(self) -> float | None:
+        """Tells where the loop is stuck, if it is; returns after how many seconds to look again, if at all."""
+        events = self._events
+        return events.watch.urge() if events is not None else None
 
     def request_stop(self, code: int = SERVICE_RESTART) -> None:
         """Begins to leave: nothing new is begun, and what would not end is ended.
@@ -187,6 +194,7 @@ class AsgiServer:
             for_thread: whether a thread is to answer what is in its buffer.
         """
         if self.turns.pop(turn.connection, None) is not None:
+            self.pace.leave(turn)
             turn.channel.close()
             (self.host.give_turn if for_thread else self.host.give_back)(turn.connection)
 
@@ -196,8 +204,6 @@ class AsgiServer:
             self._sweep = self.loop.call_later(SWEEP_INTERVAL, self._give_back_idle)
 
     def _begin(self) -> None:
-        if not self.options.is_threaded:
-            self.one_at_a_time = asyncio.Lock()
         self.run(self._start_up)
 
     async def _start_up(self) -> None:

@@ -75,14 +75,24 @@ class Turn:
     @property
     def is_waiting(self) -> bool:
         """Whether it waits for a request, or the rest of one."""
-        has_come = self.connection.buffer and not self._server.lifespan.is_ready
-        return self.connection.phase in (Phase.NEW, Phase.READING, Phase.IDLE) and not has_come
+        return self.connection.phase in (Phase.NEW, Phase.READING, Phase.IDLE) and not self._has_come
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the present request is being answered for so long that the answer has begun."""
+        return self._exchange is not None and self._exchange.response.is_begun
+
+    @property
+    def _has_come(self) -> bool:
+        """Whether a request waits until it may be begun."""
+        server = self._server
+        return bool(self.connection.buffer) and (not server.lifespan.is_ready or server.pace.is_waiting(self))
 
     def begin(self) -> None:
         """Reads what has come."""
         self.channel.owner = self
         if self.connection.buffer:
-            self._advance()
+            self.on_data()
         else:
             self.channel.look()
         if self.channel.owner is self:
@@ -117,11 +127,16 @@ class Turn:
 
     def on_data(self) -> None:
         self._advance()
-        if self.channel.owner is self and self.channel.is_ended:
+        if self.channel.owner is not self:
+            return
+        if self.channel.is_ended and not self._has_come:
             self._leave(Phase.CLOSED)
+        else:
+            self.channel.read_on()
+            self._server.expect()
 
     def on_end(self) -> None:
-        if self._server.lifespan.is_ready or not self.connection.buffer:  # or else its request is still to be read
+        if self.channel.is_broken or not self._has_come:  # or else its request is still to be read
             self._leave(Phase.CLOSED)
 
     def _advance(self) -> None:
@@ -133,6 +148,8 @@ class Turn:
             self._server.leave(self, for_thread=True)
             return
         if not self._server.lifespan.is_ready:
+            return
+        if not self._server.pace.may_begin(self):
             return
         if not self._server.host.may_answer(connection):
             self._leave(Phase.HELD)
@@ -170,9 +187,12 @@ class Turn:
         if not self.connection.buffer:
             self.channel.owner = None
             self.channel.look()  # whether the client has closed its side already
-        exchange = self._exchange = HttpExchange(self.channel, request, self._on_answered, self._is_last)
+        exchange = self._exchange = HttpExchange(
+            self.channel, request, self._on_answered, lambda: self._server.host.is_last
+        )
         self.channel.owner = exchange
         self.channel.read_on()
+        self._server.pace.begin(self)
         self._task = self._server.run(functools.partial(self._run, exchange))
         if (patience := self._server.options.http_timeout) is not None:
             self._timer = self.channel.loop.call_later(patience, self._time_out)
@@ -195,16 +215,13 @@ class Turn:
         application = server.application
         if (tag := server.host.tag_for(self.connection, exchange.request)) is not None:
             application = with_tag(application, tag)
-        async with server.one_at_a_time or contextlib.nullcontext():
+        async with server.pace.one_at_a_time or contextlib.nullcontext():
             await exchange.run(application, scope)
 
     def _time_out(self) -> None:
         if self._exchange is not None and self._task is not None and not self._exchange.response.is_begun:
             self._exchange.time_out()
             self._task.cancel()
-
-    def _is_last(self) -> bool:
-        return self._server.host.is_last
 
     def _on_answered(self, exchange: HttpExchange) -> None:
         response = exchange.response
@@ -216,6 +233,7 @@ class Turn:
             code, sent = response.code, response.sent
             self._server.host.log_request(self.connection, exchange.request, code, sent, self._began, queries)
         self.channel.owner = self._exchange = None
+        self._server.pace.end(self)
         if response.broken or self.channel.is_broken:
             self._leave(Phase.CLOSED)
         elif exchange.body.is_complete and not self.channel.has_outgoing:

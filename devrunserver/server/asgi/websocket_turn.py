@@ -63,7 +63,7 @@ class WebSocketTurn:
 
     async def _run(self) -> None:
         server = self._server
-        async with server.one_at_a_time or contextlib.nullcontext():
+        async with server.pace.one_at_a_time or contextlib.nullcontext():
             pass  # what is being answered ends first
         scope = websocket_scope(self._request, server.host.endpoints(self._connection), server.lifespan.state)
         await self._websocket.run(server.application, scope)

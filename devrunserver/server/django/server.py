@@ -201,8 +201,9 @@ class Serving(Server):
 
     def step(self, patience: float | None = None) -> None:
         """Sleeps until there is something to do, and does it."""
-        if (due := self._pool.urge()) is not None:
-            patience = due if patience is None else min(due, patience)
+        for due in (self._pool.urge(), self.asgi.urge() if self.asgi is not None else None):
+            if due is not None:
+                patience = due if patience is None else min(due, patience)
         if self._is_full:
             patience = RETRY if patience is None else min(RETRY, patience)
         calls, ready = self.idle.wait(patience)

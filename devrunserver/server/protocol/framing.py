@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from devrunserver.server.protocol.headers import Headers
+from devrunserver.server.protocol.headers import HOP_BY_HOP, Headers
 
 WITHOUT_CONTENT = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+# RFC 9110, 6.5.1: what decides how the message is read cannot come behind it
+NO_TRAILERS = {"content-length", "content-encoding", "content-type", "content-range", "host", "set-cookie", *HOP_BY_HOP}
 RESET = HTTPStatus.RESET_CONTENT  # its content has no bytes, which has to be said: RFC 9110, 15.3.6
-LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Framing:
@@ -37,6 +38,7 @@ class Framing:
         self.was_cut = False
         self.sent = 0
         self._is_chunked = False
+        self._trailers: list[tuple[str, str]] = []
         said = headers.get("content-length")
         # to HEAD, Django's answers say 0 as they have lost their content; 304 would have to say what 200 says
         if code in WITHOUT_CONTENT or (is_head and said == "0"):
@@ -81,7 +83,14 @@ class Framing:
     @property
     def end(self) -> bytes:
         """What goes out when all the content is sent."""
-        return LAST_CHUNK if self._is_chunked and self.has_content else b""
+        if not (self._is_chunked and self.has_content):
+            return b""
+        trailers = "".join(f"{name}: {value}\r\n" for name, value in self._trailers)
+        return b"0\r\n%b\r\n" % trailers.encode("latin-1")
+
+    def add_trailers(self, fields: Iterable[tuple[str, str]]) -> None:
+        """Header fields that come behind the content, where it is chunked: RFC 9110, 6.5."""
+        self._trailers += [one for one in fields if one[0].lower() not in NO_TRAILERS]
 
     @property
     def is_urgent(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterator
 
 import pytest
 
+from devrunserver.server.asgi import pace
 from devrunserver.server.connection import Phase
 from devrunserver.server.idle_connections import LIMITS
 from tests.live import wait_for
@@ -73,6 +75,37 @@ def test_what_is_idle_or_has_begun_is_handed_over(run_asgi: RunAsgi, gate: Playe
         wait_until_taken(gate, 3)
         assert sorted(one.received for one in gate.taken) == [b"", b"", b"GET /hel"]
         assert new.socket.fileno() > 0
+
+
+def test_what_waits_for_its_turn_is_handed_over_whole(
+    run_asgi: RunAsgi, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "PATIENCE", 10 * PATIENCE)
+    running = keep(run_asgi(Views()), gate)
+    sent = request("/body", "Content-Length: 4\r\n", "POST") + "body"
+    with running.wire() as first, running.wire() as second:
+        first.send(request("/wait"))
+        wait_for(lambda: Phase.ANSWERING in _phases(running), "it is being answered", PATIENCE)
+        second.send(sent)
+        wait_for(lambda: running.server.asgi.pace._waiting, "it waits", PATIENCE)
+        running.server.stop()
+        wait_until_taken(gate, 1)
+        assert gate.taken[0].received == sent.encode()
+
+
+def test_who_has_closed_its_side_gets_its_turn(
+    run_asgi: RunAsgi, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "PATIENCE", 10 * PATIENCE)
+    running = keep(run_asgi(Views()), gate)
+    with running.wire() as first, running.wire() as second:
+        first.send(request("/wait"))
+        wait_for(lambda: Phase.ANSWERING in _phases(running), "it is being answered", PATIENCE)
+        second.send(request("/hello"))
+        second.socket.shutdown(socket.SHUT_WR)
+        wait_for(lambda: running.server.asgi.pace._waiting, "it waits", PATIENCE)
+        first.socket.close()
+        assert second.answer().body == b"hello"
 
 
 EXPECTED = [Phase.IDLE, Phase.READING, Phase.NEW]

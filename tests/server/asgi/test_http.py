@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import json
 import socket
@@ -176,6 +177,17 @@ class Views:
     async def do_split(self, receive: Any, send: Any) -> None:
         await self.answer(send, b"", [(b"x-a", b"b\r\nset-cookie: c=d")])
 
+    async def do_trailers(self, receive: Any, send: Any) -> None:
+        headers = [
+            (b"trailer", b"x-sum"),
+            *([(b"content-length", b"5")] if b"long" in self.scope["query_string"] else []),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": True})
+        await send({"type": "http.response.body", "body": b"hello"})
+        fields: list[list[Any]] = [[(b"x-sum", b"5")], [(b"Content-Length", b"9"), (b"x-b", b"c")]]
+        for more, one in zip((True, False), fields, strict=True):
+            await send({"type": "http.response.trailers", "headers": one, "more_trailers": more})
+
     async def do_status(self, receive: Any, send: Any) -> None:
         await self.answer(send, b"hello", status=int(self.scope["path"].rpartition("/")[2]))
 
@@ -212,7 +224,7 @@ def test_the_scope(run_asgi: RunAsgi, views: Views) -> None:
         "root_path": "",
         "client": list(client),
         "server": [running.server.server_name, running.port],
-        "extensions": {"http.response.pathsend": {}},
+        "extensions": {"http.response.pathsend": {}, "http.response.trailers": {}},
     }
     assert views.scope["headers"] == [(b"host", b"a"), (b"x-a", b"1"), (b"x-a", b"2")]
 
@@ -516,3 +528,31 @@ def test_queries_are_counted_for_each_request(run_asgi: RunAsgi, views: Views, r
     assert '"GET /queries?3 HTTP/1.1" 200 4 3 queries 0 ms, 2 repeated' in first and "N+1: 3 times" in below
     assert "2 queries 0 ms, 1 repeated" in second and "repeated: 2 times" in below_too
     assert third.endswith("200 4")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "content"),
+    [
+        ("/trailers", "TE: trailers\r\n", b"5\r\nhello\r\n0\r\nx-sum: 5\r\nx-b: c\r\n\r\n"),
+        ("/trailers", "TE: gzip, Trailers\r\n", b"5\r\nhello\r\n0\r\nx-sum: 5\r\nx-b: c\r\n\r\n"),
+        ("/trailers", "", b"5\r\nhello\r\n0\r\n\r\n"),
+        ("/trailers?long", "TE: trailers\r\n", b"hello"),  # there is no place for them
+    ],
+)
+def test_trailers(run_asgi: RunAsgi, views: Views, path: str, fields: str, content: bytes) -> None:
+    with run_asgi(views).wire() as wire:
+        wire.send(request(path, f"Connection: close\r\n{fields}"))
+        head = wire._until(b"\r\n\r\n")
+        assert b"\r\ntrailer: x-sum" in head
+        assert wire.rest() == content
+
+
+def test_open_streams_take_no_thread(run_asgi: RunAsgi, views: Views) -> None:
+    running = run_asgi(views)
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            wire = stack.enter_context(running.wire())
+            wire.send(request("/events"))
+            wire._until(b"data: 1")
+        assert threading.active_count() == before

@@ -1,0 +1,107 @@
+"""When the next request is begun: one after the other while this process computes, else side by side.
+
+Theory of operation
+-------------------
+A coroutine costs little to begin, so all requests that have come could be; but Python computes for one at a time, and
+each of them would then take as long as all together. Worse, what has been begun cannot be handed over to the next
+worker: a reload would cut many answers, where it need only wait for one. So, by the rules of ``thread_pool.py``, a
+request waits, unread, while the one that began last is at its work for less than PATIENCE, or for up to
+COMPUTING_PATIENCE while this process computes. An answer that waits for something delays no other by more than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+from devrunserver.server.thread_pool import COMPUTING_INTERVAL, COMPUTING_PATIENCE, COMPUTING_SHARE, PATIENCE
+
+
+class Answering(Protocol):
+    """Who answers a request."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the answer has begun, which may be a stream without an end."""
+
+    def on_data(self) -> None:
+        """Asks again whether it may begin."""
+
+
+class Pace:
+    """Has requests begun, on a loop.
+
+    Attributes:
+        one_at_a_time: held while a request is answered, where they are not to be side by side.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, is_threaded: bool) -> None:
+        self.one_at_a_time = None if is_threaded else asyncio.Lock()
+        self._loop = loop
+        self._waiting: dict[Answering, None] = {}  # in their order
+        self._youngest: Answering | None = None  # who began last, until it ends
+        self._begun = 0.0  # the moment (monotonic) when that was
+        self._computed = 0.0  # seconds of a core that this process had used by then
+        self._timer: asyncio.TimerHandle | None = None
+
+    def is_waiting(self, who: Answering) -> bool:
+        """Whether it was told to wait, and did not begin since."""
+        return who in self._waiting
+
+    def may_begin(self, who: Answering) -> bool:
+        """Whether a request may be begun now; if not, ``on_data`` is called when it is time to ask again."""
+        if not self._waiting or next(iter(self._waiting)) is who:
+            left = self._left()
+            if left <= 0:
+                self.leave(who)
+                return True
+            self._look_again(left)
+        self._waiting.setdefault(who)
+        return False
+
+    def begin(self, who: Answering) -> None:
+        """A request is begun."""
+        self._youngest, self._begun, self._computed = who, time.monotonic(), time.process_time()
+
+    def end(self, who: Answering) -> None:
+        """It is answered."""
+        if self._youngest is who:
+            self._youngest = None
+            if self._waiting:
+                self._loop.call_soon(self._go_on)
+
+    def leave(self, who: Answering) -> None:
+        """It does not wait any longer."""
+        if who in self._waiting:
+            del self._waiting[who]
+            if self._waiting:
+                self._look_again(PATIENCE)
+
+    def _left(self) -> float:
+        """Seconds that a request waits for the one that began last."""
+        if self._youngest is None or self._youngest.has_begun:
+            return 0.0
+        at_work = time.monotonic() - self._begun
+        if at_work < PATIENCE:
+            return PATIENCE - at_work
+        computes = time.process_time() - self._computed >= COMPUTING_SHARE * at_work
+        return COMPUTING_INTERVAL if computes and at_work < COMPUTING_PATIENCE else 0.0
+
+    def _look_again(self, left: float) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(left, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Has the first one that waits ask again."""
+        if self._waiting:
+            first = next(iter(self._waiting))
+            try:
+                first.on_data()
+            except Exception:
+                self.leave(first)  # or else nobody would ever begin again
+                raise
