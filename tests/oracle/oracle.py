@@ -150,18 +150,26 @@ class Oracle:
         return answer.status == 200 and not any(self._differences(json.loads(answer.body), fresh))
 
     def _differences(self, ours: State, fresh: State) -> Iterator[str]:
-        """What is in one state and not in the other, or elsewhere."""
-        for part, value in fresh.items():
-            if ours[part] != value:
-                before, after = (_lines(one, self._prepared and part in BY_MODULE) for one in (value, ours[part]))
-                changes = list(difflib.unified_diff(before, after, n=1, lineterm=""))[2:]
-                yield from [f"@ {part}", *(line[:400] for line in changes)] if changes else ()
+        return differences(ours, fresh, self._prepared)
 
     @property
     def reloads(self) -> tuple[int, int, int]:
         """How many there were, how many of them resumed, and how many were prepared."""
         kinds = RELOADED.findall(self._server.log)
         return len(kinds), kinds.count("resumed"), self._server.log.count(", prepared)")
+
+
+def differences(ours: State, fresh: State, prepared: bool) -> Iterator[str]:
+    """What is in one state and not in the other, or elsewhere.
+
+    Args:
+        prepared: modules may come in another order.
+    """
+    for part, value in fresh.items():
+        if ours[part] != value:
+            before, after = (_lines(one, prepared and part in BY_MODULE) for one in (value, ours[part]))
+            changes = list(difflib.unified_diff(before, after, n=1, lineterm=""))[2:]
+            yield from [f"@ {part}", *(line[:400] for line in changes)] if changes else ()
 
 
 def _lines(value: Any, unordered: bool) -> list[str]:
