@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from devrunserver.common.messages import Message
@@ -17,6 +17,7 @@ from devrunserver.supervisor.preparation.verify import Verdict, Verifier
 class Served:
     """The present worker, as far as it matters here."""
 
+    saves: int = 0  # that there were before it started
     prepared: Prepared | None = None  # what it was resumed from; None: an exact checkpoint, or it was spawned
     is_broken: bool = False  # it serves the error that keeps it from starting
     is_checked: bool = False  # its state was compared
@@ -45,6 +46,7 @@ def check(
     worker: Served,
     prepared: Prepared,
     state_reporter: Run | None,
+    is_current: Callable[[], bool],
 ) -> Generator[Run, Message | None, Finding]:
     """Compares an exact and a prepared start with the present sources.
 
@@ -52,9 +54,10 @@ def check(
         volatile: what differs between exact starts; added to.
         judged: what has differed before; added to.
         state_reporter: tells the state of the worker, if any does and it is of use.
+        is_current: whether nobody has saved since the worker started.
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
-    verifier = Verifier(processes, volatile, judged)
+    verifier = Verifier(processes, volatile, judged, is_current)
     if serves and state_reporter is not None and prepared.reference is not None:
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, set(plan.excluded))
         if reference is not None:

@@ -102,7 +102,7 @@ class Preparation:
     def state_reporter(self) -> socket.socket | None:
         """One end of the link to a process that is to tell the state of the next worker, if any is."""
         self._release_state_reporter()
-        self._worker = Served()  # until it is resumed from what is prepared
+        self._worker = Served(saves=len(self._planning.saves))  # until it is resumed from what is prepared
         if not self._enabled:
             return None
         ours, theirs = link.pair(Role.STATE_REPORTER)
@@ -228,13 +228,18 @@ class Preparation:
             self._check(worker, prepared, self._state_reporter if worker.prepared is None else None)
 
     def _check(self, worker: Served, prepared: Prepared, state_reporter: Run | None) -> None:
+        planning = self._planning
         steps = check.check(
-            self._processes, self._planning.volatile, self._planning.judged, worker, prepared, state_reporter
+            *(self._processes, planning.volatile, planning.judged, worker, prepared, state_reporter),
+            is_current=lambda: len(planning.saves) == worker.saves,
         )
         self._jobs[Purpose.VERIFY] = Job(steps)
 
     def _on_checked(self, found: Finding) -> None:
         worker, prepared = found.worker, found.prepared
+        if found.verdict.is_outdated:
+            self._due = 0.0 if worker is not self._worker else self._due  # else the next one is still to come
+            return
         worker.is_checked, self._due = worker.is_checked or prepared is worker.prepared, 0.0
         if not found.why:
             if prepared.reference is None:

@@ -55,6 +55,7 @@ class Planning:
         is_strict: what later parts of Django's set-up import is not tried any more.
         is_given_up: nothing is prepared until something else changes.
         cost: of this plan and of those that it was made of.
+        saves: the paths that were saved, one after the other.
     """
 
     volatile: set[Attribute] = field(default_factory=set)
@@ -68,12 +69,12 @@ class Planning:
     is_strict: bool = False
     is_given_up: bool = False
     cost: Cost = field(default_factory=Cost)
-    _saves: list[str] = field(default_factory=list)  # the last of them
+    saves: list[str] = field(default_factory=list)
     _saved_since: bool = False  # the plan was looked at
 
     def on_save(self, path: str) -> bool:
         """A file was saved. Whether the plan is spoilt: it imports that file ahead."""
-        self._saves = [*self._saves, path][-IN_TURN:]
+        self.saves.append(path)
         self._saved_since = True
         if self.plan is None:
             self.attempts, self.is_given_up = 0, False
@@ -118,7 +119,7 @@ class Planning:
             if base is None:
                 continue
             plan = import_plan.make(self.record, base.base, paths, self.left_out, self.is_strict)
-            if best[0] is None or import_plan.is_kept(plan, best[0], total, path in self._saves):
+            if best[0] is None or import_plan.is_kept(plan, best[0], total, path in self.saves[-IN_TURN:]):
                 best = plan, base
         return best
 

@@ -8,6 +8,9 @@ exact start is made, after both. What counts is what the exact starts agree on, 
 functions or classes of planned modules are in another order than those of others, that start is spared at first: their
 modules are left out, which cannot be wrong, and only if there is a difference again it is made.
 
+A start that reads the sources after another save would differ by what was saved, and make that look volatile. So where
+somebody has saved since the worker started, and there is a difference, nothing is concluded.
+
 Most saves need no exact start. Once a prepared checkpoint is verified, the state of a worker that was resumed from it
 is held against that of the one before: where nothing has changed but functions and constants as the sources say them,
 in the edited modules themselves, nothing can have come in another order.
@@ -15,7 +18,7 @@ in the edited modules themselves, nothing can have come in another order.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -66,10 +69,15 @@ class Verdict:
     culprits: set[str] = field(default_factory=set)
     failure: str = ""
     reference: Reference | None = None
+    is_outdated: bool = False  # somebody has saved meanwhile; nothing was found out
 
 
 class _Gone(Exception):
     """A process has ended before it has answered."""
+
+
+class _Outdated(Exception):
+    """Somebody has saved since the worker started."""
 
 
 class Verifier:
@@ -79,12 +87,20 @@ class Verifier:
         processes: forks who is to be compared.
         volatile: what is known to differ between exact starts; added to.
         judged: what has differed before, so that modules were left out; added to.
+        is_current: whether nobody has saved since the worker started.
     """
 
-    def __init__(self, processes: BackgroundProcesses, volatile: set[Attribute], judged: set[Attribute]) -> None:
+    def __init__(
+        self,
+        processes: BackgroundProcesses,
+        volatile: set[Attribute],
+        judged: set[Attribute],
+        is_current: Callable[[], bool],
+    ) -> None:
         self._processes = processes
         self._volatile = volatile
         self._judged = judged
+        self._is_current = is_current
 
     def compare(
         self, exact: Run, prepared: Run, base: link.Link, planned: set[str], excluded: set[str], is_served: bool
@@ -105,6 +121,8 @@ class Verifier:
             theirs = yield from self._heard(prepared, StateReport)
             ours = yield from self._heard(exact, StateReport)
             differences = (yield from self._differences(exact, ours.digests, prepared, theirs.digests)) - self._volatile
+            if differences:
+                self._ask_whether_current()
             if differences and not is_served and not differences & self._judged:
                 culprits = yield from self._culprits(exact, prepared, differences, planned)
                 if culprits:
@@ -120,6 +138,8 @@ class Verifier:
             return Verdict(reference=Reference(theirs.digests, attributes))
         except _Gone:
             return Verdict(failure=FAILED)
+        except _Outdated:
+            return Verdict(is_outdated=True)
 
     def is_as_before(
         self, worker: Run, reference: Reference, excluded: set[str]
@@ -152,6 +172,10 @@ class Verifier:
             return None if rest else Reference(digests, {**reference.attributes, **told})
         except _Gone:
             return None
+
+    def _ask_whether_current(self) -> None:
+        if not self._is_current():
+            raise _Outdated
 
     # Steps
 
@@ -195,7 +219,9 @@ class Verifier:
         twin = self._processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
         yield from self._loaded(twin)
         same = (yield from self._asked(twin, StateAsked(), StateReport)).digests
-        self._volatile |= yield from self._differences(exact, ours, twin, same)
+        volatile = yield from self._differences(exact, ours, twin, same)
+        self._ask_whether_current()
+        self._volatile |= volatile
         differences = yield from self._differences(twin, same, prepared, theirs)
         self._processes.end(twin)
         return differences - self._volatile

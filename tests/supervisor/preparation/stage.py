@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,7 @@ class Stage:
         self.unfit: dict[str, str] = {}  # modules that cannot be imported ahead, and why
         self.facts: list[Fact] = []  # that a builder tells
         self.are_held = False  # dry runs do not get to their end
+        self.when_asked: Callable[[Message], None] = lambda message: None  # what happens while a process is asked
         self.builds: list[Build] = []
         self.dry_runs = 0  # from exact checkpoints
         self.short_runs = 0  # from prepared ones
@@ -155,6 +157,7 @@ class Stage:
             for teller in list(self._tellers):
                 for message in _receive(teller.link):
                     is_busy = True
+                    self.when_asked(message)
                     teller.hear(message)
 
     def _let_checkpoint(self, link: Link) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from devrunserver.common import file_state
 from devrunserver.common.facts import Read
+from devrunserver.common.messages import AttributesAsked, Message, StateAsked
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.preparation.planning import ATTEMPTS
@@ -111,6 +112,27 @@ def test_a_save_before_the_sources_were_read_begins_the_comparison_anew(stage: S
     stage.serve()
     assert (len(stage.builds), stage.short_runs) == (1, 2)
     assert stage.reload()
+
+
+@pytest.mark.parametrize("question", [StateAsked, AttributesAsked])
+def test_a_save_while_it_is_compared_makes_nothing_look_volatile(stage: Stage, question: type[Message]) -> None:
+    """The second exact start reads what was saved meanwhile: what differs by that counts in the next comparison."""
+
+    def save_once(message: Message) -> None:
+        if isinstance(message, question):
+            stage.when_asked = lambda message: None
+            stage.exact = [state(first={"x": 3})]
+            stage.preparation.changed("/a.py")
+
+    stage.prepared = state(first={"x": 2})
+    stage.when_asked = save_once
+    stage.save()
+    stage.serve()
+    assert not any(told.startswith(PREPARED) for told in stage.told)
+    assert not stage.resume()
+    stage.serve()
+    assert not stage.reload()
+    assert any(told.startswith("Not prepared: the order of imports shows in first.x") for told in stage.told)
 
 
 def test_a_save_of_what_is_imported_ahead_makes_another_plan(stage: Stage, tmp_path: Path) -> None:
