@@ -26,6 +26,7 @@ as a *prepared* checkpoint (``supervisor/preparation/``).
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
@@ -175,20 +176,23 @@ class Checkpoints:
             return True, None
         self._lender.leave()
         self._lender.become(Role.CHECKPOINT)
+
+        def read() -> FactsRead:
+            return FactsRead(facts, imported, [*module_files.incomplete(), at], phase)
+
         imported, phase = self._lender.progress()
-        read = FactsRead(facts, imported, [*module_files.incomplete(), at], phase)
         message = self._pause(link.Link(ours, Role.CHECKPOINT, Role.SUPERVISOR), read)
         while isinstance(message, Build):
             message = self._pause(*self._build(message))
         return False, message
 
-    def _pause(self, to_supervisor: link.Link, read: FactsRead) -> Resume | DryRun | Build:
+    def _pause(self, to_supervisor: link.Link, read: Callable[[], FactsRead]) -> Resume | DryRun | Build:
         """Waits, and forks whenever told to. Returns in the forked processes alone."""
         handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         to_supervisor.be_patient()
         with suppress(link.LinkClosed):
-            to_supervisor.send(read)
+            self._tell(to_supervisor, read)
             for message in to_supervisor.messages():
                 assert isinstance(message, Resume | DryRun | Build)  # by its route
                 with suppress(OSError):  # the supervisor sees that nobody takes the new link
@@ -201,9 +205,19 @@ class Checkpoints:
                 close_carried(message)
         return process_exit.leave(process_exit.SUCCESS)  # what is registered with atexit is the workers'
 
+    def _tell(self, to_supervisor: link.Link, read: Callable[[], FactsRead]) -> None:
+        """Tells what this checkpoint relies on: by a child, as megabytes would stay that the worker does not share."""
+        try:
+            is_told = self.forks.on_the_side(lambda: to_supervisor.send(read()))
+        except OSError:  # no process can be forked
+            to_supervisor.send(read())
+            return
+        if not is_told:
+            process_exit.leave(process_exit.FAILURE)
+
     # Building
 
-    def _build(self, message: Build) -> tuple[link.Link, FactsRead]:
+    def _build(self, message: Build) -> tuple[link.Link, Callable[[], FactsRead]]:
         """Imports modules ahead of their turn. Returns what a checkpoint needs."""
         to_supervisor = link.Link(message.link, Role.BUILDER, Role.SUPERVISOR)
         to_supervisor.be_patient()
@@ -217,7 +231,7 @@ class Checkpoints:
         gc.freeze()
         self._lender.become(Role.CHECKPOINT)
         to_supervisor.role = Role.CHECKPOINT
-        return to_supervisor, FactsRead(self._reads.take())
+        return to_supervisor, functools.partial(FactsRead, self._reads.take())
 
     def _sockets(self) -> set[int]:
         """The descriptors of our own sockets."""

@@ -76,6 +76,22 @@ class Forks:
             process.die_with_parent(parent)
         return pid
 
+    def on_the_side(self, work: Callable[[], None]) -> bool:
+        """Has a child do something, and waits for it; whether it was done.
+
+        Memory that is shared with other processes stays so: what the work allocates and counts is gone with the child.
+        """
+        with _children_awaited():
+            pid = self.child()
+            if pid:
+                return has_succeeded(pid)
+        status = process_exit.FAILURE
+        try:
+            work()
+            status = process_exit.SUCCESS
+        finally:
+            process_exit.leave(status)
+
     @contextmanager
     def _forks(self) -> Iterator[None]:
         """What is forked here is ours, not the project's."""
