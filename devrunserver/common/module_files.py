@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib.util
+import itertools
 import os
 import sys
 import sysconfig
@@ -19,11 +20,16 @@ INSTALLED = f"{os.sep}site-packages"
 PACKAGES = frozenset({"site-packages", "dist-packages"})  # also those of another interpreter
 
 
-def loaded_files() -> set[str]:
-    """The files that the loaded modules came from, with links resolved; an archive for what came from one."""
+def loaded_files(names: Iterable[str] | None = None) -> set[str]:
+    """The files that the loaded modules came from, with links resolved; an archive for what came from one.
+
+    Args:
+        names: of the modules that are meant; all by default.
+    """
+    modules = list(sys.modules.values()) if names is None else [sys.modules.get(name) for name in names]
     directories: dict[str, str] = {}  # resolved ones, as many modules share one
     files = set()
-    for file in filter(None, map(file_of, list(sys.modules.values()))):
+    for file in filter(None, map(file_of, modules)):
         directory, name = os.path.split(file)
         if directory not in directories:
             directories[directory] = os.path.realpath(directory)
@@ -37,6 +43,33 @@ def loaded_files() -> set[str]:
 def state() -> tuple[int, str]:
     """Changes whenever a module is imported."""
     return len(sys.modules), next(reversed(sys.modules))
+
+
+class LoadedFiles:
+    """The files that this process has loaded modules from so far.
+
+    Only modules that are new are looked at. To look at a module writes to it, as it is counted who refers to it: that
+    takes time, and memory that was shared with checkpoints.
+    """
+
+    def __init__(self) -> None:
+        self._state = (0, "")
+        self._files: set[str] = set()
+
+    def now(self) -> set[str]:
+        """All of them."""
+        now = state()
+        if now != self._state:
+            self._files = self._files | loaded_files(added_since(self._state))
+            self._state = now
+        return self._files
+
+
+def added_since(earlier: tuple[int, str]) -> list[str] | None:
+    """The modules that were imported since that state; None where that cannot be known, as others are gone."""
+    count, last = earlier
+    newest = list(itertools.islice(reversed(sys.modules), max(len(sys.modules) - count, 0) + 1))
+    return newest[:-1] if newest[-1] == last else None
 
 
 def directories_of(files: Iterable[str]) -> list[str]:

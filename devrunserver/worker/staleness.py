@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable
 from enum import Enum
 from typing import Protocol
 
-from devrunserver.common import module_files
+from devrunserver.common.module_files import LoadedFiles
 from devrunserver.common.pyc import SOURCE_SUFFIX
 
 
@@ -40,14 +40,14 @@ class Staleness:
     Args:
         reads: while it started.
         watched: for receivers of Django's signals.
+        loaded: the files that modules were loaded from.
     """
 
-    def __init__(self, reads: ReadFiles, watched: Watched) -> None:
+    def __init__(self, reads: ReadFiles, watched: Watched, loaded: LoadedFiles) -> None:
         self.data_files: Container[str] = ()  # that the start has read, and whose change shows only after a reload
         self._reads = reads
         self._watched = watched
-        self._loaded_at = (0, "")  # the state of sys.modules that the next is of
-        self._loaded: set[str] = set()  # the files of all modules
+        self._loaded = loaded
 
     def of(self, path: str) -> Answer:
         """What follows from a change of a path."""
@@ -62,10 +62,7 @@ class Staleness:
 
     def loaded_files(self) -> set[str]:
         """The files that all modules were loaded from."""
-        state = module_files.state()
-        if state != self._loaded_at:
-            self._loaded, self._loaded_at = module_files.loaded_files(), state
-        return self._loaded
+        return self._loaded.now()
 
     def other_files(self) -> list[str]:
         """What modules were loaded from that is no source: archives, extensions."""

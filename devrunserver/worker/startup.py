@@ -50,6 +50,7 @@ class Startup:
         self.identity = Identity(channel, self.on_resume)
         self.project_files = project.Files()
         self.read_files = ReadFiles()  # known when the start is over
+        self.loaded = module_files.LoadedFiles()
         self.reads = ReadRecorder(self.project_files.is_installed)
         policy = None
         if start.makes_checkpoints and conf.makes_checkpoints(conf.load()):
@@ -79,7 +80,7 @@ class Startup:
             spawned: when this process was started, in seconds since the epoch.
             on_prompt: called when somebody asks the user at the terminal.
         """
-        for file in module_files.loaded_files():
+        for file in self.loaded.now():
             self.reads.file_read_before(file, spawned)
         names = self.project_files.names_in_settings()
         for file in self.project_files.data_of_settings(set(names)):

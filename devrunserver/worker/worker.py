@@ -86,7 +86,7 @@ class Worker:
         )
         self._history = RequestHistory(self._startup.project_files.is_own, self._channel.send)
         self._signals = AutoreloadSignals(lambda: self._report.send())
-        self._staleness = staleness = Staleness(self._startup.reads, self._signals)
+        self._staleness = staleness = Staleness(self._startup.reads, self._signals, self._startup.loaded)
         self._report = WatchReport(
             self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths, pages
         )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from devrunserver.common.module_files import directories_of, imports_of, loaded_files, times
+from devrunserver.common import module_files
+from devrunserver.common.module_files import LoadedFiles, added_since, directories_of, imports_of, loaded_files, times
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -96,6 +99,48 @@ def test_loaded_files_does_not_run_lazy_modules(directory: Path) -> None:
 
 def test_a_process_has_loaded_this_file() -> None:
     assert str(Path(__file__).resolve()) in loaded_files()
+
+
+def test_loaded_files_of_modules_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    def come(name: str) -> None:
+        module = ModuleType(name)
+        module.__file__ = f"/nowhere/{name}.py"
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def new_since(earlier: set[str]) -> set[str]:
+        return {os.path.basename(file) for file in loaded.now() - earlier}
+
+    loaded = LoadedFiles()
+    first = loaded.now()
+    assert str(Path(__file__).resolve()) in first
+    come("a"), come("b")
+    assert added_since(module_files.state()) == []
+    assert new_since(first) == {"a.py", "b.py"}
+    come("c")
+    monkeypatch.delitem(sys.modules, "a")
+    assert new_since(first) == {"a.py", "b.py", "c.py"}, "the length is the same, and what is gone was loaded once"
+    come("d"), come("e")
+    monkeypatch.delitem(sys.modules, "b")
+    assert new_since(first) == {"a.py", "b.py", "c.py", "d.py", "e.py"}
+
+
+@pytest.mark.parametrize(
+    ("modules", "earlier", "added"),
+    [
+        ("ab", (0, ""), None),
+        ("ab", (2, "b"), ""),
+        ("abcd", (2, "b"), "cd"),
+        ("bc", (2, "b"), None),  # one has gone, one has come
+        ("acd", (3, "c"), None),
+        ("a", (3, "c"), None),
+    ],
+)
+def test_added_since(
+    monkeypatch: pytest.MonkeyPatch, modules: str, earlier: tuple[int, str], added: str | None
+) -> None:
+    monkeypatch.setattr(module_files, "sys", SimpleNamespace(modules=dict.fromkeys(modules)))
+    found = added_since(earlier)
+    assert (None if found is None else sorted(found)) == (None if added is None else list(added))
 
 
 def test_links_to_directories_are_resolved(directory: Path, tmp_path: Path) -> None:

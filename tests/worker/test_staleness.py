@@ -8,10 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from devrunserver.common import module_files
+from devrunserver.common.module_files import LoadedFiles
 from devrunserver.worker.staleness import Answer, Staleness
 
 NOTHING, STALE, UNLESS_HANDLED = Answer.NOTHING, Answer.STALE, Answer.STALE_UNLESS_HANDLED
+
+
+class Loaded(LoadedFiles):
+    """What a worker has loaded."""
+
+    def __init__(self, files: set[str]) -> None:
+        super().__init__()
+        self.files = files
+
+    def now(self) -> set[str]:
+        return self.files
 
 
 @dataclass
@@ -65,21 +76,15 @@ LOADED = {"/p/a.py", "/p/package/b.py", "/p/c.so", "/p/d.zip"}
     ],
 )
 def test_of(monkeypatch: pytest.MonkeyPatch, path: str, seen: Seen, answer: Answer) -> None:
-    monkeypatch.setattr(module_files, "loaded_files", lambda: LOADED)
-    staleness = Staleness(seen, seen)
+    staleness = Staleness(seen, seen, Loaded(LOADED))
     assert staleness.of(path) is answer
     assert staleness.of(path) is answer, "asking changes nothing"
 
 
-def test_a_directory_that_is_still_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module_files, "loaded_files", lambda: {str(tmp_path / "b.py")})
-    assert Staleness(Seen(), Seen()).of(str(tmp_path)) is NOTHING
+def test_a_directory_that_is_still_there(tmp_path: Path) -> None:
+    staleness = Staleness(Seen(), Seen(), Loaded({str(tmp_path / "b.py")}))
+    assert staleness.of(str(tmp_path)) is NOTHING
 
 
-def test_loaded_files_are_looked_at_when_modules_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    states, files = [(1, "a"), (1, "a"), (2, "b")], [{"/a.py"}, {"/a.py", "/b.so"}]
-    monkeypatch.setattr(module_files, "state", lambda: states.pop(0))
-    monkeypatch.setattr(module_files, "loaded_files", lambda: files.pop(0))
-    staleness = Staleness(Seen(), Seen())
-    assert [staleness.loaded_files() for _ in range(2)] == [{"/a.py"}] * 2
-    assert staleness.other_files() == ["/b.so"]
+def test_other_files_are_those_that_are_no_source() -> None:
+    assert Staleness(Seen(), Seen(), Loaded({"/a.py", "/b.so"})).other_files() == ["/b.so"]

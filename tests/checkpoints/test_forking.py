@@ -1,0 +1,32 @@
+"""What a child does on the side, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+
+
+def test_a_child_does_it_and_its_status_is_known_even_where_children_are_ignored() -> None:
+    code = """
+        import os, signal
+        from contextlib import nullcontext
+        from devrunserver.checkpoints.forking import Forks
+
+        def fail():
+            raise ValueError
+
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        reading, writing = os.pipe()
+        forks = Forks(nullcontext)
+        print(forks.on_the_side(lambda: os.write(writing, str(os.getpid()).encode())))
+        print(int(os.read(reading, 20)) != os.getpid())
+        print(forks.on_the_side(fail))
+        print(signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN)
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["True", "True", "False", "True"], done.stderr
