@@ -616,7 +616,7 @@ CONNECTED = "s = socket.create_server(('127.0.0.1', 0)); socket.create_connectio
     [
         ("1 / 0", "ZeroDivisionError('division by zero')"),
         ("import a", "it imports a"),
-        ("sqlite3.connect('db.sqlite3').close()", "it opened a database (inner)"),
+        ("sqlite3.connect('file:db.sqlite3', uri=True).close()", "it opened a database (inner)"),
         (CONNECTED, "it connected to a server (inner)"),
         ("file = tempfile.NamedTemporaryFile()", "a temporary file exists (inner)"),
     ],
