@@ -24,7 +24,9 @@
 
   const STORE = `devrunserver:${location.href}`;
   const OWN = "[data-devrunserver]";
+  const RUNS = /^$|(java|ecma)script|^module$|^importmap$/i; // types of scripts that are no data
   const SHEET_PATIENCE = 10_000; // milliseconds for a style sheet to load: the server may be starting again
+  const SILENCE = 60_000; // milliseconds after which a stream may be one that has died without a word
   const TRIES = 6; // to get to one generation, before the next announcement or look of somebody
   const FIRST_PAUSE = 250; // milliseconds between the first two of them; twice as many each time
   const EMPTY_PATIENCE = 1000; // milliseconds in which an empty style sheet is taken for one that is being written
@@ -33,6 +35,7 @@
   let known = Number(tag.dataset.generation); // the generation that the page shows, with all the files that it uses
   let rendered = known; // the same of its document alone, which may be asked for after its style sheets
   let announced = { generation: known, since: known, changes: [] };
+  let heard = Date.now(); // when the stream has told something last
   let isBusy = false;
   let isLeaving = false;
   let tried = 0; // the generation to which the last try failed
@@ -70,12 +73,14 @@
     };
     pair(copy, document.documentElement);
     for (const script of copy.querySelectorAll("script")) {
-      // what a script has added is asynchronous without saying so
-      if (live.get(script).async && !script.hasAttribute("async")) script.remove();
+      if (isAdded(live.get(script)) && !script.hasAttribute("async")) script.remove();
     }
     from = reduce(copy);
     body = document.body;
   }
+
+  /** Whether a script was added by another one: it is asynchronous then, as data and what is empty are in any case. */
+  const isAdded = (script) => script.async && RUNS.test(script.type) && (script.src !== "" || script.text !== "");
 
   /** Takes out what is not to be compared: our own tag, nonces, and what is not shown where scripts run. */
   function reduce(root) {
@@ -102,6 +107,7 @@
   function hear(announcement) {
     if (announcement.generation < announced.generation) return;
     announced = announcement;
+    heard = Date.now();
     act();
   }
 
@@ -168,7 +174,7 @@
       return true;
     }
     const files = changes.filter((one) => one.kind === "css").flatMap((one) => one.files);
-    if (needsLoad) return load();
+    if (needsLoad) return load("a file that it uses has changed, or more than was told");
     if (kinds.has("page") && !(await refresh(generation))) return false;
     if (files.length) await swapSheets(files, generation);
     known = Math.max(known, generation);
@@ -200,23 +206,24 @@
   /** Asks for the page again and applies the difference; false where it is being loaded instead. */
   async function refresh(generation) {
     const response = await ask();
-    if (!response) return load();
+    if (!response) return load("its policy forbids to ask for it");
     const isHtml = (response.headers.get("Content-Type") ?? "").startsWith("text/html");
     const text = await response.text();
     if (!response.ok && isHtml && (await showFailure(text))) return false;
-    if (!response.ok || !isHtml || response.redirected || !from) return load();
+    if (!response.ok || !isHtml || response.redirected || !from) return load("the answer is another page");
     const { Doubt, hasSameScripts, morph, parse } = await import(fileUrl("morph.js"));
     const parsed = parse(text);
     const sent = parsed.querySelector(OWN)?.dataset.generation;
     const to = reduce(parsed.documentElement);
-    const isTheSame = parsed.compatMode === document.compatMode && hasSameScripts(from, to);
-    if (!isTheSame || /<template[^>]*\sshadowroot/i.test(text)) return load();
+    if (parsed.compatMode !== document.compatMode) return load("its doctype is another one");
+    if (!hasSameScripts(from, to)) return load("its scripts are others");
+    if (/<template[^>]*\sshadowroot/i.test(text)) return load("it has a declarative shadow root");
     const focused = document.activeElement;
     try {
       await settle(morph(from, to, live, tag.nonce));
     } catch (error) {
       if (!(error instanceof Doubt)) throw error;
-      return load();
+      return load(error.message);
     }
     if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
     rendered = Math.max(rendered, generation, Number(sent ?? 0));
@@ -345,14 +352,14 @@
 
   // Loading
 
-  /** Loads the page; what was typed and scrolled is kept. */
-  function load() {
+  /** Loads the page; what was typed and scrolled is kept. Why it had to be is said in the console afterwards. */
+  function load(why) {
     isLeaving = true;
     const details = [...document.querySelectorAll("details")].map((one) => one.open);
     const fields = [...fieldsByKey()].flatMap(([key, field]) => (isChanged(field) ? [[key, valueOf(field)]] : []));
     const focused = [...fieldsByKey()].find(([, field]) => field === document.activeElement)?.[0];
     try {
-      sessionStorage.setItem(STORE, JSON.stringify({ scroll: [scrollX, scrollY], fields, focused, details }));
+      sessionStorage.setItem(STORE, JSON.stringify({ why, scroll: [scrollX, scrollY], fields, focused, details }));
     } catch {
       // the store is full, or not ours to use
     }
@@ -369,6 +376,7 @@
     }
     if (!stored || isFailure()) return; // a page that shows an error has not got these fields
     sessionStorage.removeItem(STORE);
+    if (stored.why) console.debug(`devrunserver: this page was loaded again, as ${stored.why}.`);
     const fields = fieldsByKey();
     for (const [key, value] of stored.fields) if (fields.has(key)) setValue(fields.get(key), value);
     const details = document.querySelectorAll("details");
@@ -421,7 +429,7 @@
     button.type = "button";
     button.textContent = "This page has changed. Load it again? (The form is sent again.)";
     button.style.cssText = "position:fixed;z-index:2147483647;right:1em;bottom:1em;padding:.6em 1em;font:14px sans-serif";
-    button.addEventListener("click", load);
+    button.addEventListener("click", () => load("you wanted it"));
     offer.attachShadow({ mode: "open" }).append(button);
     document.documentElement.append(offer);
   }
@@ -492,6 +500,7 @@
       disconnect(); // the browser's few connections are for those who are seen
     }
   });
+  addEventListener("focus", () => Date.now() - heard > SILENCE && check()); // the same, of a page that was seen all the time
   addEventListener("online", () => check());
   addEventListener("pagehide", () => disconnect());
   addEventListener("pageshow", (event) => event.persisted && connect()); // it was kept while another one was shown

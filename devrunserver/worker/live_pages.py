@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PART = "telling open pages of changes"
 EVERYTHING = "**/*"
 NOT_WRITTEN_BY_HAND = "node_modules"
+# What no browser asks for: compilers that run when a page is rendered read it
+COMPILED = (".scss", ".sass", ".less", ".styl", ".ts", ".tsx", ".jsx", ".coffee")
 # What editors write beside a file for the time being
 DRAFTS = ("~", ".tmp", ".swp", ".swx", ".bak", ".orig")
 
@@ -121,7 +123,10 @@ class LivePages:
         found: dict[str, list[str]] = {}
         for path in filter(_is_finished, paths):
             if (url := self._url_of(path)) is not None:
-                found.setdefault(CSS if path.endswith(".css") else ASSET, []).append(url)
+                if path.endswith(COMPILED):
+                    found.setdefault(PAGE, [])  # it may have another style sheet or script now
+                else:
+                    found.setdefault(CSS if path.endswith(".css") else ASSET, []).append(url)
             elif spelled(path) is not None or matches_any(path, others):
                 found.setdefault(PAGE, [])
         return found

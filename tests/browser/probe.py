@@ -33,8 +33,12 @@ FILES = {
   <details><summary>more</summary>inner</details>
   <dialog>a dialog</dialog>
   <div id="root"></div>
+  <div id="permanent" data-turbo-permanent>first</div>
+  <video id="video"></video>
   {% if frame %}<iframe src="/probe/plain/"></iframe>{% endif %}
   <p id="long">long</p>
+  <script id="data" type="application/json">{"number": 1}</script>
+  <script></script>
 </body>
 </html>
 """,
@@ -72,6 +76,8 @@ def answer(request, kind):
     context = {"code": CODE, "method": request.method, "frame": kind == "frame", "nonce": kind == "nonce" and "abc"}
     if kind == "stream":
         return StreamingHttpResponse([render_to_string("probe.html", context, request)])
+    if kind == "broken":
+        return HttpResponse(f"<b><p><table><div id=mark>{CODE}</table></b><form><p><input id=name></li><!-- ")
     if kind in ("small", "large"):
         return HttpResponse(DOCUMENT + "<p>" + "text " * (25 if kind == "small" else 40_000))
     if kind == "form":
@@ -111,6 +117,14 @@ class Probe:
     def save_template(self) -> str:
         """Returns what the page shows then."""
         return self._save(TEMPLATE, "template-0", "template")
+
+    def save_template_with(self, old: str, new: str) -> str:
+        """The same, with another text in another place too."""
+        assert old in FILES[TEMPLATE]
+        self.number += 1
+        mark = f"template-{self.number}"
+        self._write(TEMPLATE, FILES[TEMPLATE].replace("template-0", mark).replace(old, new))
+        return mark
 
     def save_code(self) -> str:
         return self._save(CODE, "code-0", "code")

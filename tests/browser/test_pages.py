@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.browser.probe import Probe, make_project
-from tests.live import Server, wait_for
+from tests.live import Server, replace, wait_for
 
 STATE = """
 return [
@@ -227,17 +228,11 @@ def test_an_error_lies_over_the_page_until_it_is_mended(pages: Pages) -> None:
 
 
 def test_a_page_asks_itself_where_it_may_not_have_a_shared_worker(pages: Pages) -> None:
-    pages.browser.execute_cdp_cmd("Page.enable", {})
-    script = pages.browser.execute_cdp_cmd(
-        "Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.SharedWorker"}
-    )
-    try:
+    with new_documents(pages, "delete window.SharedWorker"):
         pages.open()
         pages.wait_for_text(pages.probe.save_template())
         pages.wait_for_text(pages.probe.save_code())
         assert pages.is_the_same
-    finally:
-        pages.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 def test_nothing_is_loaded_without_a_change(pages: Pages) -> None:
@@ -250,6 +245,181 @@ def test_nothing_is_loaded_without_a_change(pages: Pages) -> None:
     pages.wait_for_text(mark)
     wait_for(lambda: pages.run("return window.updates") == 1, "one update")
     assert pages.is_the_same and pages.loads == 1
+
+
+# Half a minute of silence, as the source of a medium, and a place in it
+MEDIUM = """
+const wav = new DataView(new ArrayBuffer(44 + 240000));
+const text = (at, value) => [...value].forEach((one, index) => wav.setUint8(at + index, one.charCodeAt(0)));
+text(0, "RIFF"); wav.setUint32(4, 240036, true); text(8, "WAVEfmt "); wav.setUint32(16, 16, true);
+wav.setUint16(20, 1, true); wav.setUint16(22, 1, true); wav.setUint32(24, 8000, true); wav.setUint32(28, 8000, true);
+wav.setUint16(32, 1, true); wav.setUint16(34, 8, true); text(36, "data"); wav.setUint32(40, 240000, true);
+new Uint8Array(wav.buffer).fill(128, 44);
+const video = document.getElementById("video");
+video.onloadedmetadata = () => { video.currentTime = 12.5; };
+video.src = URL.createObjectURL(new Blob([wav], { type: "audio/wav" }));
+"""
+
+
+def test_a_medium_goes_on(pages: Pages) -> None:
+    pages.open()
+    pages.run(MEDIUM)
+    place = "return document.getElementById('video').currentTime"
+    wait_for(lambda: pages.run(place) == 12.5, "the place")
+    pages.wait_for_text(pages.probe.save_template())
+    pages.wait_for_text(pages.probe.save_code())
+    assert pages.run(place) == 12.5
+
+
+def test_htmx_is_told_of_what_is_new(pages: Pages) -> None:
+    pages.open()
+    pages.run("window.told = []; window.htmx = { process: (one) => told.push(one.id) }")
+    root = '<div id="root"></div>'
+    pages.wait_for_text(
+        pages.probe.save_template_with(root, f'{root}<button id="new" hx-get="/probe/small/"></button>')
+    )
+    assert pages.run("return told") == ["new"]
+
+
+def test_what_is_permanent_is_not_touched(pages: Pages) -> None:
+    pages.open()
+    pages.wait_for_text(pages.probe.save_template_with(">first<", ">second<"))
+    assert pages.run("return document.getElementById('permanent').textContent") == "first"
+
+
+@pytest.mark.parametrize("header", ["HX-Request", "Turbo-Frame", "X-Requested-With"])
+def test_what_a_script_asks_for_is_left_alone(pages: Pages, header: str) -> None:
+    pages.open()
+    text = pages.run(f"return fetch('/probe/small/', {{ headers: {{ '{header}': 'a' }} }}).then((one) => one.text())")
+    assert "<!doctype html>" in text and "devrunserver" not in text
+
+
+def test_broken_html(pages: Pages) -> None:
+    pages.open("broken")
+    pages.run("document.getElementById('name').value = 'typed'")
+    pages.wait_for_text(pages.probe.save_code())
+    assert pages.is_the_same and pages.run("return document.getElementById('name').value") == "typed"
+
+
+def test_two_windows(pages: Pages) -> None:
+    pages.open()
+    pages.browser.switch_to.new_window("window")
+    pages.open("cached")
+    mark = pages.probe.save_template()
+    for handle in pages.browser.window_handles:
+        pages.browser.switch_to.window(handle)
+        pages.wait_for_text(mark)
+        assert pages.is_the_same
+
+
+def test_a_stream_that_has_died_without_a_word(pages: Pages) -> None:
+    """While the machine slept, say: the page asks anew when it is looked at."""
+    source = """
+    delete window.SharedWorker;
+    window.sources = [];
+    window.EventSource = class extends EventSource { constructor(url) { super(url); sources.push(this); } };
+    """
+    with new_documents(pages, source):
+        pages.open()
+        pages.wait_for_stream()
+        pages.run("sources.at(-1).close()")
+        mark = pages.probe.save_template()
+        pages.server.wait_for_body(mark, "/probe/plain/")
+        assert mark not in pages.text()
+        pages.run("document.dispatchEvent(new Event('visibilitychange'))")
+        pages.wait_for_text(mark)
+        assert pages.is_the_same
+
+
+# Takes the first style sheet that is put into the page in another's place, and breaks it
+BREAK_ONCE = """
+window.broken = 0;
+new MutationObserver((records, observer) => {
+  const link = records.flatMap((one) => [...one.addedNodes]).find((one) => one.href?.includes("devrunserver="));
+  if (!link) return;
+  observer.disconnect();
+  window.broken++;
+  %s
+}).observe(document.head, { childList: true });
+"""
+
+
+def test_a_style_sheet_that_fails_is_asked_for_again(pages: Pages) -> None:
+    pages.open()
+    pages.run(BREAK_ONCE % "link.href = 'http://127.0.0.1:1/none.css'")
+    colour = pages.probe.save_sheet()
+    wait_for(lambda: pages.run(COLOUR) == colour, "the colour")
+    assert pages.is_the_same and pages.run("return broken") == 1
+    assert pages.run("return document.querySelectorAll('link[rel=stylesheet]').length") == 1
+
+
+@pytest.mark.deep
+def test_a_style_sheet_that_never_comes_keeps_nothing_from_coming(pages: Pages) -> None:
+    """It is given up after a while, and asked for again."""
+    pages.open()
+    pages.run(BREAK_ONCE % "link.remove()")
+    colour = pages.probe.save_sheet()
+    wait_for(lambda: pages.run("return broken") == 1, "a style sheet that never comes")
+    mark = pages.probe.save_template()
+    pages.wait_for_text(mark)
+    wait_for(lambda: pages.run(COLOUR) == colour, "the colour")
+    assert pages.is_the_same
+
+
+def test_a_style_sheet_that_is_switched_off_stays_so(pages: Pages) -> None:
+    pages.open()
+    pages.run("""
+    const link = document.createElement("link");
+    document.head.append(Object.assign(link, { rel: "stylesheet", href: "/static/probe.css", id: "off" }));
+    link.disabled = true;
+    """)
+    colour = pages.probe.save_sheet()
+    wait_for(lambda: pages.run(COLOUR) == colour, "the colour")
+    assert pages.run("const link = document.getElementById('off'); return link.disabled && link.href.includes('=')")
+
+
+def test_a_file_that_the_page_has_used_loads_it_again(pages: Pages) -> None:
+    """Also where the browser has forgotten what it has loaded, as it does from the 250th file on."""
+    file = pages.probe.project / "shop/static/probe.txt"
+    file.write_text("first")
+    pages.open()
+    pages.wait_for_stream()
+    pages.run("return fetch('/static/probe.txt').then((one) => one.text())")
+    wait_for(lambda: pages.run("return performance.getEntriesByType('resource').at(-1).name.includes('.txt')"), "it")
+    pages.run("performance.clearResourceTimings()")
+    replace(file, "second")
+    wait_for(lambda: pages.loads == 2, "the page again")
+
+
+@pytest.mark.deep
+def test_without_threads(tmp_path: Path, browser: Any) -> None:
+    project = make_project(tmp_path)
+    with Server(project, "--nothreading", environ={"DJANGO_SETTINGS_MODULE": "bookshop.probe_settings"}) as server:
+        pages = Pages(browser, server, Probe(project))
+        pages.open()
+        for save in (pages.probe.save_template, pages.probe.save_code, pages.probe.save_template):
+            pages.wait_for_text(save())
+        assert pages.is_the_same
+        browser.get("about:blank")
+
+
+@pytest.mark.deep
+def test_without_reloads_pages_do_not_follow(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    with Server(project, "--noreload", environ={"DJANGO_SETTINGS_MODULE": "bookshop.probe_settings"}) as server:
+        answer = server.wait_for_body("template-0", "/probe/plain/", "Sec-Fetch-Dest: document\r\n")
+        assert "devrunserver" not in answer.body
+
+
+@contextlib.contextmanager
+def new_documents(pages: Pages, source: str) -> Iterator[None]:
+    """A script that each document begins with."""
+    pages.browser.execute_cdp_cmd("Page.enable", {})
+    script = pages.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    try:
+        yield
+    finally:
+        pages.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 def follow_saves(pages: Pages, saves: int, seed: int) -> None:
