@@ -403,14 +403,6 @@ def test_without_threads(tmp_path: Path, browser: Any) -> None:
         browser.get("about:blank")
 
 
-@pytest.mark.deep
-def test_without_reloads_pages_do_not_follow(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
-    with Server(project, "--noreload", environ={"DJANGO_SETTINGS_MODULE": "bookshop.probe_settings"}) as server:
-        answer = server.wait_for_body("template-0", "/probe/plain/", "Sec-Fetch-Dest: document\r\n")
-        assert "devrunserver" not in answer.body
-
-
 @contextlib.contextmanager
 def new_documents(pages: Pages, source: str) -> Iterator[None]:
     """A script that each document begins with."""
