@@ -2,44 +2,58 @@
 
 Ours, and Django's command with django-browser-reload, each with a page open in a browser of its own, in turn. The page
 itself notes in each frame what it shows. What requests cost is measured by ``page_cost.py``.
+
+Another project than the bookshop is named by ``--project`` and what follows it. It is copied. Its page has to have an
+element with the id ``mark`` that shows ``template-0`` from its template and ``code-0`` from its code, in the colour
+``rgb(0, 0, 1)`` from its style sheet; these are what is changed.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.__main__ import machine, progress
 from tests.benchmarks.server import free_port
 from tests.browser.conftest import chromium
-from tests.browser.probe import Probe, make_project
-from tests.live import Server, get, wait_for
+from tests.browser.probe import CODE, SHEET, TEMPLATE, make_project
+from tests.live import REPOSITORY, Server, get, replace, wait_for
 
 MILLISECONDS = 1000
 PAUSE = 3.0  # seconds between two saves: somebody looks at the page
+PATIENCE = 120.0  # seconds for a project to start, or to be on the screen
 OURS, THEIRS = "devrunserver", "Django's command, django-browser-reload"
-PAGE = "/probe/plain/"
+MARKS = {"template": "template-0", "code": "code-0", "sheet": "rgb(0, 0, 1)"}
 
+OUR_SETTINGS = """\
+from {settings} import *
+
+INSTALLED_APPS = ["devrunserver", *(app for app in INSTALLED_APPS if app != "devrunserver")]
+ALLOWED_HOSTS = ["*"]
+"""
 THEIR_SETTINGS = """\
-from bookshop.probe_settings import *
+from {settings} import *
 
 INSTALLED_APPS = [*(app for app in INSTALLED_APPS if app != "devrunserver"), "django_browser_reload"]
 MIDDLEWARE = [*MIDDLEWARE, "django_browser_reload.middleware.BrowserReloadMiddleware"]
-ROOT_URLCONF = "bookshop.reload_urls"
+ALLOWED_HOSTS = ["*"]
 """
-THEIR_URLS = """\
+THEIR_URLS = """
+
 from django.urls import include, path
 
-from bookshop.probe_urls import urlpatterns as others
-
-urlpatterns = [path("__reload__/", include("django_browser_reload.urls")), *others]
+urlpatterns = [path("__reload__/", include("django_browser_reload.urls")), *urlpatterns]
 """
 # Runs in each document before anything else; a frame is on the screen when the task after it runs
 NOTE = """
@@ -53,81 +67,148 @@ look();
 """
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A project, and what is changed in it.
+
+    Attributes:
+        make: puts it into an empty folder; returns where it is.
+        files: what is changed, by kind; below the project.
+    """
+
+    make: Callable[[Path], Path]
+    command: tuple[str, ...]
+    settings: str
+    urls: str
+    page: str
+    files: dict[str, str]
+
+    def start(self, folder: Path, name: str) -> Server:
+        """A server of one side."""
+        project = self.make(folder)
+        settings = OUR_SETTINGS if name == OURS else THEIR_SETTINGS
+        (project / "benchmark_settings.py").write_text(settings.format(settings=self.settings))
+        if name == THEIRS:
+            urls = project / self.urls
+            urls.write_text(urls.read_text() + THEIR_URLS)
+        path = os.pathsep.join(filter(None, [str(project), str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+        environ = {"DJANGO_SETTINGS_MODULE": "benchmark_settings", "PYTHONPATH": path}
+        port = str(free_port())  # Django's command would take another one with each reload
+        return Server(project, port, command=(*self.command, "runserver"), environ=environ)
+
+
 class Side:
     """One server, with a page of it open in a browser."""
 
-    def __init__(self, server: Server, browser: Any, probe: Probe) -> None:
-        self.server, self.browser, self.probe = server, browser, probe
+    def __init__(self, subject: Subject, server: Server, browser: Any) -> None:
+        self._browser, self._page, self._port, self._number = browser, subject.page, server.port, 0
+        self._files = {kind: server.project / name for kind, name in subject.files.items()}
+        self._texts = {kind: file.read_text() for kind, file in self._files.items()}
+        wait_for(lambda: get(self._port, self._page, patience=PATIENCE).status == 200, "the server", PATIENCE)
         browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": NOTE})
-        browser.get(f"http://127.0.0.1:{server.port}{PAGE}")
-        wait_for(lambda: browser.execute_script("return window.shown"), "the page")
+        browser.get(f"http://127.0.0.1:{self._port}{self._page}")
+        wait_for(lambda: browser.execute_script("return window.shown"), "the page", PATIENCE)
 
-    def measure(self, save: Callable[[], str]) -> float:
+    def save(self, kind: str) -> str:
+        """Changes a file; returns what the page shows then."""
+        self._number += 1
+        mark = f"rgb({self._number}, 5, 5)" if kind == "sheet" else f"{kind}-{self._number}"
+        replace(self._files[kind], self._texts[kind].replace(MARKS[kind], mark))
+        return mark
+
+    def measure(self, kind: str) -> float:
         """Milliseconds from a save to what it brings on the screen."""
         began = time.time()
-        mark = save()
+        mark = self.save(kind)
 
         def seen() -> bool:
             with contextlib.suppress(Exception):  # the document is being replaced
-                return mark in self.browser.execute_script("return window.shown")
+                return mark in self._browser.execute_script("return window.shown")
             return False
 
-        wait_for(seen, mark)
-        return float(self.browser.execute_script("return window.shownAt")) - began * MILLISECONDS
+        wait_for(seen, mark, PATIENCE)
+        return float(self._browser.execute_script("return window.shownAt")) - began * MILLISECONDS
+
+    def answer_time(self, kind: str) -> float:
+        """Milliseconds from a save to the answer to a request that is sent at once; the open page asks too."""
+        began = time.perf_counter()
+        mark = self.save(kind)
+        assert mark in get(self._port, self._page, patience=PATIENCE).body
+        return (time.perf_counter() - began) * MILLISECONDS
 
 
 @contextlib.contextmanager
-def sides(folder: Path) -> Iterator[dict[str, Side]]:
+def sides(subject: Subject, folder: Path) -> Iterator[dict[str, Side]]:
     with contextlib.ExitStack() as stack:
         found = {}
-        for name in (OURS, THEIRS):
-            project = make_project(folder / name.split()[0].strip("'"))
-            (project / "bookshop/reload_settings.py").write_text(THEIR_SETTINGS)
-            (project / "bookshop/reload_urls.py").write_text(THEIR_URLS)
-            settings = "probe_settings" if name == OURS else "reload_settings"
-            environ = {"DJANGO_SETTINGS_MODULE": f"bookshop.{settings}"}
-            port = free_port()  # Django's command would take another one with each reload
-            server = stack.enter_context(Server(project, str(port), environ=environ))
-            wait_for(lambda port=port: get(port, PAGE).status == 200, name)  # type: ignore[misc]
-            found[name] = Side(server, stack.enter_context(chromium()), Probe(project))
+        for number, name in enumerate((OURS, THEIRS)):
+            place = folder / str(number)
+            place.mkdir()
+            server = stack.enter_context(subject.start(place, name))
+            found[name] = Side(subject, server, stack.enter_context(chromium()))
         yield found
 
 
-def measure_pages(rounds: int) -> dict[tuple[str, str], list[float]]:
+def measure_pages(subject: Subject, rounds: int) -> dict[tuple[str, str], list[float]]:
     samples: dict[tuple[str, str], list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder, sides(Path(folder)) as both:
+    with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder, sides(subject, Path(folder)) as both:
         for number in range(rounds):
-            for kind in ("template", "code", "sheet"):
+            for kind in subject.files:
                 for name, side in both.items():
                     progress(f"round {number + 1} of {rounds}: {kind}, {name}")
-                    save = getattr(side.probe, f"save_{kind}")
                     if name == THEIRS and kind == "sheet":
                         continue  # it does not look at style sheets that no template names
-                    samples[kind, name].append(side.measure(save))
+                    samples[kind, name].append(side.measure(kind))
                     time.sleep(PAUSE)
-                side = both[OURS]
                 if kind != "sheet":
-                    samples[kind, "the server alone"].append(answer_time(side, getattr(side.probe, f"save_{kind}")))
+                    samples[kind, "the server alone"].append(both[OURS].answer_time(kind))
                     time.sleep(PAUSE)
     return samples
 
 
-def answer_time(side: Side, save: Callable[[], str]) -> float:
-    """Milliseconds from a save to the answer to a request that is sent at once; the open page asks too."""
-    began = time.perf_counter()
-    mark = save()
-    assert mark in get(side.server.port, PAGE).body
-    return (time.perf_counter() - began) * MILLISECONDS
+def bookshop() -> Subject:
+    files = {"template": TEMPLATE, "code": CODE, "sheet": SHEET}
+    command = (sys.executable, "manage.py")
+    return Subject(make_project, command, "bookshop.probe_settings", "bookshop/probe_urls.py", "/probe/plain/", files)
+
+
+def other(options: argparse.Namespace) -> Subject:
+    """The project that the options name."""
+
+    def make(folder: Path) -> Path:
+        ignore = shutil.ignore_patterns("__pycache__", ".git", "node_modules")
+        return Path(shutil.copytree(options.project, folder / "project", ignore=ignore))
+
+    files = {kind: getattr(options, kind) for kind in MARKS if getattr(options, kind)}
+    command = (options.python, *options.manage.split())
+    return Subject(make, command, options.settings, options.urls, options.page, files)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.page",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="default: 7; the first two are not counted")
+    parser.add_argument("--project", type=Path, help="a directory; default: the bookshop. The files below are in it")
+    parser.add_argument("--python", default=sys.executable, help="the interpreter that it runs by")
+    parser.add_argument("--manage", default="manage.py", help='what follows, such as "-m pretix"; default: manage.py')
+    parser.add_argument("--settings", help="the module of its settings")
+    parser.add_argument("--urls", help="the file of its URLconf")
+    parser.add_argument("--page", help="the path of the page")
+    for kind in MARKS:
+        parser.add_argument(f"--{kind}", help=f"the file with {MARKS[kind]!r}")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.page", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="default: 7; the first two are not counted")
-    options = parser.parse_args()
+    options = parse_options()
     print(machine(), flush=True)
-    samples = measure_pages(options.rounds)
+    subject = other(options) if options.project else bookshop()
+    samples = measure_pages(subject, options.rounds)
     print("| save to screen, ms (median, from the third save on) | " + " | ".join((OURS, "the server alone", THEIRS)))
-    for kind in ("template", "code", "sheet"):
+    for kind in subject.files:
         cells = []
         for name in (OURS, "the server alone", THEIRS):
             values = samples[kind, name][2:]
