@@ -102,6 +102,13 @@ class HttpExchange:
             self._refuse(*NOT_IN_TIME)
             self._finish()
 
+    def look(self) -> None:
+        """Finds out whether the client has closed its side already; then it waits for the answer nevertheless."""
+        if not (self.is_over or self.channel.connection.buffer):
+            self._is_half_closed = True
+            self.channel.look()
+            self._is_half_closed = self.channel.is_ended
+
     # The channel tells
 
     def on_data(self) -> None:

@@ -5,7 +5,7 @@ Theory of operation
 A coroutine costs little to begin, so all requests that have come could be; but Python computes for one at a time, and
 each of them would then take as long as all together. Worse, what has been begun cannot be handed over to the next
 worker: a reload would cut many answers, where it need only wait for one. So, by the rules of ``thread_pool.py``, a
-request waits, unread, while the one that began last is at its work for less than PATIENCE, or for up to
+request waits, unread, for PATIENCE while the one that began last is at its work, or until that one is for
 COMPUTING_PATIENCE while this process computes. An answer that waits for something delays no other by more than that.
 """
 
@@ -42,7 +42,8 @@ class Pace:
         self._waiting: dict[Answering, None] = {}  # in their order
         self._youngest: Answering | None = None  # who began last, until it ends
         self._begun = 0.0  # the moment (monotonic) when that was
-        self._computed = 0.0  # seconds of a core that this process had used by then
+        # since when somebody waits for that one: the moment, and the seconds of a core that this process had used
+        self._waits: tuple[float, float] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def is_waiting(self, who: Answering) -> bool:
@@ -62,7 +63,8 @@ class Pace:
 
     def begin(self, who: Answering) -> None:
         """A request is begun."""
-        self._youngest, self._begun, self._computed = who, time.monotonic(), time.process_time()
+        self._youngest, self._begun = who, time.monotonic()
+        self._waits = (self._begun, time.process_time()) if self._waiting else None  # which is a system call
 
     def end(self, who: Answering) -> None:
         """It is answered."""
@@ -82,10 +84,13 @@ class Pace:
         """Seconds that a request waits for the one that began last."""
         if self._youngest is None or self._youngest.has_begun:
             return 0.0
-        at_work = time.monotonic() - self._begun
-        if at_work < PATIENCE:
-            return PATIENCE - at_work
-        computes = time.process_time() - self._computed >= COMPUTING_SHARE * at_work
+        now, used = time.monotonic(), time.process_time()
+        if self._waits is None:
+            self._waits = now, used
+        at_work, waits = now - self._begun, now - self._waits[0]
+        if waits < PATIENCE:
+            return PATIENCE - waits
+        computes = used - self._waits[1] >= COMPUTING_SHARE * waits
         return COMPUTING_INTERVAL if computes and at_work < COMPUTING_PATIENCE else 0.0
 
     def _look_again(self, left: float) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -175,13 +176,21 @@ class AsgiServer:
 
     # On the loop
 
-    def run(self, make: Callable[[], Any], *, is_consumer: bool = False) -> asyncio.Task[None]:
+    def run(self, make: Callable[[], Any], *, is_consumer: bool = False, is_eager: bool = False) -> asyncio.Task[None]:
         """Runs a coroutine as a task that is ended with the server, in a context of its own.
 
         Args:
             is_consumer: whether it serves a WebSocket, and is given time to learn of the end.
+            is_eager: whether it begins at once, where Python can do that.
         """
-        task: asyncio.Task[None] = self.loop.create_task(make(), context=contextvars.Context())
+        context = contextvars.Context()
+        task: asyncio.Task[None]
+        if is_eager and sys.version_info >= (3, 12):
+            task = asyncio.Task(make(), loop=self.loop, context=context, eager_start=True)
+            if task.done():
+                return task
+        else:
+            task = self.loop.create_task(make(), context=context)
         tasks = self._consumers if is_consumer else self._tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)

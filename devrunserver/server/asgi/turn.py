@@ -126,7 +126,8 @@ class Turn:
     # The channel tells, between two requests
 
     def on_data(self) -> None:
-        self._advance()
+        if self.channel.owner is self:
+            self._advance()
         if self.channel.owner is not self:
             return
         if self.channel.is_ended and not self._has_come:
@@ -184,16 +185,16 @@ class Turn:
             self._open(request)
             return
         self.connection.enter(Phase.ANSWERING)
-        if not self.connection.buffer:
-            self.channel.owner = None
-            self.channel.look()  # whether the client has closed its side already
         exchange = self._exchange = HttpExchange(
             self.channel, request, self._on_answered, lambda: self._server.host.is_last
         )
         self.channel.owner = exchange
         self.channel.read_on()
         self._server.pace.begin(self)
-        self._task = self._server.run(functools.partial(self._run, exchange))
+        self._task = self._server.run(functools.partial(self._run, exchange), is_eager=True)
+        if exchange.is_over:
+            return
+        self.channel.loop.call_soon(exchange.look)
         if (patience := self._server.options.http_timeout) is not None:
             self._timer = self.channel.loop.call_later(patience, self._time_out)
 
@@ -260,7 +261,7 @@ class Turn:
         self.connection.enter(Phase.IDLE)
         if self.connection.buffer and not self._server.host.is_stopping:
             self.channel.owner = self
-            self._advance()
+            self.channel.loop.call_soon(self.on_data)  # not at once: there may be thousands
         elif self.channel.is_ended:
             self._leave(Phase.CLOSED)
         elif self._server.host.is_stopping:

@@ -113,12 +113,13 @@ class AsgiHost:
         make = getattr(self._others, "tag_for", None)
         if make is None or connection.is_upgraded:
             return None
-        handler = self._handler(connection)
-        handler._head, handler._scheme = request, connection.scheme
-        handler.request_version = f"HTTP/{request.version[0]}.{request.version[1]}"
+        environ = {"REQUEST_METHOD": request.method}
+        for name, value in request.fields:
+            if "_" not in name:
+                environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
         tag: Tag | None = None
-        with contextlib.suppress(Exception):  # of ours, or of a handler of the project's: the answer goes out as it is
-            tag = make(handler.get_environ())
+        with contextlib.suppress(Exception):  # of ours: the answer goes out as it is
+            tag = make(environ)
         return tag
 
     def _handler(self, connection: Connection) -> Any:
