@@ -6,16 +6,20 @@ The code has to be fresh for what comes on a WebSocket as for a request. Where i
 as one that is held, and comes back by ``go_on``; meanwhile nothing is read. It cannot be handed over to another worker:
 its bytes mean something to this process alone. So when the server leaves it is closed by a code that says that the
 service restarts, without an answer to what was kept.
+
+With ``--nothreading`` a message is like a request: from when the application gets it until it asks for the next one
+nothing else is begun. An application that never asks again is not waited for any longer than ALONE_LIMIT.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from devrunserver.server.asgi.channel import Channel
-from devrunserver.server.asgi.scope import websocket_scope
+from devrunserver.server.asgi.http import Message, Receive, Send
+from devrunserver.server.asgi.scope import Scope, websocket_scope
 from devrunserver.server.asgi.websocket import Limits, WebSocket
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.protocol.parser import Request
@@ -23,6 +27,7 @@ from devrunserver.server.protocol.parser import Request
 if TYPE_CHECKING:
     from devrunserver.server.asgi.server import AsgiServer
 
+ALONE_LIMIT = 10.0  # seconds
 STOP_PATIENCE = 0.05  # seconds for the client to answer that we leave
 TRY_AGAIN_LATER = 1013  # https://www.iana.org/assignments/websocket
 CONNECT = "CONNECT"
@@ -44,6 +49,7 @@ class WebSocketTurn:
         self._leave = leave
         self._is_held = False  # until it is known whether the code is fresh
         self._is_over = False  # it ended meanwhile
+        self._alone: asyncio.TimerHandle | None = None  # while nothing else is begun
         self._stop_code = 0  # by which it is closed, once the server leaves
         options = server.options
         limits = Limits(options.handshake_timeout, options.message_limit, options.frame_limit)
@@ -63,10 +69,34 @@ class WebSocketTurn:
 
     async def _run(self) -> None:
         server = self._server
-        async with server.pace.one_at_a_time or contextlib.nullcontext():
-            pass  # what is being answered ends first
         scope = websocket_scope(self._request, server.host.endpoints(self._connection), server.lifespan.state)
-        await self._websocket.run(server.application, scope)
+        try:
+            await self._websocket.run(self._one_at_a_time if server.pace.one_at_a_time else server.application, scope)
+        finally:
+            self._let_others()
+
+    async def _one_at_a_time(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application, each of whose messages is alone."""
+        lock = self._server.pace.one_at_a_time
+        assert lock is not None
+
+        async def receive_alone() -> Message:
+            self._let_others()
+            message = await receive()
+            await lock.acquire()
+            self._alone = self._channel.loop.call_later(ALONE_LIMIT, self._let_others)
+            return message
+
+        await self._server.application(scope, receive_alone, send)
+
+    def _let_others(self) -> None:
+        """Something else may be begun."""
+        alone, self._alone = self._alone, None
+        if alone is not None:
+            alone.cancel()
+            lock = self._server.pace.one_at_a_time
+            assert lock is not None
+            lock.release()
 
     def go_on(self) -> None:
         """It was held, and it is known by now that the code is fresh, or was not for too long."""

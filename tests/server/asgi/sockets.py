@@ -18,8 +18,14 @@ class Sockets:
         self.ends: list[tuple[int, str]] = []
         self.scopes: list[Any] = []
         self.cancelled = threading.Event()
+        self.may_go_on = threading.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            self.ends.append((0, "http"))
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"hello"})
+            return
         if scope["type"] != "websocket":
             raise ValueError(scope["type"])
         self.scopes.append(scope)
@@ -79,6 +85,15 @@ class Sockets:
         message = await receive()
         await asyncio.sleep(0.05)
         self.ends.append((message["code"], "tidied up"))
+
+    async def do_slow(self, scope: Any, receive: Any, send: Any) -> None:
+        """Takes its time for a message, and says when that is over."""
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": "begun"})
+            while not self.may_go_on.is_set():
+                await asyncio.sleep(0.01)
+            self.ends.append((0, "done"))
 
     async def do_undecided(self, scope: Any, receive: Any, send: Any) -> None:
         message = await receive()

@@ -14,6 +14,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.sync.client import ClientConnection, connect
 
 from devrunserver.server import ThreadedWSGIServer, WSGIRequestHandler
+from devrunserver.server.asgi import websocket_turn
 from devrunserver.server.asgi.server import AsgiServer
 from devrunserver.server.asgi.turn import Options
 from devrunserver.server.django.asgi_host import AsgiHandler, not_found
@@ -209,3 +210,30 @@ def test_the_log(run_asgi: RunAsgi, sockets: Sockets, records: Any) -> None:
     wait_for(lambda: len(records) == 3, "three lines", PATIENCE)
     said = [line.partition(" [127.0.0.1:")[0] for line in messages(records)]
     assert said == ["WebSocket CONNECT /echo", "WebSocket DISCONNECT /echo", "WebSocket REJECT /deny"]
+
+
+def test_one_at_a_time(run_asgi: RunAsgi, sockets: Sockets) -> None:
+    """A message is like a request: what comes meanwhile waits, another message too."""
+    running = run_asgi(sockets, is_threaded=False)
+    with client(running, "/slow") as one, client(running) as other, running.wire() as wire:
+        one.send("a")
+        assert one.recv(PATIENCE) == "begun"
+        wire.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        other.send("b")
+        with pytest.raises(TimeoutError):
+            other.recv(0.1)
+        assert sockets.ends == []
+        sockets.may_go_on.set()
+        assert wire.answer().body == b"hello"
+        assert other.recv(PATIENCE) == "b"
+        assert [said for _, said in sockets.ends] == ["done", "http"]
+
+
+def test_who_never_asks_again_is_not_waited_for(
+    run_asgi: RunAsgi, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket_turn, "ALONE_LIMIT", 0.05)
+    running = run_asgi(sockets, is_threaded=False)
+    with client(running, "/stay"), running.wire() as wire:
+        wire.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert wire.answer().body == b"hello"
