@@ -41,7 +41,7 @@ class Finding:
 
 def check(
     processes: BackgroundProcesses,
-    volatile: set[Attribute],
+    volatile: dict[Attribute, bool],
     judged: set[Attribute],
     worker: Served,
     prepared: Prepared,
@@ -51,7 +51,7 @@ def check(
     """Compares an exact and a prepared start with the present sources.
 
     Args:
-        volatile: what differs between exact starts; added to.
+        volatile: what differs between exact starts, and whether it has an order all the same; added to.
         judged: what has differed before; added to.
         state_reporter: tells the state of the worker, if any does and it is of use.
         is_current: whether nobody has saved since the worker started.

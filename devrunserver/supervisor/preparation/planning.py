@@ -45,7 +45,7 @@ class Planning:
     """What is known of the reload that is prepared.
 
     Attributes:
-        volatile: what differs between exact starts.
+        volatile: what differs between exact starts, and whether it has an order all the same.
         judged: what has differed, so that modules were left out.
         edited: the files that are being edited, the last one last.
         record: what an exact start imports; None: nobody was asked yet.
@@ -58,7 +58,7 @@ class Planning:
         saves: the paths that were saved, one after the other.
     """
 
-    volatile: set[Attribute] = field(default_factory=set)
+    volatile: dict[Attribute, bool] = field(default_factory=dict)
     judged: set[Attribute] = field(default_factory=set)
     edited: list[str] = field(default_factory=list)
     record: ImportRecord | None = None

@@ -8,6 +8,9 @@ exact start is made, after both. What counts is what the exact starts agree on, 
 functions or classes of planned modules are in another order than those of others, that start is spared at first: their
 modules are left out, which cannot be wrong, and only if there is a difference again it is made.
 
+What is volatile may hold an order all the same: a registry by random keys. So of that the order of what modules have
+left there is compared, as far as exact starts agree on it.
+
 A start that reads the sources after another save would differ by what was saved, and make that look volatile. So where
 somebody has saved since the worker started, and there is a difference, nothing is concluded.
 
@@ -40,6 +43,7 @@ from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.outline_diff import Attribute, out_of_order
 
 Digests = dict[str, int]  # by module
+OutlinesByName = dict[Attribute, list[list[str]]]
 Answer = TypeVar("Answer", bound=Message)
 Asking = Generator[Run, Message | None, Answer]
 
@@ -52,6 +56,7 @@ class Reference:
 
     digests: Digests
     attributes: dict[str, Digests] = field(default_factory=dict)  # of what may change from one to the next
+    outlines: OutlinesByName = field(default_factory=dict)  # of what is volatile
 
 
 @dataclass
@@ -85,7 +90,7 @@ class Verifier:
 
     Args:
         processes: forks who is to be compared.
-        volatile: what is known to differ between exact starts; added to.
+        volatile: what is known to differ between exact starts, and whether it has an order all the same; added to.
         judged: what has differed before, so that modules were left out; added to.
         is_current: whether nobody has saved since the worker started.
     """
@@ -93,7 +98,7 @@ class Verifier:
     def __init__(
         self,
         processes: BackgroundProcesses,
-        volatile: set[Attribute],
+        volatile: dict[Attribute, bool],
         judged: set[Attribute],
         is_current: Callable[[], bool],
     ) -> None:
@@ -120,7 +125,8 @@ class Verifier:
                 self._processes.ask(run, StateAsked())
             theirs = yield from self._heard(prepared, StateReport)
             ours = yield from self._heard(exact, StateReport)
-            differences = (yield from self._differences(exact, ours.digests, prepared, theirs.digests)) - self._volatile
+            found = yield from self._differences(exact, ours.digests, prepared, theirs.digests)
+            differences = found - self._volatile.keys()
             if differences:
                 self._ask_whether_current()
             if differences and not is_served and not differences & self._judged:
@@ -133,9 +139,10 @@ class Verifier:
             if differences:
                 culprits = yield from self._culprits(exact, prepared, differences, planned)
                 return Verdict(differences, culprits or planned & {module for module, _ in differences})
-            modules = sorted({*excluded, *(name for name, _ in self._volatile)} & theirs.digests.keys())
-            attributes = (yield from self._asked(prepared, AttributesAsked(modules), Attributes)).digests
-            return Verdict(reference=Reference(theirs.digests, attributes))
+            ordered = found & self._ordered()
+            if ordered and (culprits := (yield from self._culprits(exact, prepared, ordered, planned))):
+                return Verdict(ordered, culprits)
+            return Verdict(reference=(yield from self._reference(prepared, theirs.digests, excluded)))
         except _Gone:
             return Verdict(failure=FAILED)
         except _Outdated:
@@ -168,8 +175,11 @@ class Verifier:
             ]
             if any(name not in excluded for name, _ in found):
                 return None
+            outlines = yield from self._outlines(worker, self._ordered())
+            if any(outline != reference.outlines.get(one) for one, outline in outlines.items()):
+                return None
             rest = (yield from self._asked(worker, UnexplainedAsked(found), Unexplained)).attributes
-            return None if rest else Reference(digests, {**reference.attributes, **told})
+            return None if rest else Reference(digests, {**reference.attributes, **told}, outlines)
         except _Gone:
             return None
 
@@ -221,20 +231,38 @@ class Verifier:
         same = (yield from self._asked(twin, StateAsked(), StateReport)).digests
         volatile = yield from self._differences(exact, ours, twin, same)
         self._ask_whether_current()
-        self._volatile |= volatile
+        ordered, again = (yield from self._outlines(exact, volatile)), (yield from self._outlines(twin, volatile))
+        self._volatile |= {one: ordered[one] == again[one] and self._volatile.get(one, True) for one in volatile}
         differences = yield from self._differences(twin, same, prepared, theirs)
         self._processes.end(twin)
-        return differences - self._volatile
+        return differences - self._volatile.keys()
+
+    def _reference(
+        self, prepared: Run, digests: Digests, excluded: set[str]
+    ) -> Generator[Run, Message | None, Reference]:
+        modules = sorted({*excluded, *(name for name, _ in self._volatile)} & digests.keys())
+        attributes = (yield from self._asked(prepared, AttributesAsked(modules), Attributes)).digests
+        return Reference(digests, attributes, (yield from self._outlines(prepared, self._ordered())))
+
+    def _ordered(self) -> set[Attribute]:
+        """What is volatile, and has an order."""
+        return {one for one, has_order in self._volatile.items() if has_order}
 
     def _culprits(
         self, exact: Run, prepared: Run, differences: set[Attribute], planned: set[str]
     ) -> Generator[Run, Message | None, set[str]]:
         """Which modules of the plan have left their traces in another order."""
-        told: list[dict[Attribute, list[list[str]]]] = []
-        for run in (exact, prepared):
-            answer = yield from self._asked(run, OutlinesAsked(sorted(differences)), Outlines)
-            told.append({(one, name): [list(part) for part in outline] for one, name, outline in answer.outlines})
+        ours = yield from self._outlines(exact, differences)
+        theirs = yield from self._outlines(prepared, differences)
         found: set[str] = set()
         for attribute in differences:
-            found |= out_of_order(told[0].get(attribute, []), told[1].get(attribute, []), planned)
+            found |= out_of_order(ours[attribute], theirs[attribute], planned)
         return found
+
+    def _outlines(self, run: Run, attributes: set[Attribute]) -> Generator[Run, Message | None, OutlinesByName]:
+        """What is in some attributes, in order; nothing where there is no such attribute."""
+        if not attributes:
+            return {}
+        answer = yield from self._asked(run, OutlinesAsked(sorted(attributes)), Outlines)
+        told = {(one, name): [list(part) for part in outline] for one, name, outline in answer.outlines}
+        return {one: told.get(one, []) for one in attributes}

@@ -219,9 +219,22 @@ def test_what_a_later_exact_start_agrees_on_does_not_count(stage: Stage) -> None
     assert stage.reload()
 
 
-def traces(order: str) -> State:
+def traces(order: str, random: int = 0) -> State:
     """A state in which modules have left their traces in this order."""
-    return State({**state().attributes, "first": {"x": hash(order)}}, {TRACE: [[name, "f"] for name in order]})
+    digests = {**state().attributes, "first": {"x": hash((order, random))}}
+    return State(digests, {TRACE: [[name, "f"] for name in order]})
+
+
+@pytest.mark.parametrize("second", ["ad", "da"])
+def test_an_order_shows_in_what_is_random_too(stage: Stage, second: str) -> None:
+    """As in a registry by random keys; unless exact starts do not agree on it."""
+    stage.exact, stage.prepared = [traces("ad", 1), traces("ad", 2), traces(second, 3)], traces("ad", 4)
+    stage.serve()  # finds out that it is random
+    assert stage.reload()
+    stage.exact, stage.prepared = [traces("ad", 5)], traces("da", 6)
+    stage.save()
+    stage.serve()
+    assert stage.differences == (["the order of imports shows in first.x, because of d"] if second == "ad" else [])
 
 
 def test_the_culprits_are_left_out(stage: Stage) -> None:
