@@ -14,6 +14,7 @@ from pathlib import Path
 
 import django
 
+from tests.benchmarks import chart, sizes
 from tests.benchmarks.measure import FIGURES, SERVERS, Samples, measure
 from tests.benchmarks.projects import available
 
@@ -23,6 +24,11 @@ def main() -> None:
     # whoever ends the benchmark ends its servers and folders as well
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
+    if options.plot or options.redraw:
+        if options.plot:
+            sizes.write(sizes.measure(machine(), options.plot_sizes, progress))
+        chart.draw()
+        return
     print(machine(), flush=True)
     for name in options.projects:
         with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder:
@@ -43,6 +49,19 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--edits", type=int, help="edits of each kind in a round; default: 2")
     parser.add_argument("--idle", type=float, metavar="SECONDS", help="to look at an idle server for; default: 3")
     parser.add_argument("--quick", action="store_true", help="two projects, one round, one edit of each kind")
+    parser.add_argument(
+        "--plot",
+        action="store_true",
+        help="measures projects of several sizes in place of all this, and draws the chart",
+    )
+    parser.add_argument("--redraw", action="store_true", help="draws the chart of what was measured before")
+    parser.add_argument(
+        "--plot-sizes",
+        type=lambda text: [int(one) for one in text.split(",")],
+        default=sizes.SIZES,
+        metavar="N,N,...",
+        help=f"about how many modules the projects of the chart have; default: {','.join(map(str, sizes.SIZES))}",
+    )
     options = parser.parse_args()
     quick = {"projects": ["testproject", "generated"], "rounds": 1, "edits": 1, "idle": 2.0}
     full = {"projects": list(available()), "rounds": 2, "edits": 2, "idle": 3.0}

@@ -74,7 +74,7 @@ def measure(project: Project, name: str, edits: int, idle: float, samples: Sampl
     port = free_port()
     began = time.monotonic()
     with Server(project.directory, str(port), f"--settings=benchmark_{name}") as server:
-        seen = _poll(port, "mark-")
+        seen = poll(port, "mark-")
         samples[START].append(seen.moment - began)
         for _ in range(edits):
             _edit(port, project.view, replace, samples, VIEW)
@@ -92,7 +92,7 @@ def measure(project: Project, name: str, edits: int, idle: float, samples: Sampl
 def _edit(port: int, module: Module, write: Callable[[Path, str], object], samples: Samples, figure: Figure) -> None:
     time.sleep(random.uniform(*PAUSE))
     began = time.monotonic()
-    seen = _poll(port, module.save(write))
+    seen = poll(port, module.save(write))
     samples[figure].append(seen.moment - began)
     samples[LOST].append(seen.counts["lost"])
     samples[STALE].append(seen.counts["stale"])
@@ -104,7 +104,7 @@ class Seen(NamedTuple):
     counts: Counter[str]
 
 
-def _poll(port: int, mark: str) -> Seen:
+def poll(port: int, mark: str) -> Seen:
     """Asks on new connections until an answer holds the mark; returns when that was, and what else was seen."""
     counts: Counter[str] = Counter()
     deadline = time.monotonic() + LONGEST

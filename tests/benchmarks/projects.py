@@ -14,6 +14,7 @@ from tests.live import Server, copy_testproject, replace
 MARK_PATH = "/benchmark/"
 APPS = 40  # of the generated project
 RECORDS_MODULES = 5  # in each app, beside models, forms, admin, urls and views
+APP_MODULES = RECORDS_MODULES + 6  # with the package itself
 
 SETTINGS = """\
 from {settings} import *
@@ -92,12 +93,12 @@ def wagtail(folder: Path) -> Project:
     return Project(directory, "website.settings.dev", "search.views", "home.models")
 
 
-def generated(folder: Path) -> Project:
+def generated(folder: Path, apps: int = APPS) -> Project:
     """Many apps, made of what real ones spend their import time on: models, forms, admins and data classes."""
     directory = folder / "generated"
     directory.mkdir()
     _run(sys.executable, "-m", "django", "startproject", "company", str(directory))
-    names = [f"app_{number:02}" for number in range(APPS)]
+    names = [f"app_{number:02}" for number in range(apps)]
     for name in names:
         _write_app(directory / name)
     with (directory / "company/settings.py").open("a") as settings:
