@@ -9,7 +9,8 @@ on from that line as the worker; what a checkpoint is for many reloads a spare i
 
 It must do nothing that shows before it is wanted, and learn nothing that may be otherwise by then. So it also pauses
 before it would start a thread or a program that goes on beside it, listen, connect to a server or open a database:
-audit events come before what they tell of. What it prints is held back by the supervisor.
+audit events come before what they tell of. A server that is not there teaches nothing: that is tried beforehand. What
+is printed is held back by the supervisor.
 
 While it waits it is one thread that sleeps. End-of-file on its link means that it is not wanted; then it leaves as a
 worker would, by the project's ``atexit`` handlers.
@@ -18,8 +19,10 @@ worker would, by the project's ``atexit`` handlers.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -37,12 +40,14 @@ from devrunserver.common import link, module_files, process, process_exit
 from devrunserver.common.messages import BuildFailed, FactsRead, Resume
 
 PROGRAM = "subprocess.Popen"
+SERVER = "socket.bind"
 THREAD_STARTER = "_start_new_thread"  # of ``threading``, before Python 3.13
+REFUSALS = {errno.ECONNREFUSED, errno.ENOENT}  # the latter of a local socket
+TRIAL_PATIENCE = 0.5  # seconds to learn whether somebody listens
 # Audit events of what must not be begun ahead, and how it is called
 SHOWING = {
     "_thread.start_new_thread": "a thread",
     "_thread.start_joinable_thread": "a thread",
-    "socket.bind": "a server",
     "os.fork": "a process",
     "os.forkpty": "a process",
 }
@@ -89,12 +94,14 @@ class Spare:
         self._outputs = [process.inherited_descriptor(one) for one in outputs]
         self._is_project = is_project
         self._is_ahead = True  # it has not paused yet
+        self._is_trying = False  # to connect, to see whether somebody listens
 
     @property
     def handlers(self) -> dict[str, audit.Handler]:
         """Of audit events."""
         showing = {event: self._before(what) for event, what in SHOWING.items()}
-        return showing | {DATABASE: self._on_database, CONNECTION: self._on_connection, PROGRAM: self._on_program}
+        learning = {DATABASE: self._on_database, CONNECTION: self._on_connection}
+        return showing | learning | {PROGRAM: self._on_program, SERVER: self._on_server}
 
     def begin(self) -> None:
         """Looks whether this process may wait at all. Does not return if not."""
@@ -180,8 +187,26 @@ class Spare:
             self._pause_before("a database", audit.culprit())
 
     def _on_connection(self, args: tuple[Any, ...]) -> None:
-        if not is_datagram(args[0]):
+        if self._is_ahead and not self._is_trying and not is_datagram(args[0]) and not self._is_refused(*args):
             self._pause_before("a connection", beyond_ours(audit.culprit()))
+
+    def _is_refused(self, sock: socket.socket, address: Any) -> bool:
+        """Whether nobody listens at an address."""
+        self._is_trying = True
+        try:
+            with socket.socket(sock.family, sock.type) as trial:
+                trial.settimeout(TRIAL_PATIENCE)
+                return trial.connect_ex(address) in REFUSALS
+        except (OSError, ValueError, TypeError):  # a name that is not known, an address that is none
+            return False
+        finally:
+            self._is_trying = False
+
+    def _on_server(self, args: tuple[Any, ...]) -> None:
+        _, address = args
+        # a port of the system's choice is nobody else's: so it is tried whether there is IPv6 (urllib3, asyncio)
+        if not (isinstance(address, tuple) and len(address) > 1 and address[1] == 0):
+            self._pause_before("a server", audit.culprit())
 
     def _on_program(self, args: tuple[Any, ...]) -> None:
         if not is_awaited(audit.culprit()):

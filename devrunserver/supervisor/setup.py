@@ -18,7 +18,7 @@ from devrunserver.supervisor.edited_files import EditedFiles
 from devrunserver.supervisor.file_events import FileEvents
 from devrunserver.supervisor.held_connections import HeldConnections, PlaceholderServer
 from devrunserver.supervisor.launcher import Launcher
-from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part
+from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part, uncontained
 from devrunserver.supervisor.page_streams import PageStreams
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.spares import Spares
@@ -111,9 +111,10 @@ class Parts:
     Args:
         setup: what it is given.
         on_difference: called if what a prepared checkpoint has served is not what a fresh start gives; told why.
+        on_useless: called if a worker that is to go on from a spare ends, or relies on what has changed.
     """
 
-    def __init__(self, setup: Setup, on_difference: Callable[[str], None]) -> None:
+    def __init__(self, setup: Setup, on_difference: Callable[[str], None], on_useless: Callable[[], None]) -> None:
         self.setup = setup
         self.selector = selectors.DefaultSelector()
         self.notice = Notice(setup.watcher.events)
@@ -130,7 +131,7 @@ class Parts:
         setup.optional.clean_up_with(Part.PAGES, self.close_pages)
         sockets = ContainedSelector(self.selector, setup.optional, Part.SPARES)
         limits = setup.limits
-        self.spares = Spares(sockets, setup.launcher, setup.clock, limits.spares, limits.forks)
+        self.spares = Spares(sockets, setup.launcher, setup.clock, limits.spares, limits.forks, uncontained(on_useless))
         setup.optional.clean_up_with(Part.SPARES, self.spares.close)
         paused = PausedStarts(self.chain, self.preparation, self.spares)
         self.starter = WorkerStarter(setup.listener, setup.launcher, paused, setup.optional, setup.clock)

@@ -7,9 +7,11 @@ a reload, a worker is started that serves nobody (``checkpoints/spare.py``). It 
 that are being edited, and tells which facts it relies on. At the next reload it goes on as the worker, if they still
 hold; if not, it ends, and the reload is a fresh start. Either way another one is started afterwards.
 
-It competes with nothing: it is started when the worker has served for a while, and one that has not come to its pause
-when the next reload begins is ended. What it prints is shown when it is used. A process that ends by itself, as the
-project is broken before the edited file, is not started again before the next reload.
+It competes with nothing: it is started when the worker has served for a while. One that has not come to its pause when
+the next reload begins is ahead of a fresh start even so: where it will pause before what was saved, it is the worker
+from then on, and gets the word to go on when it is there and its facts hold. What it prints is shown when it goes on. A
+process that ends by itself, as the project is broken before the edited file, is not started again before the next
+reload.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import selectors
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from subprocess import TimeoutExpired
 
 from devrunserver.common import facts, link
@@ -47,9 +49,24 @@ class Spare:
     process: Process
     link: link.Link
     output: HeldOutput
+    edited: frozenset[str]  # the files before the first of which it pauses
     began: float  # when it was spawned, in seconds since the epoch
     facts: list[Fact] | None = None  # None: it has not paused yet
     obstacle: list[Fact | None] = field(default_factory=list)  # of a look ahead: the first that holds no more
+    word: Resume | None = None  # what it gets when it has paused: it is the worker already
+
+    def look_ahead(self) -> None:
+        """Looks whether its facts hold."""
+        self.obstacle = [facts.first_broken(self.facts or (), Present())]
+
+    def release(self, selector: ContainedSelector) -> None:
+        """Closes what we have of it. Again is harmless."""
+        if self.word is not None:
+            self.word.link.close()
+        with suppress(KeyError, ValueError):
+            selector.unregister(self.link)
+        self.link.close()
+        self.output.close()
 
 
 class Spares:
@@ -61,6 +78,7 @@ class Spares:
         clock: seconds.
         enabled: whether there may be any.
         are_forked: whether checkpoints are made, so that there is no need as long as that can be done.
+        on_useless: called when the worker is a spare that ends, or turns out to rely on what has changed.
     """
 
     def __init__(
@@ -70,6 +88,7 @@ class Spares:
         clock: Callable[[], float],
         enabled: bool,
         are_forked: bool,
+        on_useless: Callable[[], None],
     ) -> None:
         self.why_not = ""  # the last reload did not use one; empty: it did, or there are none
         self.is_wanted = enabled and not are_forked
@@ -77,6 +96,9 @@ class Spares:
         self._launcher = launcher
         self._clock = clock
         self._enabled = enabled
+        self._on_useless = on_useless
+        self._come_to_pause = True  # the last one did not end before
+        self._awaited: Spare | None = None  # the worker, before it has the word to go on
         self._due: float | None = None  # when to start one
         self._saved: deque[str] = deque(maxlen=IN_TURN)
         self._spare: Spare | None = None
@@ -103,11 +125,12 @@ class Spares:
         self.is_wanted = self._enabled and (self.is_wanted or not are_any)
 
     def on_change(self, path: str) -> None:
-        """A reload begins, for this file. A spare that has not come to its pause must not delay it."""
+        """A reload begins, for this file. A spare that will not pause before it must not delay it."""
         self._due = None
         if is_source(path):
             self._saved.append(path)
-        if self._spare is not None and self._spare.facts is None:
+        spare = self._spare
+        if spare is not None and spare.facts is None and not (self._come_to_pause and path in spare.edited):
             self.drop(NOT_READY)
 
     def served(self, is_reload: bool) -> None:
@@ -118,21 +141,28 @@ class Spares:
     def foresee(self) -> None:
         """Looks whether the spare may serve, for a ``resume`` before which nothing happens to files."""
         if self._spare is not None:
-            self._spare.obstacle = [facts.first_broken(self._spare.facts or (), Present())]
+            self._spare.look_ahead()
 
     def may_serve(self) -> bool:
-        """Whether the spare may go on as the worker. One that may not is ended."""
+        """Whether the spare may go on as the worker, now or when it has paused. One that may not is ended."""
         spare = self._spare
-        if spare is None or spare.facts is None:
+        if spare is None:
             self.why_not = self.why_not or (NOT_READY if self.is_wanted else "")
             return False
+        if not self._holds(spare):
+            self.drop(self.why_not)
+            return False
+        return True
+
+    def _holds(self, spare: Spare) -> bool:
+        """Whether what a spare relies on, as far as it has told, is still so; if not, says why."""
         if not spare.obstacle:
-            self.foresee()
+            spare.look_ahead()
         if (obstacle := spare.obstacle.pop()) is None:
             return True
         if isinstance(obstacle, Read) and is_source(obstacle.path) and obstacle.path not in self._saved:
             self._saved.append(obstacle.path)  # saved together with another one
-        self.drop(describe(obstacle))
+        self.why_not = describe(obstacle)
         return False
 
     def resume(self, message: Resume) -> Process | None:
@@ -140,12 +170,14 @@ class Spares:
         spare = self._spare
         if spare is None:
             return None
-        spare.output.show()
         try:
-            spare.link.send(message)
+            if spare.facts is None:  # it gets the word when it has paused
+                self._end_awaiting()
+                spare.word, self._awaited = replace(message, link=message.link.dup()), spare
+            else:
+                self._give_word(spare, message)
             self._spare, self.why_not = None, ""
             self._launcher.began = spare.began
-            self._release(spare)
         except link.LinkClosed:
             self.drop("it has ended")
             return None
@@ -153,6 +185,17 @@ class Spares:
             spare.process.kill()
             raise
         return spare.process
+
+    def _give_word(self, spare: Spare, message: Resume) -> None:
+        spare.output.show()
+        spare.link.send(message)
+        spare.release(self._selector)
+
+    def _end_awaiting(self) -> None:
+        """The worker is not awaited any more: it has got the word, or is gone."""
+        spare, self._awaited = self._awaited, None
+        if spare is not None:
+            spare.release(self._selector)
 
     def step(self, now: float) -> None:
         """Does what is due."""
@@ -179,12 +222,13 @@ class Spares:
         self._leaving.append((self._clock() + LEAVE_PATIENCE, spare.process))
         if spare.facts is None:  # the end of its link would tell it too late
             spare.process.terminate()
-        self._release(spare)
+        spare.release(self._selector)
 
     def close(self) -> None:
         """Ends all, and waits for their end. Again is harmless."""
         self._due, self._enabled, self.is_wanted = None, False, False
         try:
+            self._end_awaiting()
             self.drop("")
         finally:
             self._selector.close_all()
@@ -207,25 +251,40 @@ class Spares:
             return
         output.on_spawned()
         self.why_not = ""
-        spare = self._spare = Spare(process, ours, output, began)
+        spare = self._spare = Spare(process, ours, output, frozenset(self._saved), began)
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(spare))
 
     def _hear(self, spare: Spare) -> None:
         try:
             messages = spare.link.receive()
         except link.LinkClosed:
-            self.drop(self.why_not or "it ended while it started")
+            self._on_gone(spare)
             return
         for message in messages:
             if isinstance(message, BuildFailed):
                 self.why_not = message.reason
             else:
                 assert isinstance(message, FactsRead)  # by its route
-                spare.facts = message.facts
+                spare.facts, self._come_to_pause = message.facts, True
+        if spare is self._awaited and spare.facts is not None:
+            self._on_awaited(spare)
 
-    def _release(self, spare: Spare) -> None:
-        """Closes what we have of it."""
-        with suppress(KeyError, ValueError):
-            self._selector.unregister(spare.link)
-        spare.link.close()
-        spare.output.close()
+    def _on_gone(self, spare: Spare) -> None:
+        self._come_to_pause = spare.facts is not None
+        self.why_not = self.why_not or "it ended while it started"
+        if spare is self._awaited:
+            self._end_awaiting()
+            self._on_useless()
+        else:
+            self.drop(self.why_not)
+
+    def _on_awaited(self, spare: Spare) -> None:
+        """The worker has paused: it gets the word to go on, or is replaced."""
+        spare.obstacle.clear()
+        if not self._holds(spare):
+            self._end_awaiting()
+            self._on_useless()
+        elif spare.word is not None:
+            with suppress(link.LinkClosed):  # its exit follows
+                self._give_word(spare, spare.word)
+            self._end_awaiting()

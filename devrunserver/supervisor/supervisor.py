@@ -60,7 +60,11 @@ class Supervisor:
         self.end_signal: int | None = None  # by which the user wants to end
         self._setup = setup
         self._signals = signals
-        self._parts = Parts(setup, lambda difference: self._cycle.on_difference(difference))
+        self._parts = Parts(
+            setup,
+            lambda difference: self._cycle.on_difference(difference),
+            lambda: self._cycle.happens(Happening.CHANGE),
+        )
         self._cycle = WorkerCycle(self._parts, lambda: self._messages.read(), self._on_signals)
         self._messages = WorkerMessages(self._parts, self._cycle)
         setup.optional.clean_up_with(Part.PREPARING, self._end_preparing)

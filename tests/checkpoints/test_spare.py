@@ -120,7 +120,7 @@ def test_it_gives_up_where_a_thread_runs(scene: Scene) -> None:
 
 # Of each, what it would have paused before
 DOING = """
-import ctypes.util, json, os, socket, sqlite3, subprocess, sys, threading, types
+import contextlib, ctypes.util, json, os, socket, sqlite3, subprocess, sys, threading, types
 from devrunserver.checkpoints import audit
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.checkpoints.spare import Spare
@@ -134,13 +134,17 @@ audit.listen(handlers, lambda fault: paused.append(repr(fault)))
 def refused(kind, *address):
     try:
         with socket.socket(*kind) as sock:
-            sock.connect(address)
+            sock.connect(address if len(address) > 1 else address[0])
     except OSError:
         pass
 
-def bind():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+def connect():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        pass
+
+def bind(port):
+    with socket.socket() as sock, contextlib.suppress(OSError):
+        sock.bind(("127.0.0.1", port))
 
 def open_database(name):
     sqlite3.connect(name).close()
@@ -157,9 +161,13 @@ def thread():
 python = [sys.executable, "-S", "-c", ""]
 ways = {
     "thread": thread,
-    "connection": lambda: refused((socket.AF_INET, socket.SOCK_STREAM), "127.0.0.1", 1),
+    "connection": connect,
+    "connection that is refused": lambda: refused((socket.AF_INET, socket.SOCK_STREAM), "127.0.0.1", 1),
+    "local connection that is refused": lambda: refused((socket.AF_UNIX, socket.SOCK_STREAM), "/nowhere/at all")
+    if hasattr(socket, "AF_UNIX") else None,
     "datagram": lambda: refused((socket.AF_INET, socket.SOCK_DGRAM), "127.0.0.1", 1),
-    "server": bind,
+    "server": lambda: bind(1),
+    "look for an address": lambda: bind(0),
     "database": lambda: open_database(sys.argv[1]),
     "database in memory": lambda: open_database(":memory:"),
     "program": lambda: start(*python),
@@ -188,8 +196,11 @@ def test_what_it_pauses_before(tmp_path: Path) -> None:
     assert json.loads(told.stdout) == {
         "thread": ["a thread of __main__"],
         "connection": ["a connection of __main__"],
+        "connection that is refused": [],
+        "local connection that is refused": [],
         "datagram": [],
         "server": ["a server of __main__"],
+        "look for an address": [],
         "database": ["a database of __main__"],
         "database in memory": [],
         "program": ["a program of __main__"],

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from devrunserver.common import process
+from devrunserver.common.facts import Fact
 from devrunserver.common.handoff import Handed
 from devrunserver.common.link import Link, LinkClosed, pair
 from devrunserver.common.messages import (
@@ -289,11 +290,11 @@ class Stage:
             self.say(CheckpointMade(number=len(self.checkpoints), at="shop.views", elapsed=0.1, link=ours))
         self.worker.process = PlayedProcess(self.worker.process.pid + FORKED)
 
-    def pause_spare(self) -> None:
+    def pause_spare(self, *facts: Fact) -> None:
         """The spare, if there is one, comes to its pause and tells its facts."""
         if self.launcher.spares:
             with suppress(LinkClosed):
-                self.launcher.spares[-1].link.send(FactsRead([], 7, ["shop.views"]))
+                self.launcher.spares[-1].link.send(FactsRead(list(facts), 7, ["shop.views"]))
         self.step()
 
     def resume(self) -> None:

@@ -41,8 +41,12 @@ class Scene:
         self.faults: list[str] = []
         contained = ContainedSelector(self.selector, OptionalParts(self.faults.append, self.faults.append), Part.SPARES)
         launcher: Any = self.launcher
-        self.spares = Spares(contained, launcher, self.clock, enabled, are_forked)
+        self.useless = 0  # workers that turned out to be
+        self.spares = Spares(contained, launcher, self.clock, enabled, are_forked, self._on_useless)
         self.listener, self.worker_link = socket.socketpair()
+
+    def _on_useless(self) -> None:
+        self.useless += 1
 
     def save(self, path: str = "/p/views.py") -> None:
         self.spares.on_change(path)
@@ -135,7 +139,7 @@ def test_it_is_started_when_all_is_quiet(scene: Scene) -> None:
 def test_one_that_is_not_ready_does_not_delay_the_reload(scene: Scene) -> None:
     scene.save()
     scene.serve()
-    scene.save()
+    scene.save("/p/models.py")
     assert scene.process.is_told_to_end
     assert not scene.reload()
     assert scene.spares.why_not == NOT_READY
@@ -143,6 +147,40 @@ def test_one_that_is_not_ready_does_not_delay_the_reload(scene: Scene) -> None:
     assert scene.spares.due == scene.clock.now + LEAVE_PATIENCE
     scene.wait(LEAVE_PATIENCE)
     assert scene.process.status == -signal.SIGKILL
+
+
+def test_one_that_is_under_way_is_waited_for(scene: Scene, tmp_path: Path) -> None:
+    """It is ahead of a fresh start; the word comes when it has paused, and what it relies on holds."""
+    path = tmp_path / "models.py"
+    for number, is_useless in enumerate((False, True)):
+        path.write_text("A = 1")
+        state = file_state.state_of(str(path))
+        scene.save()
+        scene.serve()
+        scene.save()
+        process, spare = scene.process, scene.spare
+        assert scene.reload()
+        assert not scene.spares.pids, "it is the worker"
+        assert (process.is_told_to_end, spare.heard()) == (False, [])
+        if is_useless:
+            path.write_text("A = 1234")
+        scene.pause(Read(str(path), state))
+        assert [type(one) for one in spare.heard()] == ([] if is_useless else [Resume])
+        assert spare.is_cut_off
+        assert scene.useless == number
+
+
+def test_one_that_is_awaited_may_end(scene: Scene) -> None:
+    scene.save()
+    scene.serve()
+    scene.save()
+    assert scene.reload()
+    scene.spare.link.close()
+    scene.hear()
+    assert (scene.useless, scene.spares.due) == (1, None)
+    scene.serve()
+    scene.save()
+    assert scene.process.is_told_to_end, "the next may end as well"
 
 
 def test_what_it_relies_on_has_changed(scene: Scene, tmp_path: Path) -> None:
@@ -272,6 +310,31 @@ def test_the_second_reload_resumes_the_spare(stage: Stage) -> None:
     assert len(stage.launcher.spares) == 2
 
 
+@pytest.mark.parametrize("is_useless", [False, True])
+def test_the_worker_is_a_spare_under_way(stage: Stage, is_useless: bool) -> None:
+    """Where it turns out to be useless a fresh start follows, as after any change."""
+    stage.start()
+    reload(stage)
+    stage.wait(QUIET)
+    stage.supervisor._cycle.on_change("/p/views.py")
+    stage.worker.end()
+    stage.step()
+    assert stage.is_in(State.STARTING)
+    assert len(stage.launcher.attempts) == 2
+    (process,) = stage.launcher.spare_processes
+    stage.pause_spare(*([Read("/p/nothing", (1, 2, 3))] if is_useless else []))
+    if is_useless:
+        assert process.is_told_to_end
+        process.kill()
+        stage.step()
+        assert len(stage.launcher.attempts) == 3
+    stage.resume()
+    stage.say(Hello(stage.worker.process.pid), Listening(), WATCHING, SERVING)
+    assert stage.is_in(State.SERVING)
+    assert (stage.worker.process is process) is not is_useless
+    assert not stage.told("unasked")
+
+
 @pytest.mark.parametrize("unasked", [False, True])
 def test_what_makes_a_spare_useless(stage: Stage, unasked: bool) -> None:
     stage.start()
@@ -297,14 +360,13 @@ def test_checkpoints_that_end_before_there_are_any(monkeypatch: pytest.MonkeyPat
         assert stage.launcher.spares
 
 
+CLEANING = ("close", "_end_awaiting")
 METHODS = [name for name, value in vars(Spares).items() if callable(value) or isinstance(value, property)]
 
 
 # What only the faulty call has held is closed with its frame, of which Python would warn
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize(
-    "name", [name for name in METHODS if not name.startswith("__") and name != "close"]
-)  # which cleans up
+@pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith("__") and name not in CLEANING])
 def test_a_fault_is_contained(stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError("on purpose")
