@@ -8,10 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests import live
 
+STORIES = Path(__file__).with_name("stories")
 TESTS_PER_CORE = 2  # at a time: most of them wait for processes for half of the time
 
 
@@ -19,6 +21,20 @@ TESTS_PER_CORE = 2  # at a time: most of them wait for processes for half of the
 def pytest_xdist_auto_num_workers() -> int:
     """What ``-n auto`` means."""
     return TESTS_PER_CORE * (os.cpu_count() or 1)
+
+
+# The machine may be busy, and no test depends on how long something takes.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks stories as ``live``."""
+    for item in items:
+        if STORIES in item.path.parents:
+            item.add_marker(pytest.mark.live)
 
 
 @pytest.fixture

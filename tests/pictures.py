@@ -5,18 +5,13 @@ They are of the bookshop in ``testproject``, in which something is broken.
 
 from __future__ import annotations
 
-import contextlib
 import html
 import re
-import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selenium import webdriver
-
-from tests.browser.conftest import CHROMIUM, OPTIONS
+from tests.browser.conftest import chromium
 from tests.live import REPOSITORY, Server, copy_testproject, wait_for
 
 IMAGES = REPOSITORY / "docs/images"
@@ -35,23 +30,6 @@ def main() -> None:
             take(browser, server)
     for picture in sorted(IMAGES.iterdir()):
         print(f"{picture.relative_to(REPOSITORY)}: {picture.stat().st_size / 1000:.0f} kB")
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[Any]:
-    """A browser without a window."""
-    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    driver_program = shutil.which("chromedriver")
-    assert program is not None and driver_program is not None, "there is no Chromium with its chromedriver"
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for option in OPTIONS:
-        options.add_argument(option)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(driver_program))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 def take(browser: Any, server: Server) -> None:

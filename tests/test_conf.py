@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.browser.errors import editor
@@ -15,8 +14,6 @@ from devrunserver.conf import Conf, load, mistakes
 
 if TYPE_CHECKING:
     from pytest_django import Settings
-
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 
 @pytest.mark.parametrize(
@@ -148,7 +145,6 @@ KEYS += ["LOG_DURATION", "LOG_FILES", "LOG_IGNORE"]
 keys = st.sampled_from([*KEYS, "NO"])
 
 
-@unhurried
 @given(st.dictionaries(keys, anything))
 def test_whatever_it_holds_each_key_is_taken_or_told(value: dict[str, Any]) -> None:
     wrong = {mistake.key for mistake in mistakes(value)}

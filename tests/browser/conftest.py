@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,8 +31,12 @@ class NoBrowser(Exception):
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Any]:
-    """A driver of Selenium's.
+def chromium(*more: str, home: Path | None = None) -> Iterator[Any]:
+    """A driver of Selenium's. At the end nothing is left of the directories that Chromium makes for itself.
+
+    Args:
+        more: options.
+        home: the directory of the user whose browser it is, if it is another one.
 
     Raises:
         NoBrowser: there is none.
@@ -44,16 +51,19 @@ def chromium() -> Iterator[Any]:
         raise NoBrowser("there is no Chromium with its chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for option in OPTIONS:
+    for option in (*OPTIONS, *more):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(driver_program))
-    driver.set_page_load_timeout(PATIENCE)
-    driver.set_script_timeout(PATIENCE)
-    try:
-        yield driver
-    finally:
-        driver.quit()
+    # what it leaves behind is written to until its last process is gone, which nobody waits for
+    with tempfile.TemporaryDirectory(prefix="chromium", ignore_cleanup_errors=True) as directory:
+        environ = {**os.environ, "TMPDIR": directory} | ({"HOME": str(home)} if home is not None else {})
+        driver = webdriver.Chrome(options, webdriver.ChromeService(driver_program, env=environ))
+        driver.set_page_load_timeout(PATIENCE)
+        driver.set_script_timeout(PATIENCE)
+        try:
+            yield driver
+        finally:
+            driver.quit()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ pytest.importorskip("channels")
 
 from tests.live import Server, wait_for
 
+pytestmark = pytest.mark.live
+
 SEND = """const field = document.getElementById("message"); field.value = arguments[0];
     document.querySelector("#form button").click();"""
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.live import Server, replace, wait_for
 
+pytestmark = pytest.mark.live
+
 HOST = "devrunserver-overlay"
 # What is broken in the view module: the text, what stands there instead, and what the overlay then says
 BREAKS = [

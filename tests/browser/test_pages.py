@@ -14,6 +14,8 @@ import pytest
 from tests.browser.probe import Probe, make_project
 from tests.live import Server, replace, wait_for
 
+pytestmark = pytest.mark.live
+
 STATE = """
 return [
   document.getElementById("name").value, document.querySelector("textarea").value,

@@ -6,12 +6,9 @@ from itertools import pairwise
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.checkpoints.policy import FORK_SHARE, INTERVAL, CheckpointPolicy
-
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 ROUNDING = 1e-9  # seconds
 
@@ -76,7 +73,6 @@ durations = st.floats(0.0, 0.5)
 costs = st.floats(0.0, 0.05)
 
 
-@unhurried
 @given(st.lists(st.tuples(durations, costs), max_size=200), st.integers(1, 12))
 def test_checkpoints_are_few_and_cheap(modules: list[tuple[float, float]], limit: int) -> None:
     """A start of modules that take some time each, and what a fork before each would cost."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.common.facts import (
@@ -30,8 +29,6 @@ from devrunserver.common.facts import (
     to_json,
 )
 from devrunserver.common.file_state import UNKNOWN, State
-
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 EXTENSION = EXTENSION_SUFFIXES[0]
 
@@ -247,7 +244,6 @@ def segments_of(steps: list[Step], disk: FakeDisk) -> list[tuple[int, list[Fact]
 EMPTY: World = {directory: (True, {}) for directory in DIRECTORIES}
 
 
-@unhurried
 @given(st.lists(steps, max_size=12), worlds, worlds)
 @example([("look up", "/x", "one"), ("pause", "/x", "one")], EMPTY, {**EMPTY, "/x": (True, {"one.py": (0, 1, 0)})})
 def test_the_resume_point_is_the_latest_that_has_seen_nothing_else(
@@ -259,7 +255,6 @@ def test_the_resume_point_is_the_latest_that_has_seen_nothing_else(
         assert not holds(point.obstacle, disk_of(now))
 
 
-@unhurried
 @given(st.lists(steps, max_size=12), worlds)
 def test_where_nothing_changed_the_resume_point_is_the_last_that_has_told(steps: list[Step], world: World) -> None:
     segments = segments_of(steps, disk_of(world))
@@ -296,7 +291,6 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("directories")
 
 
-@unhurried
 @given(st.sets(st.sampled_from(POOL)), st.sets(st.sampled_from(POOL)))
 def test_where_python_finds_something_else_something_else_answers(
     directories: Path, before: set[str], now: set[str]
@@ -324,7 +318,6 @@ facts = st.one_of(
 )
 
 
-@unhurried
 @given(st.lists(facts))
 def test_facts_survive_json(facts: list[Fact]) -> None:
     back = from_json(json.loads(json.dumps(to_json(facts))))

@@ -10,12 +10,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.common import file_state
-
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 LONG_AGO = 1_600_000_000  # seconds since the epoch
 
@@ -163,7 +160,6 @@ def test_no_save_is_missed_however_quickly_it_follows(tmp_path: Path) -> None:
         assert not file_state.is_still(str(file), state)
 
 
-@unhurried
 @given(st.binary(max_size=8), st.binary(max_size=8))
 def test_a_young_file_is_still_what_it_was_if_its_content_is(
     tmp_path_factory: pytest.TempPathFactory, before: bytes, now: bytes
@@ -255,7 +251,6 @@ def test_digest_of_odd_names(tmp_path: Path) -> None:
     assert file_state.digest_of(str(tmp_path)) != before
 
 
-@unhurried
 @given(st.sets(st.sampled_from("abcd")), st.sets(st.sampled_from("abcd")))
 def test_digests_differ_as_names_do(
     tmp_path_factory: pytest.TempPathFactory, first: set[str], second: set[str]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ pytest.importorskip("cryptography")
 from devrunserver.https import authority, certificate, trust
 from devrunserver.https.certificate import GivenCertificates
 from devrunserver.https.trust import Machine
-from tests.browser.conftest import CHROMIUM, OPTIONS, PATIENCE
+from tests.browser.conftest import NoBrowser, chromium
 from tests.https.conftest import Secured
 
 pytestmark = [
@@ -26,25 +25,14 @@ pytestmark = [
 
 
 @contextmanager
-def chromium(home: Path) -> Iterator[Any]:
+def chromium_of(home: Path) -> Iterator[Any]:
     """A browser whose user has this directory."""
-    pytest.importorskip("selenium", reason="selenium is not installed")
-    from selenium import webdriver
-
-    program, driver_program = next(filter(None, map(shutil.which, CHROMIUM)), None), shutil.which("chromedriver")
-    if program is None or driver_program is None:
-        pytest.skip("there is no Chromium with its chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for option in (*OPTIONS, "--host-resolver-rules=MAP example.com 127.0.0.1"):
-        options.add_argument(option)
-    service = webdriver.ChromeService(driver_program, env={**os.environ, "HOME": str(home)})
-    driver = webdriver.Chrome(options, service)
-    driver.set_page_load_timeout(PATIENCE)
-    try:
+    with ExitStack() as stack:
+        try:
+            driver = stack.enter_context(chromium("--host-resolver-rules=MAP example.com 127.0.0.1", home=home))
+        except NoBrowser as reason:
+            pytest.skip(str(reason))
         yield driver
-    finally:
-        driver.quit()
 
 
 def open_page(driver: Any, url: str) -> str:
@@ -68,14 +56,14 @@ def trusting(tmp_path: Path, data: Path) -> Path:
 
 
 def test_who_does_not_trust_us_sees_no_page(secured: Secured, tmp_path: Path) -> None:
-    with chromium(tmp_path) as driver:
+    with chromium_of(tmp_path) as driver:
         assert "ERR_CERT_AUTHORITY_INVALID" in open_page(driver, f"https://localhost:{secured.port}/echo")
     assert secured.application.calls == []
     assert any("To have browsers trust it: python -m devrunserver trust" in line for line in secured.said)
 
 
 def test_who_trusts_us_sees_the_page(secured: Secured, trusting: Path) -> None:
-    with chromium(trusting) as driver:
+    with chromium_of(trusting) as driver:
         for name in ("localhost", "127.0.0.1", "shop.localhost"):
             assert open_page(driver, f"https://{name}:{secured.port}/echo") == "hello"
             assert driver.execute_script("return isSecureContext") is True
@@ -92,6 +80,6 @@ def test_our_authority_is_not_believed_about_other_names(
     file = tmp_path / "forged.pem"
     file.write_bytes(blocks)
     secured = secure(certificates=GivenCertificates(str(file), None))
-    with chromium(trusting) as driver:
+    with chromium_of(trusting) as driver:
         assert "ERR_CERT_" in open_page(driver, f"https://example.com:{secured.port}/echo")
     assert secured.application.calls == []

@@ -19,6 +19,8 @@ from tests.live import Server, wait_for
 from tests.pairs import add_probe, stories
 from tests.server.wire import PATIENCE, Wire
 
+pytestmark = pytest.mark.live
+
 PAIRS = 2  # of each kind
 
 GET = "GET {} HTTP/1.1\r\nHost: localhost:{}\r\n{}\r\n"

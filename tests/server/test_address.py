@@ -11,13 +11,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.core.management.commands.runserver import Command as StockCommand
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.management.commands.runserver import Command
 from devrunserver.server.address import Address, AddressError, is_loopback, parse
-
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 NO_ADDRPORT = '"{}" is not a valid port number or address:port pair.'
 NO_IPV6 = '"{}" is not a valid IPv6 address.'
@@ -97,7 +94,6 @@ def test_parity_with_django(addrport: str | None, use_ipv6: bool, expected: Addr
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="without IPv6 both refuse -6")
-@unhurried
 @given(st.text("0189af.:[]-\n٣", max_size=12).filter(lambda text: not text.startswith("-")), st.booleans())
 @example("8000\n", False)
 @example("٣", False)

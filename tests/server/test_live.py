@@ -13,6 +13,8 @@ import pytest
 from tests.live import Server, get
 from tests.marks import plainly
 
+pytestmark = pytest.mark.live
+
 NOTE_END = """
 import atexit, os
 from pathlib import Path

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.supervisor.change_review import DELETION_PATIENCE, VERDICT_PATIENCE, ChangeReview, Changes
 from devrunserver.supervisor.watching.polling import Token
-
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 OLD, NEW = (1, 10, 7), (2, 10, 7)
 GIT = 10.0
@@ -102,7 +99,6 @@ gaps = st.floats(0, 1)
 steps = st.lists(st.tuples(gaps, st.sampled_from("abc"), tokens) | st.just("take"))
 
 
-@unhurried
 @given(steps)
 def test_no_new_state_is_ever_lost(steps: list[tuple[float, str, Token | None] | str]) -> None:
     changes, seen, waiting, now = Changes(), dict[str, Token | None](), dict[str, None](), 0.0
@@ -119,7 +115,6 @@ def test_no_new_state_is_ever_lost(steps: list[tuple[float, str, Token | None] |
     assert changes.take() == list(waiting)
 
 
-@unhurried
 @given(st.lists(st.tuples(gaps, st.sampled_from("abc"), tokens), min_size=1), gaps, st.sampled_from([0.0, 1.0, GIT]))
 def test_the_wait_is_bounded(steps: list[Step], later: float, git_patience: float) -> None:
     changes, now = Changes(), 100.0

@@ -12,7 +12,6 @@ from subprocess import TimeoutExpired
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.common import file_state
@@ -22,8 +21,6 @@ from devrunserver.common.messages import FactsRead, Message, Resume
 from devrunserver.common.role import Role
 from devrunserver.supervisor import checkpoint_chain
 from devrunserver.supervisor.checkpoint_chain import Chain, least_useful, own_memory
-
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 LONG_AGO = 1_600_000_000  # seconds since the epoch
 
@@ -322,7 +319,6 @@ def test_a_row_of_one() -> None:
     assert len(there) == 1
 
 
-@unhurried
 @given(
     st.lists(st.tuples(st.floats(0, 10), st.sampled_from("abcde")), min_size=1, max_size=8),
     st.integers(2, 4),
@@ -389,9 +385,6 @@ def test_own_memory_of_nobody() -> None:
     assert own_memory(2**30) == 0
 
 
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
-
-
 @pytest.mark.parametrize(
     ("costs", "kept", "expected"),
     [
@@ -412,7 +405,6 @@ def test_least_useful(costs: list[float], kept: list[int], expected: int | None)
     assert least_useful(costs, kept) == expected
 
 
-@unhurried
 @given(st.lists(st.floats(0.0, 10.0)), st.sets(st.integers(0, 20)))
 def test_the_least_useful_saves_least_of_those_that_may_go(costs: list[float], kept: set[int]) -> None:
     place = least_useful(costs, kept)
@@ -424,7 +416,6 @@ def test_the_least_useful_saves_least_of_those_that_may_go(costs: list[float], k
         assert costs[place] == min(costs[one] for one in candidates)
 
 
-@unhurried
 @given(st.lists(st.floats(0.01, 10.0), min_size=1), st.integers(2, 5))
 def test_thinning_keeps_the_ends_and_all_that_was_worked(costs: list[float], limit: int) -> None:
     """As a row of checkpoints is thinned: who is dropped leaves its work to the next."""

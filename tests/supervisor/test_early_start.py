@@ -6,14 +6,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.management.commands.runserver import Command
 from devrunserver.supervisor import early_start
 from devrunserver.supervisor.early_start import is_noreload, ships_runserver, will_supervise
-
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 OPTIONS = ["8000", "-6", "--nothreading", "--no-color", "--nostatic", "--insecure", "-v", "2", "--settings=shop.dev"]
 
@@ -65,7 +62,6 @@ def test_is_noreload(option: str, expected: bool) -> None:
     assert is_noreload(option) is expected
 
 
-@unhurried
 @given(st.lists(st.sampled_from([*OPTIONS, "--noreload", "--norel", "--nor", "--nothr", "--skip-checks"]), max_size=5))
 def test_it_agrees_with_the_command(options: list[str]) -> None:
     options = [one for one in options if one not in ("8000", "-v", "2")]

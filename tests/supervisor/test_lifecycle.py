@@ -6,7 +6,6 @@ from itertools import product
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from devrunserver.supervisor.lifecycle import (
@@ -19,8 +18,6 @@ from devrunserver.supervisor.lifecycle import (
     next_attempt,
     next_state,
 )
-
-unhurried = hypothesis_settings(deadline=None)  # the machine may be busy
 
 # What follows, in the order of HAPPENINGS; "-": nothing changes.
 HAPPENINGS = ["SERVES", "BREAKS", "CHANGE", "EXITS", "GIVES_UP", "QUIT"]
@@ -49,7 +46,6 @@ def test_next_state(state: State, happening: Happening) -> None:
     assert next_state(state, happening) is EXPECTED[state, happening]
 
 
-@unhurried
 @given(st.lists(st.sampled_from([happening for happening in Happening if happening is not Happening.QUIT])))
 def test_only_the_user_ends_it(happenings: list[Happening]) -> None:
     state = State.STARTING
@@ -92,7 +88,6 @@ def test_next_attempt(last: Attempt, status: int, deaths: int, follows: Attempt 
     assert next_attempt(last, status, deaths) is follows
 
 
-@unhurried
 @given(st.lists(st.integers(-64, 255), min_size=5, max_size=5))
 def test_dying_at_once_again_and_again_comes_to_rest(statuses: list[int]) -> None:
     attempt: Attempt | None = Attempt.NORMAL

@@ -106,6 +106,7 @@ def test_what_is_no_message(environ: dict[str, Any], status: str) -> None:
     assert call(**environ)[0] == status
 
 
+@pytest.mark.live
 @pytest.mark.usefixtures("runtime_directory")
 def test_the_client_of_the_protocols_own_package(project: Path) -> None:
     pytest.importorskip("mcp")

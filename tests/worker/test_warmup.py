@@ -68,6 +68,7 @@ _resolvers.URLResolver = Telling
 """
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_worker_to_whom_nobody_talks(project: Path, enabled: bool) -> None:
     settings = project / "bookshop/settings.py"
