@@ -28,7 +28,6 @@ from django.conf import settings
 settings.configure(INSTALLED_APPS=["django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes"])
 django.setup()
 import common
-from tests.marks import plainly
 from devrunserver.background.fingerprint import Fingerprint
 
 def told(order):
@@ -36,7 +35,7 @@ def told(order):
     if os.fork() == 0:
         for name in order:
             importlib.import_module(name)
-        fingerprint = Fingerprint(lambda name: name.startswith("devrunserver"), lambda file: True, {asks})
+        fingerprint = Fingerprint(lambda name: name.startswith(("devrunserver", "coverage")), lambda file: True, {asks})
         result = {{name: fingerprint.attributes(name) for name in fingerprint.modules()}}
         outline = fingerprint.outline("common", "registry")
         os.write(sending, b"")
