@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if STORIES in item.path.parents:
             item.add_marker(pytest.mark.live)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Saves what coverage has counted: a process of pytest-xdist is ended before it may do so itself."""
+    if (coverage := sys.modules.get("coverage")) is not None and (current := coverage.Coverage.current()) is not None:
+        current.save()
 
 
 @pytest.fixture
