@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.processes import ending
@@ -82,9 +83,8 @@ def shakes_hands(sent: str, status: int) -> Callable[[Wire], None]:
 
 def cases() -> dict[str, list[tuple[str, Callable[[Wire], None]]]]:
     """What is played, by group, each with a name."""
-    found = {
-        group: [(f"{row.sent[:40]!r}", lambda wire, row=row: play(wire, row)) for row in rows]  # type: ignore[misc]
-        for group, rows in TABLE.items()
+    found: dict[str, list[tuple[str, Callable[[Wire], None]]]] = {
+        group: [(f"{row.sent[:40]!r}", partial(play, row=row)) for row in rows] for group, rows in TABLE.items()
     }
     found["handshakes"] = [(f"{sent!r}: {status}", shakes_hands(sent, status)) for sent, status in HANDSHAKES]
     return found
@@ -101,7 +101,7 @@ def main() -> None:
             quiet = subprocess.DEVNULL
             with ending(subprocess.Popen(command, cwd=REPOSITORY, stdout=quiet, stderr=quiet)):
                 simple = shakes_hands(handshake(), SWITCHING_PROTOCOLS)
-                wait_for(lambda port=port, simple=simple: passes(port, simple), f"{name} answers")
+                wait_for(partial(passes, port, simple), f"{name} answers")
                 failed = {
                     group: [name for name, case in rows if not passes(port, case)] for group, rows in table.items()
                 }

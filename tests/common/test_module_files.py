@@ -113,13 +113,15 @@ def test_loaded_files_of_modules_that_come_and_go(monkeypatch: pytest.MonkeyPatc
     loaded = LoadedFiles()
     first = loaded.now()
     assert str(Path(__file__).resolve()) in first
-    come("a"), come("b")
+    come("a")
+    come("b")
     assert added_since(module_files.state()) == []
     assert new_since(first) == {"a.py", "b.py"}
     come("c")
     monkeypatch.delitem(sys.modules, "a")
     assert new_since(first) == {"a.py", "b.py", "c.py"}, "the length is the same, and what is gone was loaded once"
-    come("d"), come("e")
+    come("d")
+    come("e")
     monkeypatch.delitem(sys.modules, "b")
     assert new_since(first) == {"a.py", "b.py", "c.py", "d.py", "e.py"}
 

@@ -131,6 +131,7 @@ def test_what_changes_before_a_worker_says_what_concerns_it_is_shown_then(stage:
         stage.files.audience = WorkerHandle(None, None, Attempt.NORMAL, 0.0)
         assert stage.happen(tmp_path / name) == []
     stage.notice.undecided = False
+    assert stage.files.audience is not None
     stage.files.audience.patterns = [(str(tmp_path), "*.css")]
     stage.files.show_unheard()
     assert stage.review.changes.paths == sheets[:3]
@@ -146,6 +147,7 @@ def test_of_very_much_that_nobody_has_asked_for_the_oldest_is_forgotten(
 ) -> None:
     monkeypatch.setattr(file_events, "MOST_UNHEARD", 2)
     stage.happen(*(tmp_path / f"{number}.css" for number in range(4)))
+    assert stage.files.audience is not None
     assert stage.files.audience is not None
     stage.files.audience.patterns = [(str(tmp_path), "*.css")]
     stage.files.show_unheard()

@@ -395,7 +395,8 @@ def test_what_it_prints_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
         shown, like = os.openpty()
         ours = (like, like)
     else:
-        ours = tuple(os.open(tmp_path / name, os.O_CREAT | os.O_RDWR) for name in ("out", "err"))
+        out, err = (os.open(tmp_path / name, os.O_CREAT | os.O_RDWR) for name in ("out", "err"))
+        ours = (out, err)
     monkeypatch.setattr(held_output, "OUTPUTS", ours)
     with selectors.DefaultSelector() as selector:
         output = held_output.HeldOutput(selector)

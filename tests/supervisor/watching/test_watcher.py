@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from devrunserver.supervisor.watching import watcher as watcher_module
-from devrunserver.supervisor.watching.backends import Mode
 from devrunserver.supervisor.watching.events import Kind
 from devrunserver.supervisor.watching.exclusions import Exclusions
+from devrunserver.supervisor.watching.mode import Mode
 from devrunserver.supervisor.watching.watcher import Watcher
 from tests.supervisor.watching.reported import make_change_and_delete, paths_until
 
