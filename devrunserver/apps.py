@@ -35,6 +35,9 @@ class DevrunserverConfig(AppConfig):
             keep_command(self.name)
 
     def ready(self) -> None:
+        joining = sys.modules.get("devrunserver.worker.joining")  # where it is not there, this is no worker
+        if joining is not None and (current := joining.current()) is not None:
+            current.on_ready()
         for check in (check_setting, check_precedence, check_watchdog, check_websockets):
             checks.register(check)
 

@@ -151,6 +151,8 @@ class Serving(Message):
     slowest: list[tuple[str, float]] = field(metadata=PAIRS)  # modules and seconds
     is_checked: bool = True  # no checks run any more; or else ``Checked`` or ``Broken`` follows
     from_spare: bool = False  # resumed there in a process that had been started ahead
+    phases: list[tuple[str, float]] = field(default_factory=list, metadata=PAIRS)  # with their seconds, if asked for
+    parts: list[tuple[str, int, float]] = field(default_factory=list, metadata=PAIRS)  # what took most, with modules
 
 
 @message

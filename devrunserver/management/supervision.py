@@ -42,7 +42,8 @@ def run(
     watcher = make_watcher(options)
     logger.info("Watching for file changes with %s", watcher.name)
     settled = conf.load()
-    console = Console(say, options.get("verbosity", 1), options.get("explain_reload", False), on_ready)
+    explains = options.get("explain_reload", False), options.get("explain_start", False)
+    console = Console(say, options.get("verbosity", 1), explains[0], on_ready, explains[1])
     # what is prepared hangs at checkpoints
     forks = conf.makes_checkpoints(settled) and process.adopt_orphans()
     limits = Limits(

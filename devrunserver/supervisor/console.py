@@ -11,6 +11,7 @@ from devrunserver.common.facts import Answered, Fact, Linked, Listed, Queried, R
 from devrunserver.common.messages import Serving
 
 WORTH_A_HINT = 0.2  # seconds
+WORTH_A_ROW = 0.005  # seconds
 REMEDY = "A reload repeats what is imported from there on; where that happens on first use instead, it need not."
 VERBOSE = 2  # from which --verbosity on reasons are told
 
@@ -23,6 +24,7 @@ class Console:
         verbosity: Django's.
         explains: whether each reload is explained.
         tell_ready: says that the first worker answers.
+        explains_start: whether the first start is explained.
     """
 
     def __init__(
@@ -31,7 +33,9 @@ class Console:
         verbosity: int = 1,
         explains: bool = False,
         tell_ready: Callable[[], None] = lambda: None,
+        explains_start: bool = False,
     ) -> None:
+        self._explains_start = explains_start
         self._print = say
         self._print_ready = tell_ready
         self._verbosity = verbosity
@@ -81,7 +85,7 @@ class Console:
         if self._explains:
             slowest = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in message.slowest if seconds >= 0.01)
             self.say(f"  {message.imported} modules were imported in {message.seconds:.2f} s")
-            if slowest:
+            if slowest and not message.parts:
                 self.say(f"  the slowest, without what they import: {slowest}")
             if message.installed_seconds > max(WORTH_A_HINT, message.seconds / 2):
                 self.say(
@@ -90,6 +94,24 @@ class Console:
                 )
             for line in self._ended.values():
                 self.say(f"  {line}")
+            self._tell_times(message)
+
+    def explain_start(self, message: Serving) -> None:
+        """What the first start consisted of."""
+        if self._explains_start:
+            self.say(f"  {message.imported} modules were imported")
+            self._tell_times(message)
+
+    def _tell_times(self, message: Serving) -> None:
+        """What took the time, as a table."""
+        if message.phases:
+            total = sum(seconds for _, seconds in message.phases)
+            told = [f"{name} {seconds:.2f}" for name, seconds in message.phases if seconds >= WORTH_A_ROW]
+            self.say(f"  {total:.2f} s: {', '.join(told)}")
+        for name, count, seconds in message.parts:
+            if seconds >= WORTH_A_ROW:
+                modules = f" ({count} modules)" if count > 1 else ""
+                self.say(f"  {seconds:7.2f} s  {name}{modules}")
 
     def checkpoints_ended(self, at: str, reason: str) -> None:
         """No checkpoint can be made from somewhere on; said once."""

@@ -129,6 +129,7 @@ class WorkerMessages:
         self._cycle.on_answers(worker)
         if not self._setup.has_served:
             self._setup.console.tell_ready()
+            self._setup.optional.call(Part.EXPLAINING, self._setup.console.explain_start, message)
         self._setup.has_served = True
         self._cycle.happens(Happening.SERVES)
         self._setup.optional.call(Part.PAGES, self._announce_start, worker)

@@ -80,6 +80,7 @@ class Startup:
             spawned: when this process was started, in seconds since the epoch.
             on_prompt: called when somebody asks the user at the terminal.
         """
+        self.progress.begin(spawned)
         for file in self.loaded.now():
             self.reads.file_read_before(file, spawned)
         names = self.project_files.names_in_settings()
@@ -117,6 +118,7 @@ class Startup:
         """The project is set up: what is left to import is the URLconf. Again is harmless."""
         if not self.history.is_set_up:
             self.history.is_set_up = True
+            self.progress.on_urlconf()
             project.import_ahead()
             self.checkpoints.make("the URLconf")
 
@@ -153,8 +155,10 @@ class Startup:
 
     def summary(self) -> Serving:
         """What this start consisted of."""
-        times = module_files.times(self._hook.found, time.monotonic())
+        now = time.monotonic()
+        times = module_files.times(self._hook.found, now)
         installed = [name for name in times if not self.project_files.is_own(module_files.file_named(name) or "")]
+        phases, parts = self._profile(now)
         return Serving(
             resumed_at=self._spare.resumed_at if self._spare is not None else self.checkpoints.resumed_at,
             prepared=self.checkpoints.prepared,
@@ -163,7 +167,19 @@ class Startup:
             seconds=sum(times.values()),
             installed_seconds=sum(times[name] for name in installed),
             slowest=sorted(times.items(), key=lambda item: -item[1])[:SLOWEST],
+            phases=phases,
+            parts=parts,
         )
+
+    def _profile(self, now: float) -> tuple[list[tuple[str, float]], list[tuple[str, int, float]]]:
+        """What took the time of this start, where somebody has asked; it is written to a file, too."""
+        profile = self.progress.profile
+        if profile is not None:
+            with faults.contained("the profile of the start"):
+                if profile.path:
+                    profile.write(profile.path, now, self.checkpoints.resumed_at)
+                return profile.phases(now), profile.rows(now)
+        return [], []
 
     def on_resume(self, order: Resume | DryRun) -> None:
         """This process was resumed."""

@@ -125,19 +125,24 @@ class Worker:
             os.register_at_fork(after_in_child=self._resign)
         self._startup.begin(self._start.spawned, self._on_prompt)
 
-    def run(self, inner_run: Callable[[], None], watch: list[str], follows_pages: bool = False) -> None:
+    def run(
+        self, inner_run: Callable[[], None], watch: list[str], follows_pages: bool = False, profile_to: str = ""
+    ) -> None:
         """Runs the command's ``inner_run`` on this thread until the supervisor says stop.
 
         Args:
             inner_run: calls ``load``, ``check`` and, serving what was loaded, ``start_serving``.
             watch: paths and globs that the user wants to have watched.
             follows_pages: whether open pages are told of changes.
+            profile_to: the file that is to tell what took the time of the start.
         """
         if self._start.is_rerun:
             # there is no error to catch any more: the supervisor starts us in the usual way
             process_exit.leave(process_exit.SUCCESS)
         interrupts.end_on_sigterm()
         self._watch = watch
+        if (profile := self._startup.progress.profile) is not None:
+            profile.path = profile_to
         if follows_pages:
             self._server.pages.switch_on()
         try:
@@ -151,6 +156,10 @@ class Worker:
             if self._leaving.is_set():
                 lasting_threads.tell_later()
                 process_exit.end_without_finalization()
+
+    def on_ready(self) -> None:
+        """The apps' ``ready()`` are about to be called."""
+        self._startup.progress.on_ready()
 
     def await_word(self) -> None:
         """Waits for the supervisor's word to serve."""
@@ -246,7 +255,7 @@ class Worker:
     def _on_prompt(self) -> None:
         """Somebody asks the user while we start: after the supervisor did, and such that a change can be heard."""
         self._leave_unless(self._identity.conduct.at_prompt, Act.ASK)
-        self._startup.progress.end()
+        self._startup.progress.hide()
         self._startup.close_to_forks("it asked at the terminal")
         self._channel.listen()
         self._identity.await_go()

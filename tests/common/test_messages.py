@@ -25,6 +25,7 @@ SAMPLES: dict[str, Any] = {
     "list[Fact]": [facts.Read("/a", (1, 2, 3)), facts.Read("/b", None), facts.Answered("/", None, "a", ("a", "a.py"))],
     "list[tuple[str, str]]": [("/a", "*.py")],
     "list[tuple[str, float]]": [("a", 0.5)],
+    "list[tuple[str, int, float]]": [("a", 2, 0.5)],
     "list[tuple[str, list[str]]]": [("css", ["/static/a.css"])],
     "list[tuple[str, str, Sequence[Sequence[str]]]]": [("a", "b", [["c", "d"]])],
     "dict[str, Any]": {"a": [1, {"b": None}]},

@@ -31,11 +31,11 @@ def wait(name):
         time.sleep(0.02)
 if "runserver" in sys.argv:
     print("the project says this")
-    wait("go-1")
+    wait("../go-1")
     print("half ", end="", flush=True)
-    wait("go-2")
+    wait("../go-2")
     print("a line")
-    subprocess.run("echo a program; while ! [ -e go-3 ]; do sleep 0.02; done; echo says two lines", shell=True)
+    subprocess.run("echo a program; while ! [ -e ../go-3 ]; do sleep 0.02; done; echo says two lines", shell=True)
     import shop.slower
 """
 
@@ -77,29 +77,32 @@ def status(project: Path) -> dict[str, Any]:
 
 def test_a_slow_start(project: Path) -> None:
     (project / "shop/slow.py").write_text(SLOW)
-    (project / "shop/slower.py").write_text('from shop.slow import wait\nwait("go-4")\n')
+    (project / "shop/slower.py").write_text('from shop.slow import wait\nwait("../go-4")\n')
     urls = project / "shop/urls.py"
     replace(urls, f"import shop.slow\n{urls.read_text()}")
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
-    with Server(project, stdout=slave, environ={"TERM": "xterm", "PYTHONUNBUFFERED": ""}) as server:
+    arguments = ("--explain-start", "--start-profile=profile.json")
+    with Server(project, *arguments, stdout=slave, environ={"TERM": "xterm", "PYTHONUNBUFFERED": ""}) as server:
         os.close(slave)
         shown = Screen(master)
         shown.wait_for("the project says this\n", "Starting: URLconf, shop.slow")
         progress = status(project)["progress"]
         assert (progress["phase"], progress["own_module"]) == ("URLconf", "shop.slow")
         assert progress["seconds"] > 0 and progress["expected_seconds"] is None
-        (project / "go-1").touch()
+        (project.parent / "go-1").touch()
         assert shown.wait_for("half ").endswith("\nhalf ")
-        (project / "go-2").touch()
+        (project.parent / "go-2").touch()
         assert shown.wait_for("a program\n").endswith("\nhalf a line\na program\n")
-        (project / "go-3").touch()
+        (project.parent / "go-3").touch()
         shown.wait_for("\na program\nsays two lines\nStarting: URLconf, shop.slower, ")
-        (project / "go-4").touch()
-        text = shown.wait_for("Listening on ")
+        (project.parent / "go-4").touch()
+        text = shown.wait_for("Listening on ", " s  shop.slower\n")
+        profile = json.loads((project / "profile.json").read_text())
+        assert {"URLconf", "shop.slow", "ready() of shop"} <= {one["name"] for one in profile["shared"]["frames"]}
         assert "Starting: " not in text
         assert status(project)["progress"] is None
-        (project / "go-4").unlink()
+        (project.parent / "go-4").unlink()
         replace(project / "shop/slower.py", (project / "shop/slower.py").read_text() + "# again\n")
         shown.wait_for("\nReloading: URLconf, shop.slower, ")
         server.process.send_signal(signal.SIGINT)

@@ -78,6 +78,21 @@ def test_explain(verbosity: int, explains: bool, message: Serving, reason: str, 
     assert lines == expected
 
 
+TIMED = serving(slowest=SLOWEST, phases=[("apps", 1.0), ("ready()", 0.004)], parts=[("django", 5, 0.9), ("a", 1, 0.1)])
+TABLE = ["  1.00 s: apps 1.00", "     0.90 s  django (5 modules)", "     0.10 s  a"]
+
+
+def test_what_took_the_time_is_a_table() -> None:
+    lines: list[str] = []
+    Console(lines.append, explains=True).explain(TIMED, "")
+    assert lines == [IMPORTED, *TABLE]
+    lines.clear()
+    Console(lines.append, explains=True).explain_start(TIMED)
+    assert lines == []
+    Console(lines.append, explains_start=True).explain_start(TIMED)
+    assert lines == ["  3 modules were imported", *TABLE]
+
+
 SEALED = f"No checkpoints from shop.tasks on: a thread runs (shop.worker). {REMEDY}"
 SEALED_BEFORE = SEALED.replace("shop.tasks", "shop.apps").replace("a thread runs", "it opened a database")
 

@@ -112,7 +112,10 @@ class Command(RunserverCommand):
         if current is not None:
             inner_run = functools.partial(self.inner_run, None, **options)
             current.run(
-                inner_run, self._watched(options), _follows_pages(options, None if current.is_reload else self._say)
+                inner_run,
+                self._watched(options),
+                _follows_pages(options, None if current.is_reload else self._say),
+                options.get("start_profile") or "",
             )
         elif options["use_reloader"]:
             self.supervise(options)
@@ -355,6 +358,12 @@ def _add_own_arguments(parser: CommandParser) -> None:
         "--explain-reload",
         action="store_true",
         help="Tells after each reload where it resumed, what was imported again, and what would make it faster.",
+    )
+    parser.add_argument("--explain-start", action="store_true", help="Tells after the first start what took its time.")
+    parser.add_argument(
+        "--start-profile",
+        metavar="FILE",
+        help="Writes what took the time of the last start or reload to a file for https://www.speedscope.app.",
     )
     for part in (request_log, https, banner, post_mortem):
         part.add_to(parser)
