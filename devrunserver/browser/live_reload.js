@@ -256,7 +256,7 @@
     const later = sheets.length ? removed.filter((one) => isSheet(one) || one.localName === "style") : [];
     for (const one of removed) if (!later.includes(one)) one.remove();
     if (window.htmx?.process) inserted.forEach((one) => window.htmx.process(one));
-    await Promise.all(sheets.map(isLoaded));
+    await Promise.all(sheets.filter((one) => one.href && !one.disabled).map(isLoaded)); // of others nothing is heard
     for (const one of later) one.remove();
   }
 

@@ -83,7 +83,7 @@ class Subject:
     page: str
     files: dict[str, str]
 
-    def start(self, folder: Path, name: str) -> Server:
+    def start(self, folder: Path, name: str, port: int) -> Server:
         """A server of one side."""
         project = self.make(folder)
         settings = OUR_SETTINGS if name == OURS else THEIR_SETTINGS
@@ -93,15 +93,14 @@ class Subject:
             urls.write_text(urls.read_text() + THEIR_URLS)
         path = os.pathsep.join(filter(None, [str(project), str(REPOSITORY), os.environ.get("PYTHONPATH")]))
         environ = {"DJANGO_SETTINGS_MODULE": "benchmark_settings", "PYTHONPATH": path}
-        port = str(free_port())  # Django's command would take another one with each reload
-        return Server(project, port, command=(*self.command, "runserver"), environ=environ)
+        return Server(project, str(port), command=(*self.command, "runserver"), environ=environ)
 
 
 class Side:
     """One server, with a page of it open in a browser."""
 
-    def __init__(self, subject: Subject, server: Server, browser: Any) -> None:
-        self._browser, self._page, self._port, self._number = browser, subject.page, server.port, 0
+    def __init__(self, subject: Subject, server: Server, port: int, browser: Any) -> None:
+        self._browser, self._page, self._port, self._number = browser, subject.page, port, 0
         self._files = {kind: server.project / name for kind, name in subject.files.items()}
         self._texts = {kind: file.read_text() for kind, file in self._files.items()}
         wait_for(lambda: get(self._port, self._page, patience=PATIENCE).status == 200, "the server", PATIENCE)
@@ -144,8 +143,9 @@ def sides(subject: Subject, folder: Path) -> Iterator[dict[str, Side]]:
         for number, name in enumerate((OURS, THEIRS)):
             place = folder / str(number)
             place.mkdir()
-            server = stack.enter_context(subject.start(place, name))
-            found[name] = Side(subject, server, stack.enter_context(chromium()))
+            port = free_port()  # by name, as Django's command would take another one with each reload
+            server = stack.enter_context(subject.start(place, name, port))
+            found[name] = Side(subject, server, port, stack.enter_context(chromium()))
         yield found
 
 

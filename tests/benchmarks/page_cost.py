@@ -1,70 +1,95 @@
-"""What following the save costs a request: ``python -m tests.benchmarks.page_cost`` (Linux).
+"""What following the save costs a request: ``python -m tests.benchmarks.page_cost``.
 
-Two servers, one with ``--no-browser-reload``; both are asked for the same documents, as a browser asks, in turn. What
-counts is the processor time of the worker, the least of several rounds: other programs on the machine only add to it.
+The project's application is called as the server calls it, once with ours around it and once without, in turn, in one
+process: so what else runs on the machine costs both the same. Counted is the processor time of each call, without what
+the server needs to read the request and to send the answer. The median difference counts.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import io
+import os
+import statistics
+import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tests.benchmarks.__main__ import machine, progress
-from tests.benchmarks.load import load
+from tests.benchmarks.__main__ import machine
 from tests.browser.probe import make_project
-from tests.live import Server
 
 PAGES = {
     "document of 200 bytes": "/probe/small/",
     "document of 200 kB": "/probe/large/",
-    "the bookshop": "/",
+    "document with a policy": "/probe/policy/",
+    "packed document": "/probe/packed/",
     "no document": "/version/",
 }
-MICROSECONDS = 1_000_000
-SAME_CLOCK = 2  # of Linux' clock of a process: its scheduled time, as in linux/posix-timers.h
+NANOSECONDS = 1000  # in a microsecond
 
 
-def cpu_time(pid: int) -> float:
-    """Seconds that a process has run, all its threads, also those that have ended."""
-    return time.clock_gettime(~pid << 3 | SAME_CLOCK)
+def make_environ(path: str) -> dict[str, Any]:
+    return {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost:8000",
+        "HTTP_ACCEPT_ENCODING": "gzip",
+        "HTTP_SEC_FETCH_DEST": "document",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+    }
 
 
-def measure(rounds: int, batch: int) -> dict[tuple[str, str], list[float]]:
-    """Microseconds of the worker's processor time for each request: by page, and by whether pages follow."""
-    costs: dict[tuple[str, str], list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder, contextlib.ExitStack() as stack:
-        servers = {}
-        for name, options in (("on", []), ("off", ["--no-browser-reload"])):
-            project = make_project(Path(folder) / name)
-            environ = {"DJANGO_SETTINGS_MODULE": "bookshop.probe_settings"}
-            server = stack.enter_context(Server(project, *options, environ=environ))
-            server.wait_for_body("template-0", "/probe/plain/")
-            servers[name] = server.port, server.worker_pid()
-        for number in range(rounds):
-            for page, path in PAGES.items():
-                progress(f"round {number + 1} of {rounds}: {page}")
-                for name, (port, pid) in list(servers.items())[:: 1 if number % 2 else -1]:
-                    began = cpu_time(pid)
-                    load(port, [path] * batch, 1, fields=lambda path: "Sec-Fetch-Dest: document\r\n")
-                    costs[page, name].append((cpu_time(pid) - began) / batch * MICROSECONDS)
-    return costs
+def call(application: Callable[..., Any], path: str) -> int:
+    """Nanoseconds of this thread's processor time for one request."""
+    environ = make_environ(path)
+    began = time.thread_time_ns()
+    result = application(environ, lambda status, headers, exc_info=None: lambda data: None)
+    _ = result.content if getattr(result, "streaming", None) is False else b"".join(result)
+    result.close()
+    return time.thread_time_ns() - began
+
+
+def measure(calls: int) -> dict[str, tuple[float, float]]:
+    """For each page microseconds of a call without ours, and how many more it takes with it."""
+    import django
+
+    django.setup()
+    from django.core.wsgi import get_wsgi_application
+
+    from devrunserver.browser.live_reload import LiveReload
+
+    plain = get_wsgi_application()
+    following = LiveReload(plain, lambda: 1, print)
+    found = {}
+    for page, path in PAGES.items():
+        costs = [(call(plain, path), call(following, path), call(plain, path)) for _ in range(calls)]
+        without = statistics.median(one for one, _, _ in costs)
+        more = statistics.median(one - (before + after) / 2 for before, one, after in costs)
+        found[page] = without / NANOSECONDS, more / NANOSECONDS
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.page_cost", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11, help="default: 11")
-    parser.add_argument("--batch", type=int, default=500, help="requests in a round and page; default: 500")
+    parser.add_argument("--calls", type=int, default=2000, help="of each page; default: 2000")
     options = parser.parse_args()
-    print(machine(), flush=True)
-    costs = measure(options.rounds, options.batch)
-    print("| processor time of a request, µs (least) | on | off | more |\n|---|---:|---:|---:|")
-    for page in PAGES:
-        on, off = (min(costs[page, name]) for name in ("on", "off"))
-        print(f"| {page} | {on:.0f} | {off:.0f} | {100 * (on / off - 1):+.1f} % |")
+    with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder:
+        project = make_project(Path(folder))
+        os.environ["DJANGO_SETTINGS_MODULE"] = "bookshop.probe_settings"
+        sys.path.insert(0, str(project))
+        os.chdir(project)
+        print(machine(), flush=True)
+        print("| processor time of a request, µs (median) | without | more | |\n|---|---:|---:|---:|")
+        for page, (without, more) in measure(options.calls).items():
+            print(f"| {page} | {without:.0f} | {more:.1f} | {more / without:.1%} |")
 
 
 if __name__ == "__main__":
