@@ -97,7 +97,7 @@ class Spares:
         self._clock = clock
         self._enabled = enabled
         self._on_useless = on_useless
-        self._come_to_pause = True  # the last one did not end before
+        self._is_worth_waiting = True  # the last one did not end before
         self._awaited: Spare | None = None  # the worker, before it has the word to go on
         self._due: float | None = None  # when to start one
         self._saved: deque[str] = deque(maxlen=IN_TURN)
@@ -130,7 +130,7 @@ class Spares:
         if is_source(path):
             self._saved.append(path)
         spare = self._spare
-        if spare is not None and spare.facts is None and not (self._come_to_pause and path in spare.edited):
+        if spare is not None and spare.facts is None and not (self._is_worth_waiting and path in spare.edited):
             self.drop(NOT_READY)
 
     def served(self, is_reload: bool) -> None:
@@ -216,6 +216,7 @@ class Spares:
             why: it cannot be used.
         """
         self.why_not = why
+        self._end_awaiting()  # another worker follows, in any case
         spare, self._spare = self._spare, None
         if spare is None:
             return
@@ -228,7 +229,6 @@ class Spares:
         """Ends all, and waits for their end. Again is harmless."""
         self._due, self._enabled, self.is_wanted = None, False, False
         try:
-            self._end_awaiting()
             self.drop("")
         finally:
             self._selector.close_all()
@@ -265,12 +265,13 @@ class Spares:
                 self.why_not = message.reason
             else:
                 assert isinstance(message, FactsRead)  # by its route
-                spare.facts, self._come_to_pause = message.facts, True
+                spare.facts, self._is_worth_waiting = message.facts, True
+                spare.obstacle.clear()  # found when nothing was known of it
         if spare is self._awaited and spare.facts is not None:
             self._on_awaited(spare)
 
     def _on_gone(self, spare: Spare) -> None:
-        self._come_to_pause = spare.facts is not None
+        self._is_worth_waiting = spare.facts is not None
         self.why_not = self.why_not or "it ended while it started"
         if spare is self._awaited:
             self._end_awaiting()
@@ -280,7 +281,6 @@ class Spares:
 
     def _on_awaited(self, spare: Spare) -> None:
         """The worker has paused: it gets the word to go on, or is replaced."""
-        spare.obstacle.clear()
         if not self._holds(spare):
             self._end_awaiting()
             self._on_useless()

@@ -199,6 +199,29 @@ def test_what_it_relies_on_has_changed(scene: Scene, tmp_path: Path) -> None:
     assert scene.launcher.edited[-1] == ["/p/views.py", "/p/views.py", str(path)], "both were saved"
 
 
+def test_facts_that_come_after_the_look_ahead(scene: Scene) -> None:
+    """While the last worker leaves it is looked ahead; what the spare tells only then counts too."""
+    scene.save()
+    scene.serve()
+    scene.save()
+    scene.spares.foresee()
+    scene.pause(Read("/p/nothing", (1, 2, 3)))
+    assert not scene.reload()
+    assert scene.spares.why_not == "/p/nothing changed"
+
+
+def test_one_that_is_awaited_when_another_worker_follows(scene: Scene) -> None:
+    scene.save()
+    scene.serve()
+    scene.save()
+    assert scene.reload()
+    scene.spares.drop("the server process ended unasked")
+    assert scene.spare.heard() == []
+    assert scene.spare.is_cut_off
+    scene.hear()
+    assert scene.useless == 0
+
+
 @pytest.mark.parametrize(
     ("end", "why"),
     [
