@@ -51,11 +51,15 @@ def test_a_generated_project(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.skipif(importlib.util.find_spec("wagtail") is None, reason="Wagtail is not installed")
-def test_a_wagtail_project(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_a_hurry", [False, True])
+def test_a_wagtail_project(tmp_path: Path, in_a_hurry: bool) -> None:
     directory, tree = project.wagtail(tmp_path)
-    with Server(directory, environ=project.SEEDED) as server:
-        oracle = Oracle(directory, tree, server, 1)
-        oracle.run(EDITS)
+    with Server(directory, *["--explain-reload"] * in_a_hurry, environ=project.SEEDED) as server:
+        oracle = Oracle(directory, tree, server, 1, prepared=in_a_hurry)
+        if in_a_hurry:
+            oracle.run_in_a_hurry(EDITS)
+        else:
+            oracle.run(EDITS)
         reloads, resumed, _ = oracle.reloads
         print(f"{reloads} reloads, {resumed} of them resumed; {oracle.late} answers of a state in between")
         assert resumed > reloads // 3
