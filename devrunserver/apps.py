@@ -8,8 +8,10 @@ import sys
 from types import ModuleType
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.core import checks, management
 
+from devrunserver import conf
 from devrunserver.checks import check_precedence, check_setting, check_watchdog, check_websockets
 from devrunserver.common import environment, stdio
 
@@ -21,6 +23,7 @@ class DevrunserverConfig(AppConfig):
 
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
         super().__init__(app_name, app_module)
+        self.left_out: list[str] = []  # apps that this process does without
         if sys.argv[1:2] == ["runserver"]:
             stdio.prepare()
         if environment.is_worker(os.environ):
@@ -30,7 +33,9 @@ class DevrunserverConfig(AppConfig):
         else:
             from devrunserver.supervisor import early_start
 
-            early_start.begin(config.path for config in apps.app_configs.values())  # those above us
+            above = [config.path for config in apps.app_configs.values()]
+            if early_start.begin(above) and not conf.load().SUPERVISOR_SETUP:
+                self.left_out = leave_out_others(settings.INSTALLED_APPS, len(above))
         if sys.argv[1:2] == ["runserver"] and "--noreload" not in sys.argv:
             keep_command(self.name)
 
@@ -40,6 +45,23 @@ class DevrunserverConfig(AppConfig):
             current.on_ready()
         for check in (check_setting, check_precedence, check_watchdog, check_websockets):
             checks.register(check)
+
+
+def leave_out_others(installed: object, position: int) -> list[str]:
+    """Has Django set up no app below us, in a supervisor: it serves nothing, and its worker sets up all of them.
+
+    Args:
+        installed: the apps, which Django is going through now; a list, or else nothing is left out.
+        position: our place in it.
+
+    Returns:
+        What is left out.
+    """
+    if not isinstance(installed, list) or not str(installed[position]).startswith("devrunserver"):
+        return []
+    left_out = installed[position + 1 :]
+    del installed[position + 1 :]
+    return left_out
 
 
 def keep_command(app_name: str) -> None:

@@ -30,6 +30,7 @@ class Conf:
         PREPARE: whether the next reload of the files that are being edited is prepared in the background.
         READ_FILES: whether a change of a data file that the start has read reloads.
         WARM_UP: whether a worker to whom nobody talks does what the first request would have to wait for.
+        SUPERVISOR_SETUP: whether the supervisor sets up all apps too, as Django's reloader does.
         BROWSER_RELOAD: whether open pages follow each save.
         EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
         ASGI: whether the project is served by ASGI; None: where daphne is installed as an app.
@@ -57,6 +58,7 @@ class Conf:
     PREPARE: bool = True
     READ_FILES: bool = True
     WARM_UP: bool = True
+    SUPERVISOR_SETUP: bool = True
     ASGI: bool | None = None
     BROWSER_RELOAD: bool = True
     LOG_DURATION: bool = False
@@ -120,6 +122,7 @@ def _cause(key: str, value: Any) -> str:
         "PREPARE",
         "READ_FILES",
         "WARM_UP",
+        "SUPERVISOR_SETUP",
         "BROWSER_RELOAD",
         "FRAME_CONSOLE",
         "LOG_DURATION",

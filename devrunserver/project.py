@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import pkgutil
 import re
 import site
 import sys
 import sysconfig
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -58,11 +59,20 @@ def setting(name: str) -> object:
 def roots() -> list[str]:
     """The directories whose trees are the project's: what it is imported from, and what its settings call its own."""
     candidates = [entry or os.getcwd() for entry in sys.path]
-    candidates += [config.path for config in apps.app_configs.values()]
+    for config in apps.app_configs.values():
+        candidates += [config.path, *directories_of(getattr(config, "left_out", ()))]
     base = setting("BASE_DIR")
     if isinstance(base, str | Path):
         candidates.append(os.fspath(base))
     return own(candidates, installed_directories(), str(Path.home()))
+
+
+def directories_of(names: Iterable[str]) -> Iterator[str]:
+    """The directories of the top-level packages that these names begin with, none of which is imported."""
+    for top in sorted({name.partition(".")[0] for name in names}):
+        with suppress(ImportError, ValueError):
+            spec = importlib.util.find_spec(top)
+            yield from (spec.submodule_search_locations if spec is not None else None) or ()
 
 
 def own(candidates: Iterable[str], installed: Iterable[str], home: str) -> list[str]:

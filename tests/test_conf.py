@@ -76,7 +76,7 @@ NO_PATHS: list[Any] = ["*.toml", None, 1, [1], ["a", None], {"a": "b"}, [b"a"]]
         ),
         *(
             (key, value, "neither True nor False")
-            for key in ("PREPARE", "WARM_UP", "BROWSER_RELOAD", "FRAME_CONSOLE")
+            for key in ("PREPARE", "WARM_UP", "SUPERVISOR_SETUP", "BROWSER_RELOAD", "FRAME_CONSOLE")
             for value in [0, 1, None, "yes"]
         ),
         *(("CHECKPOINTS", value, "not a number from 0 on") for value in [-1, 1.0, "5", None, True, [1], float("inf")]),

@@ -98,6 +98,14 @@ def test_setting(settings: Settings) -> None:
     assert project.setting("NO_SUCH_SETTING") is None
 
 
+def test_directories_of_packages_that_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "outer_one/inner").mkdir(parents=True)
+    (tmp_path / "outer_one/__init__.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    names = ["outer_one.inner.apps.Config", "outer_one", "json", "no_such_package.at_all", ""]
+    assert list(project.directories_of(names)) == [os.path.dirname(json.__file__), str(tmp_path / "outer_one")]
+
+
 @pytest.mark.parametrize(
     ("media", "static", "expected"),
     [("/srv/media", Path("/srv/static"), ["/srv/media", "/srv/static"]), ("", None, [""]), (None, 5, [])],

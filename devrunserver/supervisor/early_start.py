@@ -20,16 +20,18 @@ def launcher() -> Launcher:
     return Launcher(sys.orig_argv)
 
 
-def begin(app_paths: Iterable[str]) -> None:
-    """Spawns the first worker, if it is certain enough that this process will be its supervisor.
+def begin(app_paths: Iterable[str]) -> bool:
+    """Spawns the first worker, if it is certain enough that this process will be its supervisor; whether it is.
 
     It prints nothing before it has our word. If we end first, so does it.
 
     Args:
         app_paths: of the apps above ours, one of which may have the command instead.
     """
-    if will_supervise(sys.argv, os.environ) and not any(map(ships_runserver, app_paths)):
-        launcher().spawn_early()
+    if not will_supervise(sys.argv, os.environ) or any(map(ships_runserver, app_paths)):
+        return False
+    launcher().spawn_early()
+    return True
 
 
 def will_supervise(argv: Sequence[str], environ: Container[str]) -> bool:
