@@ -118,17 +118,7 @@ def _cause(key: str, value: Any) -> str:
     """What is wrong with one value; empty if nothing is."""
     if key == "WATCHER":
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
-    if key in (
-        "PREPARE",
-        "READ_FILES",
-        "WARM_UP",
-        "SUPERVISOR_SETUP",
-        "BROWSER_RELOAD",
-        "FRAME_CONSOLE",
-        "LOG_DURATION",
-        "LOG_FILES",
-        "LOG_QUERIES",
-    ):
+    if isinstance(getattr(_DEFAULTS, key), bool):
         return "" if isinstance(value, bool) else "neither True nor False"
     if key in ("ASGI", "SPARES"):
         return "" if value is None or isinstance(value, bool) else "neither True, False nor None"
