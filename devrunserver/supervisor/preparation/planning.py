@@ -73,14 +73,16 @@ class Planning:
     _saved_since: bool = False  # the plan was looked at
 
     def on_save(self, path: str) -> bool:
-        """A file was saved. Whether the plan is spoilt: it imports that file ahead."""
+        """A file was saved. Whether the plan is spoilt: it imports that file ahead, or was given up for others."""
         self.saves.append(path)
         self._saved_since = True
         if self.plan is None:
             self.attempts, self.is_given_up = 0, False
             return False
         module = self.record.files.get(path) if self.record is not None else None
-        if path in self.plan.edited or module not in self.plan.modules:
+        # that it was given up for one file must not keep another from being prepared, which is worked on from now on
+        is_retried = self.is_given_up and self.saves[-2:] == [path, path]
+        if path in self.plan.edited or (module not in self.plan.modules and not is_retried):
             return False
         self.forget_plan()
         return True

@@ -10,10 +10,11 @@ import pytest
 
 from devrunserver.common import file_state
 from devrunserver.common.facts import Read
+from devrunserver.common.import_plan import Plan
 from devrunserver.common.messages import AttributesAsked, Message, StateAsked
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
-from devrunserver.supervisor.preparation.planning import ATTEMPTS
+from devrunserver.supervisor.preparation.planning import ATTEMPTS, Planning
 from tests.supervisor.preparation.stage import RECORD, Stage, State, state
 
 PREPARED = "Prepared the next reload: "
@@ -195,6 +196,16 @@ def test_it_is_given_up_in_the_end(stage: Stage) -> None:
     built = len(stage.builds)
     assert not stage.reload()
     assert len(stage.builds) == built
+
+
+def test_what_was_given_up_for_one_file_is_tried_for_the_next() -> None:
+    """Once somebody works on that; not where both are edited in turn, which would cost the same again and again."""
+    planning = Planning(record=RECORD, plan=Plan(["d"], edited=("/a.py",)), is_given_up=True)
+    assert [planning.on_save(path) for path in ("/a.py", "/urls.py", "/a.py", "/a.py", "/urls.py")] == [False] * 5
+    assert planning.is_given_up
+    assert planning.on_save("/urls.py")
+    assert planning.plan is None
+    assert not planning.is_given_up
 
 
 def test_hardly_anything_to_import(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
