@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
@@ -38,20 +37,12 @@ from types import (
 )
 from typing import Any
 
+from devrunserver.background.varying import Varying
 from devrunserver.common.module_files import file_of, is_standard, namespace
 
 DEPTH = 6  # how far from a module's attribute an object may be to be described
-ADDRESS = 2**40  # integers from here on may be addresses
-# What ``repr`` and ``hex`` make of an address, and what ``str`` does
-ADDRESS_IN_TEXT = re.compile(r" at 0x[0-9a-f]+|0x[0-9a-f]{9,}|(?<!\d)\d{14,15}(?!\d)")
-SHORTEST_ADDRESS = 9  # characters
-LONGEST = 100  # characters of a text that may be a time
-DATE_FORMATS = ("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d %b %Y")
-HOUR = 3600.0  # seconds
-DIGIT = re.compile(r"\d")
-NOT_A_NUMBER = 2  # its digest
 SMALL = 4  # members of a container that is described wherever it is met: two of them, or one twice, are the same
-TIMES = 600.0  # seconds before now: a number between may be the time of an import
+LARGE = 8  # members of a container from which on it may be a table
 
 # Numbers in the order of creation, which shows in what is sorted by them: of fields of Django's models and forms, and
 # of REST framework's serializers, and of managers.
@@ -111,8 +102,7 @@ class Fingerprint:
         self, own: Callable[[str], bool], is_project: Callable[[str], bool], asks_for_subclasses: bool = False
     ) -> None:
         self._own = own
-        self._now, self._monotonic = time.time(), time.monotonic()
-        self._dates = _dates_around(self._now)
+        self._varying = Varying()
         self._texts: dict[str, Digest] = {}
         self._is_project = is_project
         self._asks_for_subclasses = asks_for_subclasses
@@ -223,14 +213,18 @@ class Fingerprint:
 
     def _digest(self, value: Any, depth: int, place: Digest, key: object) -> Digest:
         kind = type(value)
+        if kind is str:
+            known = self._texts.get(value)
+            return known if known is not None else self._text_digest(value)
         if kind in SCALARS:
-            return hash(value) if kind not in VARYING and value == value else self._varying(value, kind)
+            return hash(value) if kind not in VARYING and value == value else self._varying.number(value)
         if (describe := BY_NAME.get(kind)) is not None:
             return describe(value)
-        if kind.__module__ == "typing":  # these are cached, so that it is chance which are the same
+        module = kind.__module__
+        if module == "typing":  # these are cached, so that it is chance which are the same
             return hash(_text(kind, "__qualname__"))
-        if (describe := CACHED.get(f"{kind.__module__}.{kind.__qualname__}")) is not None:
-            return describe(value)
+        if module == "zoneinfo":  # the same
+            return hash(("zone", str(value)))
         known = self._places.get(id(value))
         if known is not None:
             return known
@@ -244,28 +238,13 @@ class Fingerprint:
             return hash(_text(kind, "__qualname__"))
         return self._describe(value, kind, depth - 1, here)
 
-    def _varying(self, value: Any, kind: Kind) -> Digest:
-        """A value of a type that also holds what is another one in each process: addresses and times."""
-        if kind is str:
-            known = self._texts.get(value)
-            if known is None:
-                known = self._texts[value] = hash(self._lasting(value))
-            return known
-        if value != value:
-            return NOT_A_NUMBER  # whose hash is its address
-        if kind is int:
-            return hash(value) if -ADDRESS < value < ADDRESS else 1
-        return 1 if abs(value - self._now) < TIMES or abs(value - self._monotonic) < TIMES else hash(value)
-
-    def _lasting(self, text: str) -> str:
-        """A text without what is another one in each process: addresses, and the time where it is a time of today."""
-        if len(text) >= SHORTEST_ADDRESS:
-            text = ADDRESS_IN_TEXT.sub("", text)
-        if len(text) <= LONGEST and any(date in text for date in self._dates):
-            text = DIGIT.sub("0", text)
-        return text
+    def _text_digest(self, text: str) -> Digest:
+        known = self._texts[text] = hash(self._varying.lasting(text))
+        return known
 
     def _describe(self, value: Any, kind: Kind, depth: int, place: Digest) -> Digest:
+        if kind in TABLES and len(value) >= LARGE and (table := self._table(value, kind)) is not None:
+            return table
         if issubclass(kind, dict):
             return self._describe_dict(value, kind, depth, place)
         for sequence in SEQUENCES:
@@ -281,6 +260,16 @@ class Fingerprint:
             bound = enumerate((value.func, value.args, value.keywords))
             return hash(("partial", *(self._digest(one, depth, place, at) for at, one in bound)))
         return self._describe_object(value, kind, depth, place)
+
+    def _table(self, value: Any, kind: Kind) -> Digest | None:
+        """A long container of nothing but texts and whole numbers at once; None where one of them may vary."""
+        types = set(map(type, value))
+        if kind is dict:
+            types.update(map(type, value.values()))
+        if not types <= TABULAR or (kind is dict and not IGNORED_NAMES.isdisjoint(value)):
+            return None
+        text = repr(value)
+        return None if self._varying.may_be_in(text) else hash(text)
 
     def _describe_dict(self, value: Any, kind: Kind, depth: int, place: Digest) -> Digest:
         items = OrderedDict.items(value) if issubclass(kind, OrderedDict) else dict.items(value)
@@ -333,12 +322,6 @@ class Fingerprint:
             names += ["threading.local"] if any(one.__name__ == "_local" for one in kind.__mro__) else []
             known = self._unordered[kind] = set().union(*(UNORDERED.get(name, ()) for name in names))
         return known
-
-
-def _dates_around(now: float) -> set[str]:
-    """Today's date as texts may hold it, here and elsewhere on earth."""
-    days = [time.gmtime(now + hours * HOUR) for hours in (-24, 0, 24)]
-    return {time.strftime(form, day) for form in DATE_FORMATS for day in (time.localtime(now), *days)}
 
 
 def is_class(value: Any) -> bool:
@@ -395,7 +378,9 @@ def _property(value: Any) -> Digest:
 
 
 SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented)})
-VARYING = frozenset({str, int, float})
+VARYING = frozenset({int, float})
+TABLES = frozenset({dict, list, tuple})
+TABULAR = frozenset({type(None), bool, int, str})
 BY_NAME: dict[Kind, Callable[[Any], Digest]] = {
     FunctionType: _function,
     BuiltinFunctionType: _builtin,
@@ -403,12 +388,8 @@ BY_NAME: dict[Kind, Callable[[Any], Digest]] = {
     staticmethod: _wrapped,
     classmethod: _wrapped,
     property: _property,
+    re.Pattern: lambda value: hash(("pattern", value.pattern, value.flags)),  # from a cache that forgets
     ModuleType: lambda value: hash(("module", namespace(value).get("__name__"))),
-}
-# Of these it is chance whether two that are equal are the same object: they come from caches that forget
-CACHED: dict[str, Callable[[Any], Digest]] = {
-    "re.Pattern": lambda value: hash(("pattern", value.pattern, value.flags)),
-    "zoneinfo.ZoneInfo": lambda value: hash(("zone", str(value))),
 }
 PLAIN_CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
 SEQUENCES: tuple[Any, ...] = (list, tuple, deque)

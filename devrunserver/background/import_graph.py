@@ -122,4 +122,5 @@ def record(
         seconds=taken,
         edges=edges,
         files={path_of(file): name for name, file in files.items()},
+        lost=tuple(dict.fromkeys(name for _, name, _ in found if name not in sys.modules)),
     )

@@ -78,6 +78,7 @@ def make(
     if later:
         later &= dependents([FRAMEWORK], record.edges)
     planned = set(independent((name for name, _, _ in after if name not in later), excluded))
+    planned.difference_update(record.lost)
     return Plan(
         modules=[name for name in dict.fromkeys(name for name, _, _ in after) if name in planned],
         excluded=frozenset(excluded),

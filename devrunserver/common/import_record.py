@@ -17,6 +17,7 @@ class ImportRecord:
         seconds: that each took, without those that it imported.
         edges: of each module, what it imports, whether that was loaded before or not.
         files: the modules of the project by path.
+        lost: those of ``order`` that are not there in the end: their import failed, or somebody took them away.
     """
 
     order: Sequence[str]
@@ -24,6 +25,7 @@ class ImportRecord:
     seconds: Sequence[float]
     edges: Mapping[str, Collection[str]]
     files: Mapping[str, str]
+    lost: Collection[str] = ()
 
 
 def to_json(record: ImportRecord) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def to_json(record: ImportRecord) -> dict[str, Any]:
         "seconds": [round(one, 5) for one in record.seconds],
         "edges": [[number, *imported] for number, imported in edges.items()],
         "files": {path: numbers[name] for path, name in record.files.items() if name in numbers},
+        "lost": [numbers[name] for name in record.lost if name in numbers],
     }
 
 
@@ -52,4 +55,5 @@ def from_json(data: Mapping[str, Any]) -> ImportRecord:
         seconds=data["seconds"],
         edges={names[number]: {names[one] for one in imported} for number, *imported in data["edges"]},
         files={path: names[number] for path, number in data["files"].items()},
+        lost=tuple(names[number] for number in data["lost"]),
     )

@@ -73,6 +73,16 @@ def differences(
 
 
 TRAPS = {
+    "long list of texts": (
+        "registry = list('0123456789')",
+        "import common\ncommon.registry.append('X')",
+        "registry",
+    ),
+    "long dictionary of numbers": (
+        "registry = dict.fromkeys(range(9), 1)",
+        "import common\ncommon.registry['X'] = 7",
+        "registry",
+    ),
     "list of plug-ins": ("registry = []", "import common\ndef plug(): pass\ncommon.registry.append(plug)", "registry"),
     "dictionary": ("registry = {}", "import common\ncommon.registry['X'] = 1", "registry"),
     "list in an object": (

@@ -142,3 +142,11 @@ def test_nothing_in_a_plan_needs_what_is_edited(order: list[str], edges: dict[st
     for name in planned:
         imported = {part for one in edges.get(name, ()) for part in with_packages(one)}
         assert not edited & {*imported, *with_packages(name)}
+
+
+def test_what_is_lost_in_the_end_is_not_imported_ahead_but_what_imports_it_is() -> None:
+    edges = {"optional": {"broken"}}
+    record = ImportRecord(
+        ["optional", "broken", "edited"], [3, 3, 3], [1.0] * 3, edges, {"/e.py": "edited"}, ["broken"]
+    )
+    assert make(record, Base(0, (), 3), ["/e.py"]).modules == ["optional"]

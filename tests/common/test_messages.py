@@ -33,7 +33,7 @@ SAMPLES: dict[str, Any] = {
     "dict[str, int]": {"a": 2**60},
     "dict[str, list[str]]": {"a": ["b"]},
     "dict[str, dict[str, int]]": {"a": {"b": 1}},
-    "ImportRecord": ImportRecord(["a", "b"], [0, 1], [0.5, 1.0], {"a": {"b", "c"}}, {"/a.py": "a"}),
+    "ImportRecord": ImportRecord(["a", "b"], [0, 1], [0.5, 1.0], {"a": {"b", "c"}}, {"/a.py": "a"}, ("b",)),
 }
 
 
