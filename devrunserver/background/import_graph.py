@@ -47,6 +47,13 @@ class EdgeRecorder:
         if importlib._bootstrap._gcd_import == self._on_import_by_name:  # type: ignore[attr-defined]
             importlib._bootstrap._gcd_import = self._import_by_name  # type: ignore[attr-defined]
 
+    def note_use(self, module: str) -> None:
+        """The module whose body is executed needs another one that it does not import."""
+        try:
+            self._note(module, ())
+        except Exception as fault:
+            self._fail(fault)
+
     def _on_import(
         self,
         name: str,

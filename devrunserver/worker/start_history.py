@@ -10,6 +10,7 @@ from django.apps import apps
 from devrunserver.background import import_graph
 from devrunserver.checkpoints.import_hook import ImportHook
 from devrunserver.common import faults
+from devrunserver.worker.model_lookups import ModelLookups
 
 if TYPE_CHECKING:
     from devrunserver.common.import_record import ImportRecord
@@ -31,11 +32,13 @@ class StartHistory:
         self._path_of = path_of
         self._is_project = is_project
         self._recorder: import_graph.EdgeRecorder | None = None
+        self._lookups: ModelLookups | None = None
         self._has_failed = False
 
     def record_edges(self) -> None:
         """From now on it is recorded who imports whom."""
         self._recorder = import_graph.EdgeRecorder(self._on_fault)
+        self._lookups = ModelLookups(self._recorder.note_use)
 
     def _on_fault(self, fault: Exception) -> None:
         if not self._has_failed:
@@ -46,6 +49,8 @@ class StartHistory:
         """The start is over."""
         if self._recorder is not None:
             self._recorder.stop()
+        if self._lookups is not None:
+            self._lookups.stop()
 
     def phase(self) -> int:
         """In which part of Django's set-up this process is: apps, models, ``ready()``, the URLconf."""
