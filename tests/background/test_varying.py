@@ -27,7 +27,11 @@ def test_many_values(values: object, may_vary: bool) -> None:
     assert Varying().may_be_in(repr(values)) is may_vary
 
 
-@pytest.mark.parametrize(("one", "other"), [(ADDRESS, ADDRESS + 7), (NOW, NOW - 1), (float("nan"), float("nan"))])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(ADDRESS, ADDRESS + 7), (NOW, NOW - 1), (float("nan"), float("nan"))],
+    ids=["addresses", "times", "no numbers"],
+)
 def test_numbers_that_vary(one: float, other: float) -> None:
     assert Varying().number(one) == Varying().number(other)
 
