@@ -12,7 +12,8 @@ What is volatile may hold an order all the same: a registry by random keys. So o
 left there is compared, as far as exact starts agree on it.
 
 A start that reads the sources after another save would differ by what was saved, and make that look volatile. So where
-somebody has saved since the worker started, and there is a difference, nothing is concluded.
+somebody has saved since the worker started, no such start is made, and nothing is concluded; but modules may still be
+left out.
 
 Most saves need no exact start. Once a prepared checkpoint is verified, the state of a worker that was resumed from it
 is held against that of the one before: where nothing has changed but functions and constants as the sources say them,
@@ -127,8 +128,6 @@ class Verifier:
             ours = yield from self._heard(exact, StateReport)
             found = yield from self._differences(exact, ours.digests, prepared, theirs.digests)
             differences = found - self._volatile.keys()
-            if differences:
-                self._ask_whether_current()
             if differences and not is_served and not differences & self._judged:
                 culprits = yield from self._culprits(exact, prepared, differences, planned)
                 if culprits:
@@ -226,6 +225,7 @@ class Verifier:
         self, exact: Run, ours: Digests, prepared: Run, theirs: Digests, base: link.Link
     ) -> Generator[Run, Message | None, set[Attribute]]:
         """The differences to another exact start; what differs between the exact ones is volatile."""
+        self._ask_whether_current()
         twin = self._processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
         yield from self._loaded(twin)
         same = (yield from self._asked(twin, StateAsked(), StateReport)).digests
