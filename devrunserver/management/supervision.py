@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import socket
 import sys
 import threading
@@ -43,7 +45,8 @@ def run(
     logger.info("Watching for file changes with %s", watcher.name)
     settled = conf.load()
     explains = options.get("explain_reload", False), options.get("explain_start", False)
-    console = Console(say, options.get("verbosity", 1), explains[0], on_ready, explains[1])
+    log = functools.partial(_log, url) if options.get("log_format") == "json" else None
+    console = Console(say, options.get("verbosity", 1), explains[0], on_ready, explains[1], log)
     # what is prepared hangs at checkpoints
     forks = conf.makes_checkpoints(settled) and process.adopt_orphans()
     limits = Limits(
@@ -59,6 +62,11 @@ def run(
     tools = Tools(url, directory, say)
     setup = Setup(listening, watcher, console, launcher, limits, placeholder, tools=tools, progress=progress)
     return safe_mode.run(setup)
+
+
+def _log(url: str, event: dict[str, Any]) -> None:
+    """Writes what becomes of a start as a line of JSON."""
+    print(json.dumps({**event, "url": url}), flush=True)
 
 
 def end(status: int) -> NoReturn:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Queried, Read
 from devrunserver.common.messages import Serving
@@ -25,6 +27,7 @@ class Console:
         explains: whether each reload is explained.
         tell_ready: says that the first worker answers.
         explains_start: whether the first start is explained.
+        log: takes what becomes of each start, for programs; None: nobody wants it.
     """
 
     def __init__(
@@ -34,7 +37,9 @@ class Console:
         explains: bool = False,
         tell_ready: Callable[[], None] = lambda: None,
         explains_start: bool = False,
+        log: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
+        self._log = log
         self._explains_start = explains_start
         self._print = say
         self._print_ready = tell_ready
@@ -51,6 +56,25 @@ class Console:
         """The first worker answers."""
         with suppress(Exception):
             self._print_ready()
+
+    def log_ready(self, generation: int, path: str | None, seconds: float | None, message: Serving) -> None:
+        """A worker serves: after a reload for the change of a path, which took so many seconds, or at first."""
+        reload = {
+            "path": path,
+            "seconds": round(seconds, 3) if seconds is not None else None,
+            "resumed_at": message.resumed_at or None,
+            "prepared": message.prepared,
+        }
+        self._tell_programs("ready", generation, reload=reload if seconds is not None else None)
+
+    def log_broken(self, generation: int, error: Mapping[str, Any]) -> None:
+        """A worker shows the error that keeps the project from starting."""
+        told = {name: error.get(name) for name in ("type", "message", "file", "line")}
+        self._tell_programs("broken", generation, error=told)
+
+    def _tell_programs(self, event: str, generation: int, **fields: Any) -> None:
+        if self._log is not None:
+            self._log({"event": event, "time": round(time.time(), 3), "generation": generation, **fields})
 
     def reloaded(self, path: str, seconds: float, message: Serving) -> None:
         """A reload is done."""

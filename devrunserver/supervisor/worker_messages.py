@@ -133,6 +133,8 @@ class WorkerMessages:
         self._setup.has_served = True
         self._cycle.happens(Happening.SERVES)
         self._setup.optional.call(Part.PAGES, self._announce_start, worker)
+        generation, console = self._parts.pages.generation, self._setup.console
+        self._setup.optional.call(Part.TELLING, console.log_ready, generation, path, took, message)
         for path in self._parts.pages.take_missed():
             self._parts.review.changes.add(path, token_of(path), now, is_telling=False)
 
@@ -150,6 +152,8 @@ class WorkerMessages:
             self._cycle.on_answers(worker)
             self._cycle.happens(Happening.BREAKS)
             self._setup.optional.call(Part.PAGES, self._parts.pages.announce_start, ERROR)
+            generation, console = self._parts.pages.generation, self._setup.console
+            self._setup.optional.call(Part.TELLING, console.log_broken, generation, message.error)
 
     def _on_checked(self, worker: WorkerHandle, message: Checked) -> None:
         self._setup.tell_tools(lambda tools: tools.on_checked())

@@ -6,6 +6,7 @@ bodies, and what looks like a secret in a query string is not shown, by the patt
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
@@ -23,7 +24,8 @@ from devrunserver.common.messages import History, HistoryAsked, Message
 
 MOST_REQUESTS = 200
 MOST_ERRORS = 20
-LONGEST_TEXT = 8_000  # characters of an error's text, of which the end tells most
+LONGEST_TEXT = 8_000  # characters of an error's text, of which the beginning tells most
+LARGEST_DESCRIPTION = 64_000  # characters of an error's description as JSON
 LONGEST_PATH = 2_000  # characters
 HIDDEN_VALUE = "********"
 PARAMETER = re.compile(r"([?&;])([^=&;]*)=([^&;]*)")
@@ -106,23 +108,47 @@ def without_secrets(path: str) -> str:
 
 
 def summary(error: BaseException, is_own: Callable[[str], bool]) -> dict[str, Any]:
-    """An error as tools are told it: type, message, text, and file and line that the user should look at first."""
+    """An error as tools are told it: type, message, text, and file and line that the user should look at first.
+
+    ``description`` is all that the error page is made of (``browser/errors/description.py``); None where that is not
+    to be had, or too much.
+    """
     try:
         return _summary(error, is_own)
     except Exception:  # the project's own, as its __str__
-        return {"type": type(error).__name__, "message": "", "file": None, "line": None, "text": ""}
+        return {
+            "type": type(error).__name__,
+            "message": "",
+            "file": None,
+            "line": None,
+            "text": "",
+            "description": None,
+        }
 
 
 def _summary(error: BaseException, is_own: Callable[[str], bool]) -> dict[str, Any]:
     file, line = _place(error, is_own)
-    text = "".join(traceback.format_exception(error))
+    text, description = _description(error, is_own)
     return {
         "type": type(error).__name__,
         "message": str(error)[:LONGEST_TEXT],
         "file": file,
         "line": line,
-        "text": text[-LONGEST_TEXT:],
+        "text": text[:LONGEST_TEXT],
+        "description": description,
     }
+
+
+def _description(error: BaseException, is_own: Callable[[str], bool]) -> tuple[str, dict[str, Any] | None]:
+    """An error as text, the latest step first, and as data, without the values of variables."""
+    from devrunserver.browser.errors.reading import describe, without_variables  # here, as hardly any worker fails
+    from devrunserver.browser.errors.text import json_of, text_of
+
+    described = without_variables(describe(error, is_own))
+    data = json_of(described)
+    del data["traceback"]  # the text
+    is_small = len(json.dumps(data)) <= LARGEST_DESCRIPTION
+    return text_of(described), data if is_small else None
 
 
 def _place(error: BaseException, is_own: Callable[[str], bool]) -> tuple[str | None, int | None]:

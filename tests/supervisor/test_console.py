@@ -93,6 +93,24 @@ def test_what_took_the_time_is_a_table() -> None:
     assert lines == ["  3 modules were imported", *TABLE]
 
 
+def test_programs_are_told_of_each_start() -> None:
+    told: list[dict[str, Any]] = []
+    Console(print).log_ready(1, None, None, TIMED)
+    console = Console(print, log=told.append)
+    console.log_ready(1, None, None, TIMED)
+    console.log_ready(2, "/srv/shop/views.py", 0.1234, serving())
+    console.log_broken(3, {"type": "ValueError", "message": "no", "file": "/srv/a.py", "line": 3, "text": "..."})
+    for one in told:
+        assert one.pop("time") > 0
+    reload = {"path": "/srv/shop/views.py", "seconds": 0.123, "resumed_at": "shop.views", "prepared": False}
+    error = {"type": "ValueError", "message": "no", "file": "/srv/a.py", "line": 3}
+    assert told == [
+        {"event": "ready", "generation": 1, "reload": None},
+        {"event": "ready", "generation": 2, "reload": reload},
+        {"event": "broken", "generation": 3, "error": error},
+    ]
+
+
 SEALED = f"No checkpoints from shop.tasks on: a thread runs (shop.worker). {REMEDY}"
 SEALED_BEFORE = SEALED.replace("shop.tasks", "shop.apps").replace("a thread runs", "it opened a database")
 

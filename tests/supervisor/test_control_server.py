@@ -7,8 +7,12 @@ import os
 import selectors
 import socket
 import stat
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +237,60 @@ def test_a_path_that_is_too_long_is_an_error(tmp_path: Path) -> None:
 def test_read_question() -> None:
     assert read_question(b'{"command": "wait", "timeout": 3}') == {"command": "wait", "timeout": 3}
     assert read_question(b'{"commands": "wait"}') is None
+
+
+GARBAGE = (b"", b"\n", b"{", b"\0\xff\n", b'{"command": 1}\n', b"[" * 5000, b'{"command": "status"}', b"x" * 20_000)
+
+
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.deep)])
+def test_garbage_half_lines_and_questions_leave_nothing_behind(loop: Loop, count: int) -> None:
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    for number in range(count):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(LONG)
+        sock.connect(str(loop.path))
+        with suppress(BrokenPipeError):  # it was refused while it was being sent
+            sock.sendall(b'{"command": "status"}\n' if number % 2 else GARBAGE[number // 2 % len(GARBAGE)])
+        loop.turn(0.0)
+        while loop.asked:
+            loop.server.answer(loop.asked.pop()[0], {"ok": True})
+        if number % 2:
+            assert received(sock)["ok"]
+        sock.close()
+        loop.turn(0.0)
+    assert loop.sockets == 1, "the listener"
+    if before:
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+CONNECT = """
+import os, socket, sys
+os.setuid(int(sys.argv[2]))
+sock = socket.socket(socket.AF_UNIX)
+sock.settimeout(10.0)
+try:
+    sock.connect(sys.argv[1])
+    print(sock.recv(100))
+except OSError as error:
+    print(type(error).__name__)
+"""
+NOBODY = 65_534  # a user of no project's
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize(("mode", "answer"), [(0o700, "PermissionError\n"), (0o777, "b''\n")])
+def test_another_user_is_refused(mode: int, answer: str) -> None:
+    """By the file system; and by the server, where that lets him pass."""
+    with tempfile.TemporaryDirectory(prefix="run", dir="/tmp") as directory:
+        loop = Loop(Path(directory, "s"))
+        os.chmod(directory, mode)
+        os.chmod(loop.path, mode)
+        argv = [sys.executable, "-c", CONNECT, str(loop.path), str(NOBODY)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as client:
+            deadline = time.monotonic() + LONG
+            while client.poll() is None and time.monotonic() < deadline:
+                loop.turn()
+            assert client.communicate(timeout=LONG)[0] == answer
+        assert not loop.asked
+        loop.server.close()
+        loop.selector.close()

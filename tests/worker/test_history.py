@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,14 @@ from django.test import override_settings
 from django.urls import include, path
 from django.views.generic import TemplateView
 
-from devrunserver.worker.history import MOST_REQUESTS, RequestHistory, summary, without_secrets
+from devrunserver.worker.history import (
+    LARGEST_DESCRIPTION,
+    LONGEST_TEXT,
+    MOST_REQUESTS,
+    RequestHistory,
+    summary,
+    without_secrets,
+)
 from devrunserver.worker.routes import routes
 
 
@@ -58,7 +66,19 @@ def test_an_error_of_a_view() -> None:
     line = fail.__code__.co_firstlineno + 1
     expected = {"at": "request", "path": "/a/", "type": "ValueError", "message": "no", "file": __file__, "line": line}
     assert {name: error[name] for name in expected} == expected
-    assert "Traceback" in error["text"]
+    assert error["text"].startswith("ValueError: no\n")
+    place = error["description"]["place"]
+    assert (place["file"], place["line"]) == (__file__, line) and "raise ValueError" in str(place["lines"])
+    assert all(not one.get("variables") for one in error["description"]["stack"])
+    assert json.loads(json.dumps(error))["path"] == "/a/"
+
+
+def test_a_description_is_bounded() -> None:
+    error = ValueError("no")
+    for _ in range(200):
+        error.add_note("x" * 1000)
+    found = summary(error, lambda file: True)
+    assert len(json.dumps(found)) < LONGEST_TEXT + LARGEST_DESCRIPTION + 1000
 
 
 def test_the_place_is_the_projects() -> None:
