@@ -123,7 +123,7 @@ def test_after_the_end_nothing_is_recorded(play: Play) -> None:
 
 def test_who_is_resumed_begins_anew(play: Play) -> None:
     play.phase = 3
-    sys.modules["fx_hook"].run = play.profile.on_resume
+    vars(sys.modules["fx_hook"])["run"] = play.profile.on_resume
     importlib.import_module("fx_outer")
     assert play.names() == ["fx_outer", "fx_inner", None, "fx_missing", None, None]
     assert [phase for _, phase in play.profile.marks] == [Phase.URLCONF]
