@@ -31,7 +31,7 @@ def test_a_model_that_is_asked_for(noted: tuple[list[str], ModelLookups], ask: C
 
 def test_a_model_that_is_not_there(noted: tuple[list[str], ModelLookups]) -> None:
     with pytest.raises(LookupError):
-        apps.get_model("auth.Nobody")
+        apps.get_model("auth.Nobody")  # type: ignore[misc]
     assert noted[0] == []
 
 
