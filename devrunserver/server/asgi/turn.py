@@ -137,8 +137,10 @@ class Turn:
             self._server.expect()
 
     def on_end(self) -> None:
-        if self.channel.is_broken or not self._has_come:  # or else its request is still to be read
+        if self.channel.is_broken:
             self._leave(Phase.CLOSED)
+        else:
+            self.on_data()  # requests that came before it are still to be answered
 
     def _advance(self) -> None:
         """Reads the next request, if it has come."""
