@@ -57,6 +57,14 @@ def unchanged_since(path: str, since: float) -> bool:
         return False
 
 
+def saved_at(path: str) -> float:
+    """When a file was saved last, in seconds since the epoch; 0.0, which is before all else, where it is gone."""
+    try:
+        return min(os.stat(path).st_ctime, time.time())
+    except (OSError, ValueError):
+        return 0.0
+
+
 def directory_state(path: str) -> State | None:
     """The state of a directory whose names are about to be looked at; None where there is none."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
@@ -119,7 +120,8 @@ class BackgroundProcesses:
             if isinstance(message, Hello):
                 run.process = process.Adopted(message.pid)
                 continue
-            run.is_loaded = run.is_loaded or isinstance(message, Loaded)
+            if isinstance(message, Loaded) and run.loaded_at is None:
+                run.loaded_at = time.time()
             if not self._on_message(run, message):
                 run.said = message
 

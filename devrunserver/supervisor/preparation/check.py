@@ -9,7 +9,8 @@ from devrunserver.common.messages import Message
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.build import Prepared
 from devrunserver.supervisor.preparation.jobs import Run
-from devrunserver.supervisor.preparation.outline_diff import Attribute, explain
+from devrunserver.supervisor.preparation.known import Known
+from devrunserver.supervisor.preparation.outline_diff import explain
 from devrunserver.supervisor.preparation.verify import Verdict, Verifier
 
 
@@ -41,23 +42,21 @@ class Finding:
 
 def check(
     processes: BackgroundProcesses,
-    volatile: dict[Attribute, bool],
-    judged: set[Attribute],
+    known: Known,
     worker: Served,
     prepared: Prepared,
     state_reporter: Run | None,
-    is_current: Callable[[], bool],
+    is_current: Callable[[float], bool],
 ) -> Generator[Run, Message | None, Finding]:
     """Compares an exact and a prepared start with the present sources.
 
     Args:
-        volatile: what differs between exact starts, and whether it has an order all the same; added to.
-        judged: what has differed before; added to.
+        known: what comparisons have shown before; added to.
         state_reporter: tells the state of the worker, if any does and it is of use.
-        is_current: whether nobody has saved since the worker started.
+        is_current: whether nobody has saved between the worker's start and a moment (``time.time``).
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
-    verifier = Verifier(processes, volatile, judged, is_current)
+    verifier = Verifier(processes, known, is_current)
     if serves and state_reporter is not None and prepared.reference is not None:
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, set(plan.excluded))
         if reference is not None:

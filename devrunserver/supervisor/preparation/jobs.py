@@ -22,8 +22,12 @@ class Run:
     link: link.Link
     process: process.Process | None = None  # None: has not said hello yet
     said: Message | None = None  # before anybody has listened
-    is_loaded: bool = False  # it has read all files that it reads
+    loaded_at: float | None = None  # since when it has read all files that it reads, by ``time.time``
     ended: bool = False  # nothing more will be said
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.loaded_at is not None
 
 
 # Each step yields the process that is to say something, and gets what it says, or None if it is gone

@@ -37,6 +37,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from devrunserver.common import facts, link
+from devrunserver.common.file_state import saved_at
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import Message, Resume
 from devrunserver.common.role import Role
@@ -47,6 +48,7 @@ from devrunserver.supervisor.preparation.background_processes import BackgroundP
 from devrunserver.supervisor.preparation.build import Foreseen, Prepared
 from devrunserver.supervisor.preparation.check import Finding, Served
 from devrunserver.supervisor.preparation.jobs import Job, Run
+from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.planning import Planning
 
 QUIET = 0.2  # seconds after a reload in which nothing happens
@@ -127,7 +129,7 @@ class Preparation:
         self._due = None
         if not self._processes.are_loaded(Purpose.VERIFY):  # somebody may read it in another state
             self._end_job(Purpose.VERIFY)
-        if self._planning.on_save(path):
+        if self._planning.on_save(path, saved_at(path)):
             self._end_job(Purpose.BUILD)
 
     def foresee(self) -> None:
@@ -183,7 +185,7 @@ class Preparation:
         for purpose in Purpose:
             self._end_job(purpose)
         self._chain.kept = None
-        self._planning = Planning(volatile=self._planning.volatile, edited=self._planning.edited)
+        self._planning = Planning(Known(self._planning.known.volatile), self._planning.edited)
         self.why_not = NOTHING_YET if self._enabled else ""
 
     # What there is to do
@@ -230,8 +232,8 @@ class Preparation:
     def _check(self, worker: Served, prepared: Prepared, state_reporter: Run | None) -> None:
         planning = self._planning
         steps = check.check(
-            *(self._processes, planning.volatile, planning.judged, worker, prepared, state_reporter),
-            is_current=lambda: len(planning.saves) == worker.saves,
+            *(self._processes, planning.known, worker, prepared, state_reporter),
+            is_current=lambda moment: all(saved > moment for saved in planning.save_times[worker.saves :]),
         )
         self._jobs[Purpose.VERIFY] = Job(steps)
 

@@ -9,7 +9,7 @@ from devrunserver.common import import_plan
 from devrunserver.common.import_plan import Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
-from devrunserver.supervisor.preparation.outline_diff import Attribute
+from devrunserver.supervisor.preparation.known import Known
 
 WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 5  # how often a plan is made again without some modules
@@ -45,8 +45,7 @@ class Planning:
     """What is known of the reload that is prepared.
 
     Attributes:
-        volatile: what differs between exact starts, and whether it has an order all the same.
-        judged: what has differed, so that modules were left out.
+        known: what comparisons have shown.
         edited: the files that are being edited, the last one last.
         record: what an exact start imports; None: nobody was asked yet.
         plan: what is to be imported ahead, from ``base`` on.
@@ -56,10 +55,10 @@ class Planning:
         is_given_up: nothing is prepared until something else changes.
         cost: of this plan and of those that it was made of.
         saves: the paths that were saved, one after the other.
+        save_times: when that was.
     """
 
-    volatile: dict[Attribute, bool] = field(default_factory=dict)
-    judged: set[Attribute] = field(default_factory=set)
+    known: Known = field(default_factory=Known)
     edited: list[str] = field(default_factory=list)
     record: ImportRecord | None = None
     plan: Plan | None = None
@@ -70,11 +69,17 @@ class Planning:
     is_given_up: bool = False
     cost: Cost = field(default_factory=Cost)
     saves: list[str] = field(default_factory=list)
+    save_times: list[float] = field(default_factory=list)
     _saved_since: bool = False  # the plan was looked at
 
-    def on_save(self, path: str) -> bool:
-        """A file was saved. Whether the plan is spoilt: it imports that file ahead, or was given up for others."""
+    def on_save(self, path: str, moment: float) -> bool:
+        """A file was saved. Whether the plan is spoilt: it imports that file ahead, or was given up for others.
+
+        Args:
+            moment: when, in seconds since the epoch.
+        """
         self.saves.append(path)
+        self.save_times.append(moment)
         self._saved_since = True
         if self.plan is None:
             self.attempts, self.is_given_up = 0, False

@@ -12,8 +12,8 @@ What is volatile may hold an order all the same: a registry by random keys. So o
 left there is compared, as far as exact starts agree on it.
 
 A start that reads the sources after another save would differ by what was saved, and make that look volatile. So where
-somebody has saved since the worker started, no such start is made, and nothing is concluded; but modules may still be
-left out.
+somebody has saved before it was loaded, nothing is concluded; but modules may still be left out. The next time that
+start is made at once, beside the prepared one: then it is loaded before somebody who saves every second or two does.
 
 Most saves need no exact start. Once a prepared checkpoint is verified, the state of a worker that was resumed from it
 is held against that of the one before: where nothing has changed but functions and constants as the sources say them,
@@ -22,6 +22,7 @@ in the edited modules themselves, nothing can have come in another order.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -41,6 +42,7 @@ from devrunserver.common.messages import (
 )
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.jobs import Run
+from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.outline_diff import Attribute, out_of_order
 
 Digests = dict[str, int]  # by module
@@ -48,6 +50,8 @@ OutlinesByName = dict[Attribute, list[list[str]]]
 Answer = TypeVar("Answer", bound=Message)
 Asking = Generator[Run, Message | None, Answer]
 
+# Seconds within which a save is heard of. If it is followed by another of the same file, only that one's time is known.
+UNHEARD = 0.5
 FAILED = "a start in the background failed"
 
 
@@ -91,21 +95,18 @@ class Verifier:
 
     Args:
         processes: forks who is to be compared.
-        volatile: what is known to differ between exact starts, and whether it has an order all the same; added to.
-        judged: what has differed before, so that modules were left out; added to.
-        is_current: whether nobody has saved since the worker started.
+        known: what comparisons have shown before; added to.
+        is_current: whether nobody has saved between the worker's start and a moment (``time.time``).
     """
 
     def __init__(
         self,
         processes: BackgroundProcesses,
-        volatile: dict[Attribute, bool],
-        judged: set[Attribute],
-        is_current: Callable[[], bool],
+        known: Known,
+        is_current: Callable[[float], bool],
     ) -> None:
         self._processes = processes
-        self._volatile = volatile
-        self._judged = judged
+        self._known = known
         self._is_current = is_current
 
     def compare(
@@ -120,21 +121,23 @@ class Verifier:
             excluded: the modules that were not.
         """
         try:
-            for run in (prepared, exact):
+            twin = self._twin(base) if self._known.is_undecided else None
+            for run in (prepared, exact, *([twin] if twin is not None else [])):
                 yield from self._loaded(run)
             for run in (prepared, exact):
                 self._processes.ask(run, StateAsked())
             theirs = yield from self._heard(prepared, StateReport)
             ours = yield from self._heard(exact, StateReport)
             found = yield from self._differences(exact, ours.digests, prepared, theirs.digests)
-            differences = found - self._volatile.keys()
-            if differences and not is_served and not differences & self._judged:
+            differences = found - self._known.volatile.keys()
+            if differences and not is_served and not differences & self._known.judged:
                 culprits = yield from self._culprits(exact, prepared, differences, planned)
                 if culprits:
-                    self._judged |= differences
+                    self._known.judged |= differences
                     return Verdict(differences, culprits)
             if differences:
-                differences &= yield from self._lasting(exact, ours.digests, prepared, theirs.digests, base)
+                twin = twin or self._twin(base)
+                differences &= yield from self._lasting(exact, ours.digests, prepared, theirs.digests, twin)
             if differences:
                 culprits = yield from self._culprits(exact, prepared, differences, planned)
                 return Verdict(differences, culprits or planned & {module for module, _ in differences})
@@ -170,7 +173,7 @@ class Verifier:
                 for name in sorted(changed)
                 for attribute in {**told.get(name, {}), **reference.attributes.get(name, {})}
                 if told.get(name, {}).get(attribute) != reference.attributes.get(name, {}).get(attribute)
-                and (name, attribute) not in self._volatile
+                and (name, attribute) not in self._known.volatile
             ]
             if any(name not in excluded for name, _ in found):
                 return None
@@ -182,8 +185,14 @@ class Verifier:
         except _Gone:
             return None
 
-    def _ask_whether_current(self) -> None:
-        if not self._is_current():
+    def _twin(self, base: link.Link) -> Run:
+        """Another exact start; it has read the same sources if nobody has saved before it was loaded."""
+        self._known.is_undecided = True
+        self._ask_whether_current(time.time())
+        return self._processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
+
+    def _ask_whether_current(self, moment: float) -> None:
+        if not self._is_current(moment):
             raise _Outdated
 
     # Steps
@@ -222,31 +231,32 @@ class Verifier:
         }
 
     def _lasting(
-        self, exact: Run, ours: Digests, prepared: Run, theirs: Digests, base: link.Link
+        self, exact: Run, ours: Digests, prepared: Run, theirs: Digests, twin: Run
     ) -> Generator[Run, Message | None, set[Attribute]]:
         """The differences to another exact start; what differs between the exact ones is volatile."""
-        self._ask_whether_current()
-        twin = self._processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
         yield from self._loaded(twin)
         same = (yield from self._asked(twin, StateAsked(), StateReport)).digests
         volatile = yield from self._differences(exact, ours, twin, same)
-        self._ask_whether_current()
+        self._ask_whether_current((twin.loaded_at or 0.0) + UNHEARD)
         ordered, again = (yield from self._outlines(exact, volatile)), (yield from self._outlines(twin, volatile))
-        self._volatile |= {one: ordered[one] == again[one] and self._volatile.get(one, True) for one in volatile}
+        self._known.volatile |= {
+            one: ordered[one] == again[one] and self._known.volatile.get(one, True) for one in volatile
+        }
         differences = yield from self._differences(twin, same, prepared, theirs)
         self._processes.end(twin)
-        return differences - self._volatile.keys()
+        self._known.is_undecided = False
+        return differences - self._known.volatile.keys()
 
     def _reference(
         self, prepared: Run, digests: Digests, excluded: set[str]
     ) -> Generator[Run, Message | None, Reference]:
-        modules = sorted({*excluded, *(name for name, _ in self._volatile)} & digests.keys())
+        modules = sorted({*excluded, *(name for name, _ in self._known.volatile)} & digests.keys())
         attributes = (yield from self._asked(prepared, AttributesAsked(modules), Attributes)).digests
         return Reference(digests, attributes, (yield from self._outlines(prepared, self._ordered())))
 
     def _ordered(self) -> set[Attribute]:
         """What is volatile, and has an order."""
-        return {one for one, has_order in self._volatile.items() if has_order}
+        return {one for one, has_order in self._known.volatile.items() if has_order}
 
     def _culprits(
         self, exact: Run, prepared: Run, differences: set[Attribute], planned: set[str]

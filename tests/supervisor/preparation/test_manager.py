@@ -136,6 +136,48 @@ def test_a_save_while_it_is_compared_makes_nothing_look_volatile(stage: Stage, q
     assert any(told.startswith("Not prepared: the order of imports shows in first.x") for told in stage.told)
 
 
+def test_the_other_exact_start_is_made_at_once_where_a_save_has_come_before_it(stage: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    stage.prepared = state(first={"x": 2})
+
+    def save_once(message: Message) -> None:
+        if isinstance(message, StateAsked):
+            stage.when_asked = lambda message: None
+            stage.preparation.changed(str(file))
+
+    stage.when_asked = save_once
+    assert not stage.save(str(file))
+    stage.serve(str(file))  # the save comes before another exact start is made
+    assert (stage.dry_runs, stage.resume()) == (0, False)
+    stage.exact = [state(first={"x": 3})]
+    made: list[int] = []
+    stage.when_asked = lambda message: made.append(stage.dry_runs)
+    stage.serve(str(file))
+    assert made[0] == 1
+    assert stage.reload(str(file))
+
+
+@pytest.mark.parametrize(("later", "is_concluded"), [(-1.0, False), (0.1, False), (2.0, True)])
+def test_a_save_counts_from_when_the_other_exact_start_was_loaded(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, later: float, is_concluded: bool
+) -> None:
+    stage.prepared = state(first={"x": 2})
+    asked: list[Message] = []
+
+    def save(message: Message) -> None:
+        asked.append(message)
+        if len([one for one in asked if isinstance(one, StateAsked)]) == 3:  # the other exact start is the third
+            monkeypatch.setattr(manager, "saved_at", lambda path: time.time() + later)
+            stage.when_asked = lambda message: None
+            stage.preparation.changed("/a.py")
+
+    stage.when_asked = save
+    stage.save()
+    stage.exact = [state(first={"x": 3})]
+    stage.serve()
+    assert any(told.startswith(PREPARED) for told in stage.told) is is_concluded
+
+
 def test_a_save_of_what_is_imported_ahead_makes_another_plan(stage: Stage, tmp_path: Path) -> None:
     file = tmp_path / "b.py"
     file.write_text("1")
@@ -201,9 +243,9 @@ def test_it_is_given_up_in_the_end(stage: Stage) -> None:
 def test_what_was_given_up_for_one_file_is_tried_for_the_next() -> None:
     """Once somebody works on that; not where both are edited in turn, which would cost the same again and again."""
     planning = Planning(record=RECORD, plan=Plan(["d"], edited=("/a.py",)), is_given_up=True)
-    assert [planning.on_save(path) for path in ("/a.py", "/urls.py", "/a.py", "/a.py", "/urls.py")] == [False] * 5
+    assert [planning.on_save(path, 0.0) for path in ("/a.py", "/urls.py", "/a.py", "/a.py", "/urls.py")] == [False] * 5
     assert planning.is_given_up
-    assert planning.on_save("/urls.py")
+    assert planning.on_save("/urls.py", 0.0)
     assert planning.plan is None
     assert not planning.is_given_up
 
