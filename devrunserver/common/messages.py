@@ -297,6 +297,7 @@ class Changed(Message):
     id: int
     paths: list[str]
     generation: int = 0  # of the pages that are rendered afterwards, if pages are concerned
+    before: list[str] = field(default_factory=list)  # those that changed before you started: they concern pages alone
 
 
 @message

@@ -17,6 +17,7 @@ Nothing here looks at the disk, waits or knows the time: states and times come i
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from devrunserver.common.pyc import SOURCE_SUFFIX
@@ -33,10 +34,22 @@ class Changes:
     _seen: dict[str, Token | None] = field(default_factory=dict)  # the state that was seen last
     _since: dict[str, float] = field(default_factory=dict)  # when the first event of a waiting path came
     first: float = 0.0  # when the first of them all came
+    before: set[str] = field(default_factory=set)  # those that changed before the worker started
 
     def know(self, snapshot: Snapshot) -> None:
         """Takes the states that files have before anything happens to them."""
         self._seen = {**snapshot, **self._seen}
+
+    def recall(self, path: str, token: Token | None, now: float, is_before: bool) -> None:
+        """Takes a path that has changed a while ago.
+
+        Args:
+            is_before: the worker started after that: it has read what is new, and only open pages have not.
+        """
+        is_news = path in self._since and path not in self.before
+        self.add(path, token, now, is_telling=False)
+        if is_before and not is_news:
+            self.before.add(path)
 
     def add(self, path: str, token: Token | None, now: float, is_telling: bool = True) -> None:
         """Takes an event for a path whose state is now ``token`` (None: there is no such file).
@@ -51,6 +64,7 @@ class Changes:
         if not self._since:
             self.first = now
         self._since[path] = now
+        self.before.discard(path)
 
     def wait(self, now: float, git_patience: float) -> float | None:
         """Seconds until the changes should be acted on; 0: now; None: there are none."""
@@ -81,6 +95,7 @@ class Changes:
         """The waiting paths, in the order of their events; they wait no more."""
         paths = self.paths
         self._since.clear()
+        self.before = set()
         return paths
 
 
@@ -91,6 +106,7 @@ class Question:
     number: int
     paths: list[str]
     answer_by: float  # after which its silence is taken for "replace me"
+    before: frozenset[str] = frozenset()  # those of the paths that changed before it started
 
 
 class ChangeReview:
@@ -140,10 +156,10 @@ class ChangeReview:
         self.began, self.everything_since = self.everything_since, None
         return True
 
-    def ask(self, paths: list[str], now: float) -> Question:
-        """The question that these paths are."""
+    def ask(self, paths: list[str], now: float, before: Iterable[str] = ()) -> Question:
+        """The question that these paths are, some of which changed before the worker started."""
         self._asked += 1
-        self.question = Question(self._asked, paths, now + VERDICT_PATIENCE)
+        self.question = Question(self._asked, paths, now + VERDICT_PATIENCE, frozenset(before))
         return self.question
 
     def on_verdict(self, number: int, stale: str | None, at_prompt: bool) -> str | None:
@@ -166,8 +182,9 @@ class ChangeReview:
         """The path for which a reload has to come, where the worker has not answered in time."""
         if self.question is None or now < self.question.answer_by:
             return None
-        (path, *_), self.question = self.question.paths, None
-        return path
+        news = [path for path in self.question.paths if path not in self.question.before]
+        self.question = None
+        return next(iter(news), None)
 
     def on_prompt_left(self) -> str | None:
         """The path for which a reload has waited, if any."""

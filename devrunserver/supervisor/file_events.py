@@ -62,7 +62,8 @@ class FileEvents:
         self._on_event = on_event
         self._clock = clock
         self._rewritten: set[str] = set()  # sources changed since the last start
-        self._unheard: dict[str, None] = {}  # changed while nobody had said what is of concern; in order
+        # changed while nobody had said what is of concern, in order; whether another worker has started since
+        self._unheard: dict[str, bool] = {}
         self._git = git_directories(watcher)
         self._noted = 0  # how many of the watcher's notes were taken
 
@@ -86,6 +87,7 @@ class FileEvents:
         """A new worker is about to read everything, so whatever has happened is no change to it; tells what has."""
         self.watcher.restore()
         self.read()
+        self._unheard = dict.fromkeys(self._unheard, True)
         dropped = self._review.changes.paths
         self._review.start_over()
         pyc.forget(self._rewritten)
@@ -95,9 +97,10 @@ class FileEvents:
     def show_unheard(self) -> None:
         """The audience has said what concerns it: of what has changed before it is shown that."""
         unheard, self._unheard = self._unheard, {}
+        changes = self._review.changes
         for path in filter(self._concerns_somebody, unheard):
             self._notice.undecided = True
-            self._review.changes.add(path, token_of(path), self._clock(), is_telling=False)
+            changes.recall(path, token_of(path), self._clock(), unheard[path])
 
     def learn(self, directories: Iterable[str], since: float) -> Snapshot:
         """Takes the present state of source files for the one that the worker reads, so that a mere ``chmod`` is none.
@@ -138,7 +141,7 @@ class FileEvents:
             is_telling = token is None or abs(time.time_ns() - token[0]) > CLOCK_GRAIN * NANOSECONDS
             self._review.changes.add(event.path, token, self._clock(), is_telling)
         elif self.audience is None or not self.audience.can_look:
-            self._unheard[event.path] = None
+            self._unheard[event.path] = False
             if len(self._unheard) > MOST_UNHEARD:
                 del self._unheard[next(iter(self._unheard))]
 

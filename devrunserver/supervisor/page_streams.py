@@ -45,7 +45,7 @@ class PageStreams:
         self._selector = selector
         self._streams: dict[socket.socket, None] = {}
         self._changes: list[Change] = []
-        self._missed: list[str] = []
+        self._missed: dict[str, bool] = {}  # whether another worker has started since
         self.generation = self.rendered = self._since = self._last = int(time.time() * MILLISECONDS)
 
     def __len__(self) -> int:
@@ -63,15 +63,21 @@ class PageStreams:
             paths: what has changed that nobody was asked about, as this worker reads all anew.
         """
         self.miss(paths)
+        self._missed = dict.fromkeys(self._missed, True)
         self.rendered = self.next_generation()
 
     def miss(self, paths: Iterable[str]) -> None:
         """Keeps changes that came with a reload: to pages they may mean more than that."""
-        self._missed += [path for path in paths if not path.endswith(SOURCE_SUFFIX) and "." in os.path.basename(path)]
+        for path in paths:
+            if not path.endswith(SOURCE_SUFFIX) and "." in os.path.basename(path):
+                self._missed[path] = False
 
-    def take_missed(self) -> list[str]:
-        """The changes that were kept, to be shown to the new worker; they are not kept any more."""
-        missed, self._missed = list(dict.fromkeys(self._missed)), []
+    def take_missed(self) -> dict[str, bool]:
+        """The changes that were kept, to be shown to the worker, and whether it has started after them.
+
+        They are not kept any more.
+        """
+        missed, self._missed = self._missed, {}
         return missed
 
     def forget(self) -> None:

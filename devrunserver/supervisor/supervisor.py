@@ -190,17 +190,21 @@ class Supervisor:
             self._cycle.on_change(None)
             return
         unanswered = review.question
-        if (path := review.give_up_waiting(now)) is not None:
-            self._parts.pages.miss(unanswered.paths if unanswered is not None else [])
+        path = review.give_up_waiting(now)
+        if unanswered is not None and review.question is None:
+            self._parts.pages.miss(unanswered.paths)
+        if path is not None:
             self._cycle.on_change(path)
             return
         if self._wait_for_changes(now) != 0.0:
             return
+        before = review.changes.before
         paths = review.take()
         is_broken = self._cycle.lifecycle.state is State.BROKEN
         if worker is not None and worker.link is not None and worker.hears and not is_broken:
-            question = review.ask(paths, now)
-            worker.send(Changed(question.number, question.paths, self._parts.pages.next_generation()))
+            question = review.ask(paths, now, before)
+            generation = self._parts.pages.next_generation()
+            worker.send(Changed(question.number, question.paths, generation, sorted(question.before)))
         elif code := [path for path in paths if relevance.is_source(path) or self._setup.watcher.in_project(path)]:
             self._cycle.on_change(next(filter(relevance.is_source, code), code[0]))
 

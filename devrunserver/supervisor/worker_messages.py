@@ -135,8 +135,8 @@ class WorkerMessages:
         self._setup.optional.call(Part.PAGES, self._announce_start, worker)
         generation, console = self._parts.pages.generation, self._setup.console
         self._setup.optional.call(Part.TELLING, console.log_ready, generation, path, took, message)
-        for path in self._parts.pages.take_missed():
-            self._parts.review.changes.add(path, token_of(path), now, is_telling=False)
+        for path, is_before in self._parts.pages.take_missed().items():
+            self._parts.review.changes.recall(path, token_of(path), now, is_before)
 
     def _announce_start(self, worker: WorkerHandle) -> None:
         pages = self._parts.pages

@@ -50,7 +50,8 @@ class ChangeAnswers:
 
     def on_changed(self, message: Changed) -> None:
         try:
-            stale = next((path for path in message.paths if self._makes_stale(path)), None)
+            news = [path for path in message.paths if path not in message.before]
+            stale = next(filter(self._makes_stale, news), None)
         except Exception as error:  # a reload is always right
             faults.tell("the look at what changed", error, "the server reloads")
             stale = message.paths[0]

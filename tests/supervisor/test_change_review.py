@@ -186,6 +186,24 @@ def test_silence_is_an_answer_in_the_end(now: float, reload: str | None) -> None
         assert review.on_verdict(1, "a.py", False) is None, "its answer is late"
 
 
+def test_what_changed_before_the_worker_started_makes_no_reload() -> None:
+    review = ChangeReview()
+    review.changes.recall("a.css", NEW, 3.0, is_before=True)
+    review.changes.recall("b.css", NEW, 3.0, is_before=True)
+    review.changes.add("b.css", OLD, 4.0)
+    review.changes.recall("b.css", OLD, 5.0, is_before=True)
+    assert review.changes.before == {"a.css"}, "the other one has changed again"
+    review.changes.recall("a.css", NEW, 5.0, is_before=True)
+    assert review.changes.before == {"a.css"}
+    before = review.changes.before
+    assert review.take() == ["a.css", "b.css"]
+    assert review.changes.before == set()
+    review.ask(["a.css"], 100.0, before)
+    assert review.give_up_waiting(200.0) is None and review.question is None
+    review.ask(["a.css", "b.css"], 200.0, before)
+    assert review.give_up_waiting(300.0) == "b.css"
+
+
 def test_the_prompt_is_left_once() -> None:
     review = asked("a.py")
     assert review.on_prompt_left() is None

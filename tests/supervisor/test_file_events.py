@@ -122,7 +122,7 @@ def test_a_broken_start_is_mended_by_its_configuration(stage: Stage, tmp_path: P
 
 def test_what_changes_before_a_worker_says_what_concerns_it_is_shown_then(stage: Stage, tmp_path: Path) -> None:
     """Also what has changed while another one, that never said so, was replaced, or was broken."""
-    names = ["a.css", "b.css", "c.css", "db.sqlite3"]
+    names = ["a.css", "b.css", "db.sqlite3", "c.css"]
     sheets = [str(source(tmp_path, name)) for name in names]
     stage.files.audience = None
     assert stage.happen(sheets[0]) == []
@@ -134,7 +134,8 @@ def test_what_changes_before_a_worker_says_what_concerns_it_is_shown_then(stage:
     assert stage.files.audience is not None
     stage.files.audience.patterns = [(str(tmp_path), "*.css")]
     stage.files.show_unheard()
-    assert stage.review.changes.paths == sheets[:3]
+    assert stage.review.changes.paths == [*sheets[:2], sheets[3]]
+    assert stage.review.changes.before == set(sheets[:2]), "the worker that says so has started after them"
     assert stage.notice.undecided
     stage.files.audience.can_look = True
     stage.review.take()

@@ -96,6 +96,13 @@ def test_answers(
     assert waited is None or stage.waited == waited
 
 
+def test_what_changed_before_this_process_started_concerns_pages_alone(stage: Stage) -> None:
+    stage.answers.is_serving = True
+    stage.answers.on_changed(Changed(7, ["/x.html", "/other.py"], before=["/x.html"]))
+    assert stage.said == [Verdict(7, None, None)]
+    assert stage.shown == []
+
+
 def test_a_question_that_comes_twice_is_answered_twice(stage: Stage) -> None:
     for _ in range(2):
         stage.answers.on_changed(Changed(1, ["/stale.py"]))
