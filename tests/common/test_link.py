@@ -82,7 +82,7 @@ def test_what_the_supervisor_sends_is_received(ends: Ends) -> None:
 STOP, FRESH, CHANGED = (
     b'{"kind":"Stop"}\n',
     b'{"kind":"Fresh"}\n',
-    '{"kind":"Changed","id":1,"paths":["ü"],"generation":0}\n'.encode(),
+    '{"kind":"Changed","id":1,"paths":["ü"],"generation":0,"before":[]}\n'.encode(),
 )
 HALF = CHANGED.index(b"\xbc")  # in the middle of a letter
 
@@ -353,7 +353,7 @@ def test_sockets_that_did_not_come(raw: tuple[Link, socket.socket]) -> None:
         (b'{"kind": "Greet"}', "nobody knows the message 'Greet'"),
         (b'{"id": 1}', "nobody knows the message None"),
         (b'{"kind": "Stop", "now": true}', "Stop has no field 'now'"),
-        (b'{"kind": "Changed", "id": 1}', "Changed has come without its field 'generation'"),
+        (b'{"kind": "Changed", "id": 1}', "Changed has come without its field 'before'"),
         (b'{"kind": "Hello", "pid": 1, "settings": []}', "Hello is no message of a supervisor to a worker"),
         (b'{"kind": "Build"}', "Build is no message of a supervisor to a worker"),
     ],

@@ -34,7 +34,7 @@ def test_a_line() -> None:
     line = trace.line(0.25, 7, Role.WORKER, "from", Role.SUPERVISOR, Changed(1, ["/a.py"]))
     clock, told = line.split(" ", 1)
     assert clock.endswith(":00.250000")
-    assert told == "7 worker from supervisor: Changed(id=1, paths=['/a.py'], generation=0)\n"
+    assert told == "7 worker from supervisor: Changed(id=1, paths=['/a.py'], generation=0, before=[])\n"
 
 
 def test_what_is_long_is_cut() -> None:
