@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.announcements import Announcements
 from tests.live import Server, descriptors, get, wait_for
 
 DOCUMENT = "Sec-Fetch-Dest: document\r\n"
@@ -33,20 +33,7 @@ class Stream:
         self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         request = f"GET /__devrunserver__/stream?token={token} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
         self.socket.sendall(request.encode())
-        self._received = b""
-
-    def next(self) -> Any:
-        """The next announcement; None at the end."""
-        while True:
-            event, mark, rest = self._received.partition(b"\n\n")
-            if mark:
-                self._received = rest
-                if event.startswith(b"data: "):
-                    return json.loads(event.removeprefix(b"data: "))
-            elif data := self.socket.recv(65536):
-                self._received += data
-            else:
-                return None
+        self.next = Announcements(self.socket).next
 
     def wait_for(self, kind: str) -> Any:
         """The last change, once it is of this kind."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import selectors
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from devrunserver.common.page_changes import ASSET, CSS, ERROR, PAGE
 from devrunserver.supervisor import page_streams
 from devrunserver.supervisor.page_streams import PageStreams, with_changes
+from tests.announcements import Announcements
 
 PATIENCE = 10.0  # seconds; only a failing test waits so long
 
@@ -23,21 +23,8 @@ class Browser:
     def __init__(self, streams: PageStreams) -> None:
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(PATIENCE)
-        self._received = b""
+        self.next = Announcements(self.socket).next
         streams.add(theirs)
-
-    def next(self) -> Any:
-        while True:
-            event, mark, rest = self._received.partition(b"\n\n")
-            if mark:
-                self._received = rest
-                if event.startswith(b"data: "):
-                    return json.loads(event.removeprefix(b"data: "))
-            else:
-                data = self.socket.recv(65536)
-                if not data:
-                    return None
-                self._received += data
 
     def close(self) -> None:
         self.socket.close()
