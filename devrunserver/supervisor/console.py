@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Queried, Read
 from devrunserver.common.messages import Serving
+from devrunserver.common.shown_path import shown_path
 
 WORTH_A_HINT = 0.2  # seconds
 WORTH_A_ROW = 0.005  # seconds
@@ -80,11 +80,11 @@ class Console:
         """A reload is done."""
         how = f"resumed at {message.resumed_at}" if message.resumed_at else "started afresh"
         how += ", prepared" * message.prepared + ", from a spare" * message.from_spare
-        self.say(f"{shown(path) or 'Something'} changed: reloaded in {seconds:.2f} s ({how})")
+        self.say(f"{shown_path(path) or 'Something'} changed: reloaded in {seconds:.2f} s ({how})")
 
     def waits_for_prompt(self, path: str, prompt: str) -> None:
         """A reload has to wait for a debugger's prompt, which is printed anew: what we say stands behind it."""
-        self.say(f"{shown(path)} changed. The reload waits until you leave the debugger prompt.")
+        self.say(f"{shown_path(path)} changed. The reload waits until you leave the debugger prompt.")
         if prompt:
             sys.stderr.write(prompt)
             sys.stderr.flush()
@@ -149,23 +149,13 @@ def describe(fact: Fact | None) -> str:
     """A fact that holds no more."""
     match fact:
         case Read(path, state):
-            return f"{shown(path)} {'changed' if state else 'appeared'}"
+            return f"{shown_path(path)} {'changed' if state else 'appeared'}"
         case Answered(directory, _, name):
-            return f"what is found as {name} in {shown(directory)} changed"
+            return f"what is found as {name} in {shown_path(directory)} changed"
         case Listed(directory):
-            return f"the names in {shown(directory)}, which were listed, changed"
+            return f"the names in {shown_path(directory)}, which were listed, changed"
         case Linked(directory):
-            return f"{shown(directory)} leads elsewhere"
+            return f"{shown_path(directory)} leads elsewhere"
         case Queried(path):
-            return f"what the start asked {shown(path)} has another answer"
+            return f"what the start asked {shown_path(path)} has another answer"
     return ""
-
-
-def shown(path: str) -> str:
-    """A path as the user knows it: relative where it is below the current directory."""
-    if not path:
-        return ""
-    here = os.getcwd()
-    relative = os.path.relpath(path, here)
-    is_below = here != os.sep and not relative.startswith(os.pardir)  # from "/" everything is below
-    return relative if is_below else path

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from types import FrameType
 
+from devrunserver.common.module_files import is_standard
+
 DELAY = 1.0  # seconds; who quits is done before that
-STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 
 def tell_later() -> None:
@@ -44,7 +44,7 @@ def _place(frame: FrameType | None) -> str:
     """Where a thread is: the innermost line that is not the standard library's."""
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith((STANDARD_LIBRARY, "<")) or "site-packages" in file:
+        if not (file.startswith("<") or is_standard(file)):
             return f" (in {frame.f_code.co_name}, {file}:{frame.f_lineno})"
         frame = frame.f_back
     return ""

@@ -12,7 +12,7 @@ import pytest
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Queried, Read
 from devrunserver.common.file_state import UNKNOWN
 from devrunserver.common.messages import Serving
-from devrunserver.supervisor.console import REMEDY, Console, describe, shown
+from devrunserver.supervisor.console import REMEDY, Console, describe
 
 
 @pytest.fixture(autouse=True)
@@ -155,27 +155,6 @@ def test_describe(project: Path, fact: Fact | None, words: str) -> None:
     if fact is not None:
         kind: Any = type(fact)
         assert describe(kind(str(project / fact[0]), *fact[1:])) == words
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("", ""),
-        ("{project}/shop/views.py", "shop/views.py"),
-        ("{project}", "."),
-        ("{above}/views.py", "{above}/views.py"),
-        ("{above}/project-two/views.py", "{above}/project-two/views.py"),  # the name goes on
-        ("/usr/lib/x.py", "/usr/lib/x.py"),
-    ],
-)
-def test_shown(project: Path, path: str, expected: str) -> None:
-    places = {"project": project, "above": project.parent}
-    assert shown(path.format(**places)) == expected.format(**places)
-
-
-def test_from_the_root_paths_keep_their_slash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir("/")
-    assert shown("/srv/shop/views.py") == "/srv/shop/views.py"
 
 
 @pytest.mark.parametrize("prompt", ["(Pdb) ", ""])

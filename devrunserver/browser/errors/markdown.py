@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from devrunserver.browser.errors.description import RELATIONS, Description, Frame, FrameGroup, Place
-from devrunserver.browser.errors.text import excerpt, shortened
+from devrunserver.browser.errors.text import excerpt
+from devrunserver.common.shown_path import shown_path
 
 LANGUAGES = {".py": "python", ".html": "django", ".txt": "django", ".xml": "xml", ".jinja": "jinja", ".j2": "jinja"}
 AROUND = 5  # lines before and after
@@ -61,7 +62,7 @@ def _label(description: Description) -> str:
 
 def _place(place: Place, label: str) -> Iterator[str]:
     inside = f", in {_code(label)}" if label else ""
-    yield from (f"{_code(shortened(place.file))}, line {place.line}{inside}:", "")
+    yield from (f"{_code(shown_path(place.file))}, line {place.line}{inside}:", "")
     if place.lines:
         language = LANGUAGES.get(os.path.splitext(place.file)[1], "")
         yield from (*_fenced([one[2:] for one in excerpt(place, AROUND)], language), "")
@@ -73,7 +74,7 @@ def _step(one: Frame | FrameGroup) -> str:
     text = one.place.text.strip()
     code = f": {_code(text)}" if text else ""
     inside = f" in {_code(one.label)}" if one.label else ""
-    return f"- {_code(f'{shortened(one.place.file)}:{one.place.line}')}{inside}{code}"
+    return f"- {_code(f'{shown_path(one.place.file)}:{one.place.line}')}{inside}{code}"
 
 
 def _fenced(lines: list[str], language: str) -> list[str]:

@@ -24,7 +24,7 @@ from devrunserver.browser.errors.description import (
 from devrunserver.browser.errors.details import Section
 from devrunserver.browser.errors.editor import EditorLinks
 from devrunserver.browser.errors.frame_consoles import OpenConsoles
-from devrunserver.browser.errors.text import shortened
+from devrunserver.common.shown_path import shown_path
 
 FOLDER = Path(__file__).parents[1]
 MAX_HEADLINE = 600  # characters of a message; the rest is folded
@@ -144,7 +144,7 @@ class Page:
         return f'<p class="file">{self._file(place)}{_inside(label)}</p>\n{code if place.lines else ""}'
 
     def _file(self, place: Place) -> str:
-        text = f"<code>{escape(shortened(place.file))}:{place.line}</code>"
+        text = f"<code>{escape(shown_path(place.file))}:{place.line}</code>"
         link = self._links.link(place.file, place.line, place.column)
         title = f'title="{escape(place.file)}"'
         return f'<a href="{escape(link)}" {title}>{text}</a>' if link else f"<span {title}>{text}</span>"
@@ -182,7 +182,9 @@ class Page:
         return f'<section class="issue">{head}<p><strong>{escape(issue.message)}</strong></p>{hint}</section>{place}\n'
 
     def _attempt(self, attempt: Attempt) -> str:
-        return f'<p class="quiet">tried <code>{escape(shortened(attempt.file))}</code>: {escape(attempt.outcome)}</p>\n'
+        return (
+            f'<p class="quiet">tried <code>{escape(shown_path(attempt.file))}</code>: {escape(attempt.outcome)}</p>\n'
+        )
 
     def _tail(self) -> Iterator[str]:
         yield "<h2>More</h2>\n"

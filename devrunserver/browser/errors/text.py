@@ -6,7 +6,6 @@ terminals and editors make links of them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -99,12 +98,3 @@ def json_of(description: Description) -> dict[str, Any]:
     """The error as JSON has it: its text and all that the text was made of."""
     data = asdict(description)
     return {"error": description.kind, "traceback": text_of(description), **data}
-
-
-def shortened(path: str) -> str:
-    """A path as seen from the current directory, if it is below."""
-    try:
-        relative = os.path.relpath(path)
-    except (OSError, ValueError):  # the directory is gone; another drive
-        return path
-    return path if path.startswith("<") or relative.startswith("..") else relative

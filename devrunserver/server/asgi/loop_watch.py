@@ -20,12 +20,12 @@ from types import FrameType
 from typing import NamedTuple
 
 from devrunserver.common import faults
-from devrunserver.common.module_files import PACKAGES
+from devrunserver.common.module_files import PACKAGES, is_standard
+from devrunserver.common.shown_path import shown_path
 
 PATIENCE = 3.0  # seconds for the loop to come to what was given to it
 MOST_TOLD = 20  # places
 DEBUGGERS = {"bdb", "pdb", "cmd", "code", "IPython", "pudb", "pydevd", "_pydevd_bundle"}
-STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 OURS = os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep
 # of asgiref before 3.12.1: the loop waits for the thread of a request whose client has gone, and that perhaps for it
 DEADLOCK = ("asgiref.sync", "__aexit__")
@@ -101,8 +101,7 @@ def description(stack: Iterable[Place]) -> str:
     own = next(filter(_is_own, stack), None)
     if own is None:
         return ""
-    relative = os.path.relpath(own.file)
-    where = own.file if relative.startswith(os.pardir) else relative
+    where = shown_path(own.file)
     return (
         f"The event loop has been at {where}:{own.line} ({own.function}) for {PATIENCE:.0f} seconds, and requests "
         "wait: await what takes long there, or give it to a thread (asgiref.sync.sync_to_async)."
@@ -112,6 +111,5 @@ def description(stack: Iterable[Place]) -> str:
 def _is_own(place: Place) -> bool:
     """Whether a place is the project's."""
     path = os.path.abspath(place.file)
-    return os.path.isabs(place.file) and not (
-        path.startswith((STANDARD_LIBRARY, OURS)) or PACKAGES.intersection(path.split(os.sep))
-    )
+    is_of_others = path.startswith(OURS) or is_standard(path) or not PACKAGES.isdisjoint(path.split(os.sep))
+    return os.path.isabs(place.file) and not is_of_others

@@ -28,6 +28,8 @@ from asgiref.sync import SyncToAsync
 from django.db import connections
 from django.db.backends.signals import connection_created
 
+from devrunserver.common.shown_path import shown_path
+
 MILLISECONDS = 1000
 MOST_DISTINCT = 500  # queries of one request that are told apart
 MOST_NAMED = 10  # that are named below the line of the request
@@ -176,13 +178,13 @@ class QueryLog:
                 return place
             file = frame.f_code.co_filename
             if self._owns(file):
-                return f"{_shown(file)}:{frame.f_lineno}"
+                return f"{shown_path(file)}:{frame.f_lineno}"
             if frame.f_code.co_name == RENDER[1] and frame.f_globals.get("__name__") == RENDER[0]:
                 node = frame.f_locals.get("self")
                 origin, token = getattr(node, "origin", None), getattr(node, "token", None)
                 name = getattr(origin, "name", "")
                 if token is not None and self._owns(name):
-                    return f"{_shown(name)}:{token.lineno}"
+                    return f"{shown_path(name)}:{token.lineno}"
             frame = frame.f_back
         return ""
 
@@ -192,7 +194,7 @@ class QueryLog:
             place, waits = "", False
             for frame in _awaited(task):
                 if self._owns(frame.f_code.co_filename):
-                    place = f"{_shown(frame.f_code.co_filename)}:{frame.f_lineno}"
+                    place = f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
                 waits = frame.f_code is SyncToAsync.__call__.__code__ and _context(frame).get(CURRENT) is recorder
             if waits and place:
                 return place
@@ -234,8 +236,3 @@ def _context(frame: FrameType) -> Mapping[ContextVar[Any], Any]:
     """In which asgiref has a thread called."""
     found = frame.f_locals.get("context")
     return found if isinstance(found, Context) else {}
-
-
-def _shown(file: str) -> str:
-    relative = os.path.relpath(file)
-    return file if relative.startswith(os.pardir) else relative
