@@ -1,6 +1,7 @@
 """A start that ends where serving would begin, with low priority, silently and without the listening socket.
 
-It is forked from a checkpoint, exact or prepared, and tells what it has come to (``state_report.py``).
+It is forked from a checkpoint, exact or prepared, and tells what it has come to (``state_report.py``). One that has
+come to listen on a port leaves: that was free because a worker has just ended, and is the next worker's.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from devrunserver.background import state_report
+from devrunserver.checkpoints.fork_safety import listening
 from devrunserver.checkpoints.forking import silence
-from devrunserver.common import link
+from devrunserver.common import link, process_exit
 from devrunserver.common.import_record import ImportRecord
 
 
@@ -26,6 +28,7 @@ class DryRunTeller:
     def __init__(self, to_supervisor: link.Link, is_project: Callable[[str], bool], is_urgent: bool) -> None:
         self._link = to_supervisor
         self._is_project = is_project
+        self._listening = listening()
         silence()
         if not is_urgent:
             state_report.stand_aside()
@@ -36,5 +39,7 @@ class DryRunTeller:
         Args:
             record: what was imported.
         """
+        if listening() - self._listening:
+            process_exit.leave(process_exit.FAILURE)
         state_report.stand_aside()
         state_report.answer_questions(self._link, self._is_project, record)

@@ -37,6 +37,7 @@ from typing import Any
 from devrunserver.checkpoints import audit
 from devrunserver.checkpoints.connections import Connections, beyond_ours
 from devrunserver.checkpoints.database_reads import DatabaseReads
+from devrunserver.checkpoints.forking import open_descriptors
 from devrunserver.common.facts import Fact
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.module_files import PACKAGES, executed, is_standard
@@ -110,7 +111,7 @@ class ForkSafety:
                 self._debugger,
                 self._threads,
                 self._sockets,
-                lambda: self.databases.open_now(_descriptors()),
+                lambda: self.databases.open_now(open_descriptors()),
                 self._temporaries,
             ),
             *(self._children, self._timers, self._memory),
@@ -270,15 +271,7 @@ def native_threads() -> int:
 
 def _sockets() -> set[int]:
     """The descriptors of this process that are sockets."""
-    return {descriptor for descriptor, target in _descriptors() if target.startswith("socket:")}
-
-
-def _descriptors() -> Iterator[tuple[int, str]]:
-    """The descriptors of this process, and what each leads to."""
-    with suppress(OSError):
-        for name in os.listdir("/proc/self/fd"):
-            with suppress(OSError):
-                yield int(name), os.readlink(f"/proc/self/fd/{name}")
+    return {descriptor for descriptor, target in open_descriptors() if target.startswith("socket:")}
 
 
 def _of_loop_never_run() -> set[int]:
@@ -296,11 +289,19 @@ def _of_loop_never_run() -> set[int]:
 
 def _is_stream(descriptor: int) -> bool:
     """A socket that connects or listens; one for datagrams (syslog, statsd) may be shared."""
-    with suppress(OSError):
-        duplicate = socket.socket(fileno=os.dup(descriptor))
-        with duplicate:
-            return duplicate.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
-    return False
+    return _option(descriptor, socket.SO_TYPE) == socket.SOCK_STREAM
+
+
+def listening() -> set[int]:
+    """The descriptors by which this process accepts connections."""
+    return {one for one in _sockets() if _option(one, socket.SO_ACCEPTCONN)}
+
+
+def _option(descriptor: int, option: int) -> int:
+    """An option of a socket; 0 where there is none."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as duplicate:
+        return duplicate.getsockopt(socket.SOL_SOCKET, option)
+    return 0
 
 
 def is_datagram(sock: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from devrunserver.common import process, process_exit
@@ -130,6 +130,26 @@ def silence() -> None:
     for descriptor in OUTPUTS:
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
+
+
+def release_descriptors(kept: Collection[int]) -> None:
+    """Leads to nowhere what this process has open: a port or a lock of the worker is to be free once that has ended.
+
+    They stay open, so that no file that is opened later takes a number that an object of the project holds.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor, _ in list(open_descriptors()):
+        if descriptor not in (*kept, *OUTPUTS, nowhere):
+            os.dup2(nowhere, descriptor, inheritable=False)
+    os.close(nowhere)
+
+
+def open_descriptors() -> Iterator[tuple[int, str]]:
+    """The descriptors of this process, and what each leads to. Source: proc(5)."""
+    with suppress(OSError):
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                yield int(name), os.readlink(f"/proc/self/fd/{name}")
 
 
 def has_succeeded(pid: int) -> bool:

@@ -1,16 +1,25 @@
-"""A process that is left behind right before a worker serves, and tells in what state the project was then."""
+"""A process that is left behind right before a worker serves, and tells in what state the project was then.
+
+It has open what the worker has, such as a port that the project has bound. The next worker wants the same, as soon as
+this one has ended; so nobody serves before the reporter has released it.
+"""
 
 from __future__ import annotations
 
+import os
+import select
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 
 from devrunserver.checkpoints.checkpoint import Checkpoints
+from devrunserver.checkpoints.forking import release_descriptors
 from devrunserver.common import faults, link, process_exit
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.role import Role
 from devrunserver.worker.identity import Identity
+
+RELEASE_PATIENCE = 1000  # milliseconds for the reporter to release what it has open; it takes about one
 
 
 def leave_reporter(
@@ -25,12 +34,27 @@ def leave_reporter(
     if identity.state_link is None:
         return
     with faults.contained("the report of the project's state"), suppress(OSError):
+        _leave_reporter(identity, checkpoints, is_own, record)
+    identity.close_state_link()
+
+
+def _leave_reporter(
+    identity: Identity, checkpoints: Checkpoints, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]
+) -> None:
+    """Forks it, and waits until it has released what it has open: then it has closed its end of a pipe."""
+    ours, theirs = os.pipe()
+    try:
         if _forks(checkpoints):
             try:
                 _report(identity, is_own, record)
             finally:  # whatever it is, this process must not go on as a second worker
                 process_exit.leave(process_exit.FAILURE)
-    identity.close_state_link()
+    finally:
+        os.close(theirs)
+        poll = select.poll()
+        poll.register(ours, select.POLLIN)
+        poll.poll(RELEASE_PATIENCE)
+        os.close(ours)
 
 
 def _forks(checkpoints: Checkpoints) -> bool:
@@ -44,6 +68,7 @@ def _report(identity: Identity, is_own: Callable[[str], bool], record: Callable[
     """Reports, in the process that is for it, until nobody asks any more."""
     sock, identity.state_link = identity.state_link, None
     assert sock is not None
+    release_descriptors({sock.fileno()})
     identity.become(Role.STATE_REPORTER)
     from devrunserver.background import state_report  # here, as hardly any process needs it
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from devrunserver.checkpoints.connections import unfollow
-from devrunserver.checkpoints.fork_safety import ForkSafety, describe
+from devrunserver.checkpoints.fork_safety import ForkSafety, describe, listening
 from devrunserver.common import memory
 
 REPOSITORY = Path(__file__).parents[2]
@@ -322,3 +322,11 @@ def test_describe(file: str, name: str, importer: str, expected: str) -> None:
 
 def test_describe_no_frame() -> None:
     assert describe(None) == ""
+
+
+def test_who_listens() -> None:
+    """A connection does not."""
+    before = listening()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        assert listening() - before == {server.fileno()}
+    assert listening() == before

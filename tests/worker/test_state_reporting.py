@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import warnings
+from textwrap import dedent
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -33,3 +36,33 @@ def test_it_has_the_state_of_the_worker(exits: Exits, monkeypatch: pytest.Monkey
             lambda: ImportRecord([], [], [], {}, {}),
         )
     assert told == [list(warnings.filters)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_nobody_goes_on_before_it_has_released_what_is_open() -> None:
+    """A port that the project has bound is the next worker's once this one has ended."""
+    code = """
+        import os, socket
+        from types import SimpleNamespace
+        from devrunserver.worker import state_reporting
+
+        class Played:
+            def __init__(self, state_link):
+                self.state_link = state_link
+            become = lambda self, role: None
+            leave = lambda self: None
+            def close_state_link(self):
+                self.state_link.close()
+
+        ours, theirs = socket.socketpair()
+        bound = socket.create_server(("127.0.0.1", 0))
+        address = bound.getsockname()
+        identity = Played(theirs)
+        checkpoints = SimpleNamespace(forks=SimpleNamespace(sibling=lambda: os.fork() == 0))
+        state_reporting.leave_reporter(identity, checkpoints, lambda file: True, lambda: None)
+        bound.close()
+        socket.create_server(address).close()
+        print(bool(ours.recv(1000)))  # it lives, and would hold it
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["True"], done.stderr
