@@ -24,11 +24,12 @@ def pytest_xdist_auto_num_workers() -> int:
     return TESTS_PER_CORE * (os.cpu_count() or 1)
 
 
-# The machine may be busy, and no test depends on how long something takes.
-hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("unhurried")
+# The machine may be busy, and no test depends on how long something takes; nor on luck: the examples are the same each
+# time, unless other ones are wanted (``--hypothesis-profile=searching``).
+UNHURRIED = hypothesis.settings(deadline=None, suppress_health_check=list(hypothesis.HealthCheck), database=None)
+hypothesis.settings.register_profile("searching", UNHURRIED, max_examples=1000)
+hypothesis.settings.register_profile("repeatable", UNHURRIED, derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

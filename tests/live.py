@@ -24,7 +24,7 @@ from typing import NamedTuple, Self
 REPOSITORY = Path(__file__).resolve().parents[1]
 TESTPROJECT = REPOSITORY / "testproject"
 PATIENCE = 30.0  # seconds for a fact to come true; only a failing test waits so long
-KILL_PATIENCE = 5.0  # seconds for what dies with its parent to be gone, on a machine that has much else to do
+KILL_PATIENCE = 15.0  # seconds for what dies with its parent to be gone, on a machine that has much else to do
 LOOK_INTERVAL = 0.02  # seconds between two looks at a fact
 BANNER = re.compile(r"development server at (https?)://(\S+):(\d+)/")
 

@@ -39,7 +39,7 @@ from tests.live import is_alive, wait_for
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there are checkpoints on Linux alone")
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE = 10.0  # seconds for a message; only a failing test waits so long
+PATIENCE = 30.0  # seconds for a message; only a failing test waits so long
 
 Kind = TypeVar("Kind", bound=Message)
 

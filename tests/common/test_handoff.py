@@ -16,7 +16,7 @@ from devrunserver.common.link import MAX_DESCRIPTORS, Link, LinkClosed, pair
 from devrunserver.common.messages import Connections
 from devrunserver.common.role import Role
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 def connections(count: int, received: bytes) -> tuple[list[Handed], list[socket.socket]]:
@@ -58,7 +58,7 @@ def hand_over(handed: list[Handed]) -> list[Handed]:
     thread.start()
     send(ours, handed)
     ours.close()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     theirs.close()
     return arrived

@@ -179,7 +179,7 @@ ADOPTING = """
 import json, os, signal, subprocess, sys, time
 from devrunserver.common import process
 assert process.adopt_orphans()
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 def orphan(program):
     code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdout=2).pid)"

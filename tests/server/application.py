@@ -11,7 +11,7 @@ from typing import Any
 from wsgiref.types import StartResponse
 from wsgiref.util import FileWrapper
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 FILES = Path(__file__).with_name("files")
 PLAIN = ("Content-Type", "text/plain")
 BLOCK = b"x" * 65_536

@@ -67,7 +67,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
             video.write(BLOCK)
     process = Process(file)
     yield process
-    process.process.communicate(timeout=10)
+    process.process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("transfer", ["upload", "chunked upload", "unread upload", "download", "chunked download"])

@@ -28,7 +28,7 @@ from devrunserver.server.django.server import Serving, run, server_class
 from devrunserver.server.listener import BACKLOG, listen
 from tests.live import wait_for
 
-PATIENCE = 10.0  # seconds for a fact to come true
+PATIENCE = 30.0  # seconds for a fact to come true
 LONG = 60.0  # seconds; a test that waits for all of it has failed
 SHORT = 0.05  # seconds
 

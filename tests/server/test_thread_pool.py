@@ -13,7 +13,7 @@ from devrunserver.server import thread_pool as server_threads
 from devrunserver.server.thread_pool import ThreadPool
 from tests.live import wait_for
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 class Pool:

@@ -40,8 +40,8 @@ AFRESH = RELOADED + r"started afresh\)"
 IN_WORKER = 'if os.environ.get("RUN_MAIN") == "true":'
 MEMORY_NOISE = 5 * 1024  # kilobytes
 MOST_THREADS = 5  # of a worker that one client asks: main, link, and those that answer
-ZIP_PATIENCE = 5.0  # seconds
-HEALING_PATIENCE = 15.0  # seconds
+ZIP_PATIENCE = 15.0  # seconds
+HEALING_PATIENCE = 30.0  # seconds
 
 
 @pytest.fixture

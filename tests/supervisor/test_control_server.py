@@ -267,7 +267,7 @@ CONNECT = """
 import os, socket, sys
 os.setuid(int(sys.argv[2]))
 sock = socket.socket(socket.AF_UNIX)
-sock.settimeout(10.0)
+sock.settimeout(30.0)
 try:
     sock.connect(sys.argv[1])
     print(sock.recv(100))

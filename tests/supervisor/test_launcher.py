@@ -22,7 +22,7 @@ from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.lifecycle import Attempt
 
 ORIG_ARGV = ["python", "-u", "manage.py", "runserver"]
-PATIENCE = 10.0  # seconds; only a failing test waits so long
+PATIENCE = 30.0  # seconds; only a failing test waits so long
 NORMAL = [sys.executable, "-u", "manage.py", "runserver"]
 GUARDED = [sys.executable, "-u", "-m", "devrunserver", "manage.py", "runserver"]
 REPORT = [sys.executable, "-u", "-m", "devrunserver"]

@@ -14,7 +14,7 @@ from devrunserver.supervisor import page_streams
 from devrunserver.supervisor.page_streams import PageStreams, with_changes
 from tests.announcements import Announcements
 
-PATIENCE = 10.0  # seconds; only a failing test waits so long
+PATIENCE = 30.0  # seconds; only a failing test waits so long
 
 
 class Browser:

@@ -10,7 +10,7 @@ import pytest
 from devrunserver.common import handoff
 from devrunserver.supervisor.placeholder_server import PlaceholderServer
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from devrunserver.supervisor.signals import END_SIGNALS, signals_as_bytes
 
-PATIENCE = 10.0  # seconds; only a failing test waits so long
+PATIENCE = 30.0  # seconds; only a failing test waits so long
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill ends the process there")

@@ -15,7 +15,7 @@ from devrunserver.common.link import Link, LinkClosed, pair
 from devrunserver.common.messages import Message
 from devrunserver.common.role import Role
 
-PATIENCE = 10.0  # seconds; only a failing test waits so long
+PATIENCE = 30.0  # seconds; only a failing test waits so long
 
 
 Left = SystemExit  # the process would have ended; threads end with it in silence

@@ -15,7 +15,7 @@ import pytest
 
 from devrunserver.worker import debugger_prompt
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 def frames(*calls: tuple[str, str]) -> FrameType | None:

@@ -18,7 +18,7 @@ from devrunserver.common.role import Role
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.worker.request_gate import RequestGate
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 @pytest.fixture

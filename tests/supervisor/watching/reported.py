@@ -8,7 +8,7 @@ from pathlib import Path
 
 from devrunserver.supervisor.watching.watcher import Watcher
 
-PATIENCE = 10.0  # seconds for an event to come
+PATIENCE = 30.0  # seconds for an event to come
 
 
 def paths_until(watcher: Watcher, *expected: Path) -> set[str]:
