@@ -20,7 +20,7 @@ import pytest
 from tests.live import Server, get, is_alive, replace, wait_for
 from tests.marks import plainly
 
-QUICK = 15.0  # seconds for the end of everything: one is promised, on a machine that has not much else to do
+QUICK = 30.0  # seconds for the end of everything: one is promised, on a machine that has not much else to do
 STATUS = {signal.SIGINT: 0, signal.SIGTERM: 0, signal.SIGHUP: -signal.SIGHUP}  # which a signal to end leads to
 
 
