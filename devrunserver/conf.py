@@ -95,6 +95,11 @@ def makes_checkpoints(conf: Conf) -> bool:
     return conf.CHECKPOINTS > 0 and conf.SPARES is not True
 
 
+def makes_spares(conf: Conf) -> bool:
+    """Whether a spare may stand for them, where they cannot be made or are not to be."""
+    return conf.CHECKPOINTS > 0 if conf.SPARES is None else conf.SPARES
+
+
 def mistakes(value: object = None) -> Iterator[Mistake]:
     """What is wrong with the setting."""
     value = project.setting(NAME) if value is None else value

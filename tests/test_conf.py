@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devrunserver.browser.errors import editor
-from devrunserver.conf import Conf, load, mistakes
+from devrunserver.conf import Conf, load, makes_checkpoints, makes_spares, mistakes
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -139,6 +139,25 @@ def test_it_is_read_from_the_settings(settings: Settings) -> None:
 
 
 anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one, max_size=3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "are_forked", "are_spare"),
+    [
+        ({}, True, True),
+        ({"CHECKPOINTS": 0}, False, False),
+        ({"SPARES": True}, False, True),
+        ({"SPARES": True, "CHECKPOINTS": 0}, False, True),
+        ({"SPARES": False}, True, False),
+        ({"SPARES": False, "CHECKPOINTS": 0}, False, False),
+    ],
+)
+def test_which_starts_wait_paused(settings: dict[str, Any], are_forked: bool, are_spare: bool) -> None:
+    """Checkpoints where they can be made, and spares where they cannot be or are not to be."""
+    found = load(settings)
+    assert (makes_checkpoints(found), makes_spares(found)) == (are_forked, are_spare)
+
+
 KEYS = ["WATCHER", "POLL_INTERVAL", "WATCH", "EXCLUDE", "CHECKPOINTS", "CHECKPOINT_MEMORY", "PREPARE", "WARM_UP"]
 KEYS += ["BROWSER_RELOAD"]
 KEYS += ["LOG_DURATION", "LOG_FILES", "LOG_IGNORE"]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ HARMLESS = re.compile(
     re.I,
 )
 DESCRIBING = r"PRAGMA\s+(\w+\.)?((table|index|foreign_key)_x?(info|list)|schema_version\s*$)"
+TRANSACTION = re.compile(r"\s*(BEGIN|SAVEPOINT)\b", re.I)
 READING = re.compile(rf"\s*(SELECT|VALUES|EXPLAIN|{DESCRIBING})\b", re.I)
 MAY_READ = re.compile(r"\s*(SELECT|VALUES|EXPLAIN|WITH|PRAGMA)\b", re.I)  # and if it writes it is refused where we ask
 
@@ -50,6 +51,7 @@ class DatabaseReads:
         note: takes a fact.
         forbid: is told why there are no checkpoints any more.
         looking_away: in which what we do ourselves is not taken for the project's doing.
+        before_transaction: called when one is about to begin.
     """
 
     def __init__(
@@ -57,12 +59,15 @@ class DatabaseReads:
         note: Callable[[Fact], None],
         forbid: Callable[[str], None],
         looking_away: Callable[[], AbstractContextManager[None]],
+        before_transaction: Callable[[], object] = lambda: None,
     ) -> None:
         self._files: dict[str, str] = {}  # by path, who opened it last
         self._note = note
         self._forbid = forbid
         self._looking_away = looking_away
-        self._followed: list[sqlite3.Connection] = []
+        self._before_transaction = before_transaction
+        self._is_over = False
+        self._followed: list[tuple[str, sqlite3.Connection]] = []  # with the file
         self._known: set[tuple[str, str]] = set()  # statements, by path
         self._relied_on: set[str] = set()  # whole files
 
@@ -88,7 +93,7 @@ class DatabaseReads:
             path = os.path.realpath(files[0])
             self._on_statement(path, SCHEMA)
             connection.set_trace_callback(lambda statement: self._on_statement(path, statement))
-            self._followed.append(connection)
+            self._followed.append((path, connection))
 
     def open_now(self, descriptors: Iterable[tuple[int, str]]) -> str:
         """Why there is no checkpoint while a database is open; empty if none is.
@@ -99,16 +104,32 @@ class DatabaseReads:
         by = next((self._files[target] for _, target in descriptors if target in self._files), None)
         return "" if by is None else f"a database is open ({by})"
 
+    def open_connections(self) -> Iterator[tuple[str, sqlite3.Connection]]:
+        """Those that are followed, and not closed; of each the file."""
+        for path, connection in self._followed:
+            with suppress(Exception):  # it is closed
+                _ = connection.total_changes
+                yield path, connection
+
+    def stop(self) -> None:
+        """Nothing counts any more. May be called while a statement is about to be executed."""
+        self._is_over = True
+
     def end(self) -> None:
         """Nothing counts any more."""
-        for connection in self._followed:
+        self.stop()
+        for _, connection in self._followed:
             with suppress(Exception):  # it may be closed
                 connection.set_trace_callback(None)
         self._followed.clear()
 
     def _on_statement(self, path: str, statement: str) -> None:
         """A statement is about to be executed."""
+        if self._is_over:
+            return
         try:
+            if TRANSACTION.match(statement):
+                self._before_transaction()
             if (path, statement) not in self._known and not HARMLESS.match(statement):
                 self._known.add((path, statement))
                 answer = self._answer_to(path, statement)

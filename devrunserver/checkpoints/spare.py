@@ -8,9 +8,10 @@ pauses, in the middle of that import, and tells which facts it relies on. If the
 on from that line as the worker; what a checkpoint is for many reloads a spare is for one.
 
 It must do nothing that shows before it is wanted, and learn nothing that may be otherwise by then. So it also pauses
-before it would start a thread or a program that goes on beside it, listen, connect to a server or open a database:
-audit events come before what they tell of. A server that is not there teaches nothing: that is tried beforehand. What
-is printed is held back by the supervisor.
+before it would start a thread or a program that goes on beside it, listen, connect to a server or write to a database:
+audit events come before what they tell of. A thread would do its work twice, here and in the worker: poll, send, run
+what is due. A server that is not there teaches nothing: that is tried beforehand. What is read in a database that is a
+file is facts (``spare_databases.py``). What is printed is held back by the supervisor.
 
 While it waits it is one thread that sleeps. End-of-file on its link means that it is not wanted; then it leaves as a
 worker would, by the project's ``atexit`` handlers.
@@ -33,9 +34,10 @@ from typing import Any, NoReturn, Protocol
 from devrunserver.checkpoints import audit
 from devrunserver.checkpoints.checkpoint import refresh
 from devrunserver.checkpoints.connections import beyond_ours
-from devrunserver.checkpoints.fork_safety import CONNECTION, DATABASE, IN_MEMORY, describe, is_datagram, is_traced
+from devrunserver.checkpoints.fork_safety import CONNECTION, DATABASE, describe, is_datagram, is_traced
 from devrunserver.checkpoints.forking import flush
 from devrunserver.checkpoints.read_recorder import ReadRecorder
+from devrunserver.checkpoints.spare_databases import SpareDatabases
 from devrunserver.common import link, module_files, process, process_exit
 from devrunserver.common.messages import BuildFailed, FactsRead, Resume
 
@@ -60,6 +62,9 @@ class Lender(Protocol):
 
     def progress(self) -> tuple[int, int]:
         """How many modules were looked up, and in which phase of Django's set-up this process is."""
+
+    def let_go(self) -> None:
+        """Closes what would be opened again when it is wanted, and is better not open in a process that waits."""
 
     def take_up(self, resumption: Resume) -> None:
         """Becomes the worker, with what a message brings."""
@@ -87,6 +92,7 @@ class Spare:
         is_project: Callable[[str], bool],
     ) -> None:
         self.resumed_at = ""  # where, once it was resumed
+        self.databases = SpareDatabases(reads.note, self.pause, lender.let_go)
         self._link = to_supervisor
         self._lender = lender
         self._reads = reads
@@ -100,7 +106,7 @@ class Spare:
     def handlers(self) -> dict[str, audit.Handler]:
         """Of audit events."""
         showing = {event: self._before(what) for event, what in SHOWING.items()}
-        learning = {DATABASE: self._on_database, CONNECTION: self._on_connection}
+        learning = {DATABASE: self.databases.on_open, CONNECTION: self._on_connection}
         return showing | learning | {PROGRAM: self._on_program, SERVER: self._on_server}
 
     def begin(self) -> None:
@@ -126,6 +132,9 @@ class Spare:
         if not self._is_ahead or threading.current_thread() is not threading.main_thread():
             return False
         self._is_ahead = False
+        if why_not := self.databases.why_not_to_wait():
+            self._give_up(why_not)
+        self.databases.stop()
         resumption = self._wait(at)
         if resumption is None:
             process_exit.leave_in_order()
@@ -181,10 +190,6 @@ class Spare:
             return start(*args)
 
         setattr(threading, THREAD_STARTER, pause_and_start)
-
-    def _on_database(self, args: tuple[Any, ...]) -> None:
-        if args[0] != IN_MEMORY:
-            self._pause_before("a database", audit.culprit())
 
     def _on_connection(self, args: tuple[Any, ...]) -> None:
         if self._is_ahead and not self._is_trying and not is_datagram(args[0]) and not self._is_refused(*args):

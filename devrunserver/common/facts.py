@@ -57,8 +57,15 @@ class Queried(NamedTuple):
     answer: int
 
 
-Fact = Read | Answered | Listed | Linked | Queried
-KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in (Read, Answered, Listed, Linked, Queried)}
+class Opened(NamedTuple):
+    """A file is open, and was this one (its device and inode): another may have taken its place."""
+
+    path: str
+    identity: tuple[int, ...]
+
+
+Fact = Read | Answered | Listed | Linked | Queried | Opened
+KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in (Read, Answered, Listed, Linked, Queried, Opened)}
 
 
 class Disk(Protocol):
@@ -70,6 +77,7 @@ class Disk(Protocol):
     def digest_of(self, directory: str) -> int: ...
     def target_of(self, directory: str) -> str: ...
     def answer_to(self, path: str, statement: str) -> int | None: ...
+    def identity_of(self, path: str) -> tuple[int, ...]: ...
 
 
 def holds(fact: Fact, disk: Disk) -> bool:
@@ -86,6 +94,8 @@ def holds(fact: Fact, disk: Disk) -> bool:
             return disk.target_of(directory) == target
         case Queried(path, statement, answer):
             return disk.answer_to(path, statement) == answer
+        case Opened(path, identity):
+            return disk.identity_of(path) == identity
 
 
 def answering(entries: Collection[str], name: str) -> tuple[str, ...]:
@@ -141,4 +151,4 @@ def _tuple(value: Any) -> Any:
 
 def path_of(fact: Fact) -> str:
     """What a fact is about, for the user."""
-    return fact.path if isinstance(fact, Read | Queried) else fact.directory
+    return fact.path if isinstance(fact, Read | Queried | Opened) else fact.directory

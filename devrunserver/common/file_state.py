@@ -57,6 +57,15 @@ def unchanged_since(path: str, since: float) -> bool:
         return False
 
 
+def identity_of(path: str) -> tuple[int, ...]:
+    """Which file is at a path, however it was changed; empty where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return status.st_dev, status.st_ino
+
+
 def saved_at(path: str) -> float:
     """When a file was saved last, in seconds since the epoch; 0.0, which is before all else, where it is gone."""
     try:

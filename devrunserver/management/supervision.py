@@ -54,7 +54,7 @@ def run(
         settled.CHECKPOINT_MEMORY,
         prepares=settled.PREPARE and forks,
         forks=forks,
-        spares=settled.CHECKPOINTS > 0 and settled.SPARES is not False,
+        spares=conf.makes_spares(settled),
     )
     launcher, directory = early_start.launcher(), project_directory(sys.argv)
     progress = start_progress.of(launcher.progress, directory, options.get("verbosity", 1))

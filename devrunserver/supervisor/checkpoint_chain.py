@@ -181,6 +181,7 @@ class Present:
         self.answer_to = functools.cache(answer_to)
 
     is_still = staticmethod(file_state.is_still)
+    identity_of = staticmethod(file_state.identity_of)
     digest_of = staticmethod(file_state.digest_of)
 
     @staticmethod

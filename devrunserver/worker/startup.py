@@ -145,6 +145,8 @@ class Startup:
         """The start is over."""
         self.progress.end()
         self.checkpoints.finish()
+        if self._spare is not None:
+            self._spare.databases.end()
         self.history.stop()
         self._handlers.clear()
         if conf.load().READ_FILES:
@@ -217,7 +219,7 @@ class Startup:
 
     def _on_connection(self, connection: Any, **kwargs: Any) -> None:
         if self._spare is not None:
-            self._spare.pause("a database connection")
+            self._spare.databases.on_connection(connection.connection)
             return
         sqlite3 = sys.modules.get("sqlite3")
         if sqlite3 is not None and isinstance(connection.connection, sqlite3.Connection):

@@ -201,6 +201,8 @@ class Present:
     digest_of = staticmethod(file_state.digest_of)
     target_of = staticmethod(str)
 
+    identity_of = staticmethod(file_state.identity_of)
+
     def answer_to(self, path: str, statement: str) -> int | None:
         return None
 

@@ -32,6 +32,9 @@ class Lender:
     def progress(self) -> tuple[int, int]:
         return 7, 2
 
+    def let_go(self) -> None:
+        pass
+
     def take_up(self, resumption: Resume) -> None:
         self.taken.append(resumption)
 
@@ -125,8 +128,13 @@ from devrunserver.checkpoints import audit
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.checkpoints.spare import Spare
 paused = []
-spare = Spare(None, None, ReadRecorder(lambda one: False), (), (), lambda one: True)
-spare.pause = lambda at: paused.append(at)
+
+class Told(Spare):
+    def pause(self, at):
+        paused.append(at)
+
+lender = types.SimpleNamespace(let_go=lambda: None)
+spare = Told(None, lender, ReadRecorder(lambda one: False), (), (), lambda one: True)
 handlers = spare.handlers
 spare._follow_threads()
 audit.listen(handlers, lambda fault: paused.append(repr(fault)))

@@ -17,6 +17,7 @@ from devrunserver.common.facts import (
     Fact,
     Linked,
     Listed,
+    Opened,
     Queried,
     Read,
     ResumePoint,
@@ -42,6 +43,7 @@ class FakeDisk:
     states: Mapping[str, State] = field(default_factory=dict)  # of directories
     targets: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, int] = field(default_factory=dict)  # of databases
+    identities: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def is_still(self, path: str, state: State | None) -> bool:
         return self.files.get(path) == state
@@ -61,6 +63,9 @@ class FakeDisk:
     def answer_to(self, path: str, statement: str) -> int | None:
         return self.answers.get(f"{path}: {statement}")
 
+    def identity_of(self, path: str) -> tuple[int, ...]:
+        return self.identities.get(path, ())
+
 
 OLD = FakeDisk(
     files={"/a.py": (5, 10, 7), "/b.py": (5, 10, 8), "/data.txt": (5, 10, 9)},
@@ -68,6 +73,7 @@ OLD = FakeDisk(
     states={"/": (1,), "/pkg": (1,)},
     targets={"/link": "/pkg"},
     answers={"/db: SELECT 1": 7},
+    identities={"/db": (1, 70)},
 )
 READ = Read("/a.py", (5, 10, 7))
 NOT_THERE = Read("/local.py", None)
@@ -77,7 +83,8 @@ NO_DIRECTORY = Answered("/plugins", None, "local", ())
 LISTED = Listed("/", OLD.digest_of("/"))
 LINKED = Linked("/link", "/pkg")
 QUERIED = Queried("/db", "SELECT 1", 7)
-FACTS: list[Fact] = [READ, NOT_THERE, IN_VAIN, FOUND, NO_DIRECTORY, LISTED, LINKED, QUERIED]
+OPENED = Opened("/db", (1, 70))
+FACTS: list[Fact] = [READ, NOT_THERE, IN_VAIN, FOUND, NO_DIRECTORY, LISTED, LINKED, QUERIED, OPENED]
 
 
 def with_file(path: str, state: State | None) -> FakeDisk:
@@ -117,6 +124,8 @@ def with_names(directory: str, *names: str, state: State | None = (2,)) -> FakeD
         (replace(OLD, targets={}), [LINKED]),
         (replace(OLD, answers={"/db: SELECT 1": 8}), [QUERIED]),
         (replace(OLD, answers={}), [QUERIED]),
+        (replace(OLD, identities={"/db": (1, 71)}), [OPENED]),  # deleted, and made anew
+        (replace(OLD, identities={}), [OPENED]),
         (replace(OLD, targets={**OLD.targets, "/pkg": "/elsewhere"}), []),
     ],
 )

@@ -19,6 +19,18 @@ DEVRUNSERVER = {"SPARES": True}
 if os.environ.get("RUN_MAIN") == "true":
     print("the settings are read")
 """
+# The start reads the database
+APPS = """
+from django.apps import AppConfig
+from django.db import connection
+
+
+class ShopConfig(AppConfig):
+    name = "shop"
+
+    def ready(self) -> None:
+        print("tables:", connection.introspection.table_names())
+"""
 PAUSED = "supervisor from spare: FactsRead"
 AFRESH = r"marks.py changed: reloaded in \S+ s \(started afresh\)"
 FROM_SPARE = r"marks.py changed: reloaded in \S+ s \(resumed at shop\.marks, from a spare\)"
@@ -28,6 +40,7 @@ FROM_SPARE = r"marks.py changed: reloaded in \S+ s \(resumed at shop\.marks, fro
 def project(project: Path) -> Path:
     with (project / "bookshop/settings.py").open("a") as settings:
         settings.write(SETTINGS)
+    (project / "shop/apps.py").write_text(APPS)
     return project
 
 
@@ -46,7 +59,7 @@ def starts(server: Server) -> int:
 
 
 def test_a_spare_goes_on_as_the_worker(project: Path) -> None:
-    """What it prints is seen when it is used."""
+    """What it prints is seen when it is used. It does not stop before a database that is read."""
     with Server(project, environ={"DEVRUNSERVER_TRACE": "1"}) as server:
         save_first(server)
         assert starts(server) == 2
