@@ -21,6 +21,7 @@ from django.core.management import execute_from_command_line
 execute_from_command_line(sys.argv)
 """
 SETTINGS = """
+import os
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -28,6 +29,8 @@ SECRET_KEY = "kinds"
 DEBUG = True
 ALLOWED_HOSTS = ["*"]
 DEVRUNSERVER = {"WARM_UP": False}
+if "ORACLE_SPARES" in os.environ:
+    DEVRUNSERVER |= {"SPARES": True, "CHECKPOINTS": 0}
 INSTALLED_APPS = ["devrunserver", "django.contrib.contenttypes", "django.contrib.auth", "shop"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

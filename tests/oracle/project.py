@@ -35,6 +35,8 @@ execute_from_command_line(sys.argv)
 FRESH = "ORACLE_FRESH"  # environment variable of the server that is compared with
 SEEDED = {"PYTHONHASHSEED": "0"}  # so that two servers iterate over sets alike
 
+SPARES = {"ORACLE_SPARES": "1"}  # in the environment of a server that starts ahead, and forks nothing
+
 # Prepares reloads where there is hardly anything to gain, too
 PREPARING = f"""\
 from devrunserver.supervisor.preparation import planning
@@ -52,6 +54,7 @@ if "{FRESH}" not in os.environ:
 """
 
 SETTINGS = """\
+import os
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -59,6 +62,8 @@ SECRET_KEY = "oracle"
 DEBUG = True
 ALLOWED_HOSTS = ["*"]
 DEVRUNSERVER = {"CHECKPOINTS": 40, "WARM_UP": False}
+if "ORACLE_SPARES" in os.environ:
+    DEVRUNSERVER |= {"SPARES": True, "CHECKPOINTS": 0}
 INSTALLED_APPS = [
     "devrunserver",
     "django.contrib.admin",

@@ -25,6 +25,7 @@ pytestmark = [
 ]
 
 SAVES = 6  # of one file, until its reload is prepared: some plans need more attempts than one
+SPARED = 3  # saves of one file where spares stand for checkpoints
 DECIDED = f"{PREPARED}|Not prepared: "
 
 
@@ -61,6 +62,27 @@ def test_a_kind(tmp_path: Path, kind: Kind, path: str) -> None:
         assert "once more" not in server.log
     with Server(directory, "--explain-reload", environ=project.SEEDED) as fresh:
         found = list(differences(ours, state(fresh, kind, path, number), True))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("kind", "path"), list(cases()))
+def test_a_kind_with_spares(tmp_path: Path, kind: Kind, path: str) -> None:
+    """Each reload but the first goes on from a spare, wherever that pauses."""
+    directory = tmp_path / "project"
+    kinds.write(directory, kind)
+    shutil.copy(Path(__file__).with_name("state.py"), directory / "oracle_state.py")
+    environ = {**project.SEEDED, **project.SPARES, "DEVRUNSERVER_TRACE": "1"}
+    with Server(directory, environ=environ) as server:
+        state(server, kind, path, 0)
+        for number in range(1, SPARED + 1):
+            server.edit(path, f'MARK = "{number - 1}"', f'MARK = "{number}"')
+            ours = state(server, kind, path, number)
+            server.wait_for_log(": reloaded in", number)
+            server.wait_for_log("supervisor from spare: FactsRead", number)
+        assert server.log.count(", from a spare)") == SPARED - 1
+    with Server(directory, environ=project.SEEDED) as fresh:
+        found = list(differences(ours, state(fresh, kind, path, number), False))
     assert not found, "\n".join(found)
 
 

@@ -94,6 +94,19 @@ def test_a_generated_project_in_a_hurry(tmp_path: Path, seed: int) -> None:
         print(f"{reloads} reloads, {resumed} resumed, {prepared} prepared, {replaced} replaced; {oracle.late} late")
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_generated_project_with_spares(tmp_path: Path, seed: int) -> None:
+    """Saves at any moment, also while a spare starts; nothing is forked."""
+    directory = tmp_path / "project"
+    tree = project.generate(directory, "", seed)
+    environ = {**project.SEEDED, **project.SPARES}
+    with Server(directory, "--explain-reload", environ=environ) as server:
+        oracle = Oracle(directory, tree, server, seed)
+        oracle.run_in_a_hurry(EDITS)
+        reloads, from_spare, _ = oracle.reloads
+        print(f"{reloads} reloads, {from_spare} from a spare; {oracle.late} answers of a state in between")
+
+
 def lists(tree: Tree, rng: random.Random) -> Step:
     read = edits.READS["os.listdir"].format(directory="first/data", n=0)
     tree.add_block("first/models.py", Block(edits.READ.format(read=read, n=0)), 0)
