@@ -23,7 +23,8 @@ class Conf:
         WATCHER: "auto" (events where the file system sends them), "events" or "polling".
         POLL_INTERVAL: seconds between two looks at a polled directory.
         WATCH: paths and globs whose change reloads, besides the project's code.
-        CHECKPOINTS: how many checkpoints are kept, at most; 0: none, so that each reload is a fresh start.
+        CHECKPOINTS: how many checkpoints are kept, at most; 0: none, so that each reload is a fresh start,
+            unless SPARES is True.
         CHECKPOINT_MEMORY: megabytes that all checkpoints together may take.
         SPARES: whether a second interpreter, started after a reload, waits for the next one, in place of checkpoints;
             None: where processes cannot be forked.
