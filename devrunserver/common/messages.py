@@ -319,6 +319,8 @@ class HistoryAsked(Message):
 class Stop(Message):
     """Leave, in order."""
 
+    is_reload: bool = False  # another worker follows: what is being answered may take longer than when the user quits
+
 
 @message
 class Resume(Message):

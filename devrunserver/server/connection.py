@@ -32,6 +32,7 @@ class Phase(Enum):
     READING = "a part of a request has come"
     HELD = "a request has come, and it is not known whether the code that would answer it is fresh"
     ANSWERING = "a request is being answered"
+    SENDING = "the answer has begun to be sent"
     OPEN = "a WebSocket, which has no end of its own"
     IDLE = "kept alive, between two requests"
     CLOSING = "answered for the last time; what the client still sends is thrown away"
@@ -80,6 +81,11 @@ class Connection:
     def enter(self, phase: Phase) -> None:
         if phase is not self.phase:
             self.phase, self.since = phase, time.monotonic()
+
+    def begin_answer(self) -> None:
+        """The answer to a request is about to be sent."""
+        if self.phase is Phase.ANSWERING:  # and neither a WebSocket nor a refusal
+            self.enter(Phase.SENDING)
 
     def is_overdue(self, limit: float) -> bool:
         """Whether it is in its phase for longer than so many seconds."""

@@ -94,6 +94,10 @@ class IdleConnections:
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ)
 
+    @property
+    def is_listening(self) -> bool:
+        return self._listener is not None
+
     def stop_listening(self) -> None:
         if self._listener is not None:
             self._selector.unregister(self._listener)

@@ -234,6 +234,7 @@ class Response:
         if self._body is not None and (self._body.left > DRAIN_LIMIT or self._body.is_awaited):
             self._last = True
         head = self._head()
+        self._connection.begin_answer()
         self._connection.send(head, *self._framed(framing, blocks), more=more and framing.has_content)
         return framing
 

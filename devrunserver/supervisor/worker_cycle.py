@@ -26,7 +26,7 @@ from devrunserver.supervisor.worker_starter import Order
 
 logger = logging.getLogger("django.utils.autoreload")  # Django's, so that the project's LOGGING applies
 
-RELOAD_PATIENCE = 2.0  # seconds for a worker to finish answers and run `atexit` before it is killed
+RELOAD_PATIENCE = 3.0  # seconds for a worker to finish answers (half of it) and run `atexit` before it is killed
 UNVERIFIED = "what was prepared cannot be verified any more"
 END_PATIENCE = 0.6  # seconds; when the user quits, all is over in under a second
 
@@ -197,7 +197,8 @@ class WorkerCycle:
         if self.worker is None:
             self.happens(Happening.EXITS)
         else:
-            self.worker.request_stop(self._setup.clock() + patience)
+            is_reload = self.lifecycle.state is State.STOPPING
+            self.worker.request_stop(self._setup.clock() + patience, is_reload)
 
     def _hear_out(self, worker: WorkerHandle) -> None:
         """Hears the last words of a process that is gone."""

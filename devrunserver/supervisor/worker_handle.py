@@ -71,10 +71,10 @@ class WorkerHandle:
         taken, self.process = self.process, None
         return taken
 
-    def request_stop(self, leaves_by: float) -> None:
-        """Tells it to leave."""
+    def request_stop(self, leaves_by: float, is_reload: bool = False) -> None:
+        """Tells it to leave, for the next one or for good."""
         self.leaves_by = leaves_by
-        if self.hears and self.send(Stop()):
+        if self.hears and self.send(Stop(is_reload)):
             return
         if self.process is not None:  # or else when it says hello
             self.process.terminate()

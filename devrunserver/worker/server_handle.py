@@ -14,6 +14,7 @@ from devrunserver.worker.channel import Channel
 from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.request_gate import RequestGate
 
+ANSWER_PATIENCE = 1.5  # seconds that an answer may take, from its request on, before a reload cuts it
 ANSWERS_INTERVAL = 0.002  # seconds between two looks whether answers have ended
 
 
@@ -64,11 +65,15 @@ class ServerHandle:
         mcp_endpoint.add_to(server)
         self.pages.serve(server, self._channel.link, inserts=False)
 
-    def stop(self) -> bool:
-        """Has the server leave; whether there is one."""
+    def stop(self, is_reload: bool) -> bool:
+        """Has the server leave; whether there is one.
+
+        Args:
+            is_reload: whether another worker follows, so that the user waits for no more than that.
+        """
         if self._server is None:
             return False
-        self._server.stop()
+        self._server.stop(ANSWER_PATIENCE if is_reload else 0.0)
         return True
 
     def close_gate(self) -> None:

@@ -280,5 +280,5 @@ class Worker:
         with faults.contained("telling tools of requests"):
             self._history.tell()
         self._leaving.set()
-        if not self._server.stop():
+        if not self._server.stop(message.is_reload):
             interrupts.interrupt_main_thread()

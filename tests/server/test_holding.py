@@ -224,6 +224,28 @@ def test_an_answer_under_way_is_finished_and_then_handed_over(run: Run, gate: Pl
         assert gate.taken[0].received.decode() == HELLO
 
 
+def test_answered_after_the_end_and_then_handed_over(
+    run: Run, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client was told that its connection is kept, and may ask again at any moment."""
+    monkeypatch.setattr(server_http, "GRACE", 0.01)
+    running = run()
+    running.server.gate = gate
+    with running.wire() as wire:
+        wire.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert running.application.began.wait(PATIENCE)
+        running.server.stop()
+        running.thread.join(PATIENCE)
+        running.server.server_close()
+        assert not gate.taken
+        running.application.may_end.set()
+        answer = wire.answer()
+        assert (answer.status, answer["Connection"]) == (200, None)
+        wait_until_taken(gate, 1)
+        wire.send(HELLO)
+        assert gate.taken[0].socket.recv(1000).decode() == HELLO
+
+
 @pytest.mark.parametrize("received", ["", HELLO[:9], HELLO])
 def test_taken_over(kept: Running, gate: PlayedGate, received: str) -> None:
     """From another server: what it had received comes first, what is in the kernel after it."""

@@ -307,7 +307,33 @@ def test_the_grace_is_bounded(serve: Serve, app: App, path: str) -> None:
             served.wait_for_phases(Phase.NEW)
         served.server.stop()
         assert served.is_ended()
-        assert served.phases() == [Phase.ANSWERING if path else Phase.NEW]  # the end of the process cuts it
+        phase = {"": Phase.NEW, "/slow": Phase.ANSWERING, "/stream": Phase.SENDING}[path]
+        assert served.phases() == [phase]  # the end of the process cuts it
+
+
+@short_grace
+@pytest.mark.parametrize("server", [WSGIServer, ThreadedWSGIServer])
+def test_what_was_asked_for_just_before_is_answered(serve: Serve, app: App, server: type[Any]) -> None:
+    served = serve(server)
+    with Client(served.port) as client:
+        client.ask("/slow")
+        assert app.began.wait(PATIENCE)
+        served.server.stop(LONG)
+        assert not served.is_ended(4 * SHORT)
+        app.may_end.set()
+        assert client.answer().read() == b"hello"
+        assert served.is_ended()
+
+
+@short_grace
+def test_the_user_who_quits_does_not_wait_for_it(serve: Serve, app: App) -> None:
+    served = serve()
+    with Client(served.port) as client:
+        client.ask("/slow")
+        assert app.began.wait(PATIENCE)
+        served.server.stop(LONG)
+        served.server.stop()
+        assert served.is_ended()
 
 
 @short_grace

@@ -37,8 +37,8 @@ class FakeServer:
         sock.close()
         self.events.append(received)
 
-    def stop(self) -> None:
-        self.events.append("stop")
+    def stop(self, patience: float) -> None:
+        self.events.append(f"stop: {patience}")
 
     def set_app(self, application: object) -> None:
         self.events.append(application)
@@ -64,7 +64,7 @@ def test_before_there_is_a_server(handle: ServerHandle) -> None:
     handle.let_answers_end(0.0)
     handle.close_gate()
     assert handle.has_been_asked
-    assert not handle.stop()
+    assert not handle.stop(is_reload=True)
     assert message.sockets[0].fileno() == -1, "nobody else closes what has come too early"
 
 
@@ -76,8 +76,9 @@ def test_while_it_serves(handle: ServerHandle) -> None:
     handle.on_fresh(Fresh())  # twice is harmless
     handle.on_connections(connections())
     handle.replace_application("other")
-    assert handle.stop()
-    assert server.events == ["release", "release", b"GET ", "other", "stop"]
+    assert handle.stop(is_reload=True)
+    assert handle.stop(is_reload=False)
+    assert server.events == ["release", "release", b"GET ", "other", "stop: 1.5", "stop: 0.0"]
     assert not handle.has_been_asked
     assert not server.gate.is_fresh()
     handle.on_freshness_shared(FreshnessShared(None, None))

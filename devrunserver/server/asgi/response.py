@@ -37,6 +37,7 @@ class Outbox:
 
     def __init__(self, connection: Connection) -> None:
         self.address = connection.address
+        self.begin_answer = connection.begin_answer
         self.file_part: FilePart | None = None
         self._blocks: list[bytes] = []
 

@@ -21,8 +21,8 @@ import asyncio
 import contextvars
 import re
 import sys
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -117,7 +117,7 @@ class AsgiServer:
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._consumers: set[asyncio.Task[None]] = set()  # of WebSockets
-        self._lock = threading.Lock()
+        self._admitted: deque[Connection] = deque()  # of which the loop does not know yet
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -147,8 +147,9 @@ class AsgiServer:
 
     def admit(self, connection: Connection) -> None:
         """Takes a connection on which something has come."""
-        if self._events is None or not self._events.call(self._admit, connection):
-            self.host.give_back(connection)
+        self._admitted.append(connection)
+        if self._events is None or not self._events.call(self._admit_next):
+            self._give_back_admitted()
 
     def urge(self) -> float | None:
         """Tells where the loop is stuck, if it is; returns after how many seconds to look again, if at all."""
@@ -166,13 +167,17 @@ class AsgiServer:
 
     def close(self, patience: float) -> None:
         """Ends all that is left, within so many seconds. Again is harmless."""
-        with self._lock:
-            events, self._events = self._events, None
+        events, self._events = self._events, None
         if events is None:
             return
         deadline = time.monotonic() + patience
         events.run(self._end(), patience)
         events.close(max(0.0, deadline - time.monotonic()))
+        self._give_back_admitted()  # where something keeps the loop busy: nobody has read any of it
+
+    def _give_back_admitted(self) -> None:
+        for _ in range(len(self._admitted)):
+            self.host.give_back(self._admitted.popleft())
 
     # On the loop
 
@@ -221,6 +226,10 @@ class AsgiServer:
             self.host.fail(self.lifespan.failure)
         for turn in list(self.turns.values()):
             turn.on_data()  # what has come meanwhile
+
+    def _admit_next(self) -> None:
+        if self._admitted:  # or else it was given back
+            self._admit(self._admitted.popleft())
 
     def _admit(self, connection: Connection) -> None:
         turn = self.turns.get(connection)

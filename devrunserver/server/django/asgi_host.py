@@ -16,6 +16,7 @@ from devrunserver.server.access_log import Recorder
 from devrunserver.server.asgi.scope import Endpoints
 from devrunserver.server.asgi.server import AsgiServer
 from devrunserver.server.connection import Connection, Phase
+from devrunserver.server.django.draining import put_back
 from devrunserver.server.django.handler import escaped
 from devrunserver.server.injection import Tag
 from devrunserver.server.protocol.parser import FramingError, Request
@@ -75,8 +76,7 @@ class AsgiHost:
     def give_back(self, connection: Connection) -> None:
         if connection.phase is Phase.CLOSING:
             connection.end_sending()
-        if connection.phase is Phase.CLOSED or not self._server.idle.arrive(connection):
-            self._server._end(connection)
+        put_back(self._server, connection)
 
     def give_turn(self, connection: Connection) -> None:
         self._server._pool.run(functools.partial(self._server._take_turn, connection))

@@ -1,4 +1,13 @@
-"""The orderly end of a server: connections that wait are handed over or closed, the others may finish."""
+"""The orderly end of a server: connections that wait are handed over or closed, the others may finish.
+
+Theory of operation
+-------------------
+Nobody shall be cut, and nobody shall wait for what has no end. So each connection has a deadline of its own. An answer
+that is being computed has the server's ``patience``, from its request on: what was asked for just before a save is
+answered, and what takes long anyway, as long polling does, delays the next worker by no more than the grace. One that
+is being sent has the grace, from its first byte on: it is sent in no time, or it is a stream or a download. What a
+thread or the loop is about to give back is waited for as long as for an answer.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +24,7 @@ from devrunserver.server.idle_connections import IdleConnections
 if TYPE_CHECKING:
     from devrunserver.server.asgi.server import AsgiServer
 
+UNFINISHED = (Phase.NEW, Phase.READING, Phase.IDLE, Phase.HELD)  # of which somebody is about to know more
 SPARE_AGE = 1.0  # seconds after which a connection without a request is one that a browser has opened to have it
 
 
@@ -25,6 +35,7 @@ class Draining(Protocol):
     idle: IdleConnections
     gate: Gate | None
     asgi: AsgiServer | None
+    patience: float
 
     def step(self, patience: float | None = None) -> None:
         """Sleeps until there is something to do, at most so many seconds, and does it."""
@@ -32,23 +43,53 @@ class Draining(Protocol):
     def expel(self, connection: Connection) -> None:
         """Closes a parked connection."""
 
+    def end(self, connection: Connection) -> None:
+        """Closes a connection. Safe from any thread."""
+
 
 def drain(server: Draining, grace: float) -> None:
     """Hands over or ends the connections that wait for a request, and gives the others the time to be answered.
 
     Args:
-        grace: seconds for answers that are under way.
+        grace: seconds that anything that is under way has.
     """
-    deadline = time.monotonic() + grace
+    stopped = time.monotonic()
     if server.asgi is not None:
         server.asgi.request_stop()
     hand_over(server)
-    while server.connections and (left := deadline - time.monotonic()) > 0:
+    while (left := _left(server, stopped, grace)) > 0:
         for connection in _spare(server):
             _dismiss(server, connection)
         if server.connections:
-            server.step(left)
+            server.step(min(left, grace))  # what begins to be sent meanwhile is not waited for as long
             hand_over(server)
+
+
+def deadline(connection: Connection, stopped: float, grace: float, patience: float, is_parked: bool) -> float:
+    """Until when (monotonic) a connection is waited for.
+
+    Args:
+        stopped: when the server was told to leave.
+        grace: seconds that anything that is under way has.
+        patience: seconds that an answer may take, from its request on.
+        is_parked: whether nobody but the loop has to do with it.
+    """
+    if connection.phase is Phase.ANSWERING:
+        return max(stopped + grace, min(connection.since, stopped) + patience)
+    if connection.phase is Phase.SENDING:
+        return min(max(connection.since, stopped), stopped + patience) + grace
+    if connection.is_ours and not is_parked and connection.phase in UNFINISHED:
+        return stopped + max(grace, patience)
+    return stopped + grace
+
+
+def _left(server: Draining, stopped: float, grace: float) -> float:
+    """Seconds until nothing is waited for any more."""
+    deadlines = (
+        deadline(connection, stopped, grace, server.patience, connection in server.idle)
+        for connection in list(server.connections.values())
+    )
+    return max(deadlines, default=0.0) - time.monotonic()
 
 
 def hand_over(server: Draining) -> None:
@@ -64,6 +105,20 @@ def hand_over(server: Draining) -> None:
         del server.connections[connection.socket]
     if waiting := [connection for connection in waiting if not connection.is_upgraded]:
         server.gate.take(waiting)
+
+
+def put_back(server: Draining, connection: Connection) -> None:
+    """Parks a connection on which there is nothing to do for now, or closes it. Safe from any thread."""
+    if connection.phase is Phase.CLOSED or not server.idle.arrive(connection):
+        part_with(server, connection)
+
+
+def part_with(server: Draining, connection: Connection) -> None:
+    """Hands a connection over that cannot be parked any more, or closes it. Safe from any thread."""
+    if server.gate is None or connection.is_upgraded or connection.phase not in UNFINISHED:
+        server.end(connection)
+    elif server.connections.pop(connection.socket, None) is not None:
+        server.gate.take([connection])
 
 
 def _spare(server: Draining) -> Iterator[Connection]:
@@ -83,4 +138,4 @@ def _dismiss(server: Draining, connection: Connection) -> None:
     elif not connection.is_ours:  # its thread waits for a request, and wakes
         with contextlib.suppress(OSError):
             connection.socket.shutdown(socket.SHUT_RD)
-        connection.enter(Phase.ANSWERING)  # once is enough
+        connection.enter(Phase.SENDING)  # once is enough

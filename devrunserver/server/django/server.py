@@ -10,7 +10,8 @@ nothing comes keeps nobody waiting.
 
 Leaving has an order. First no connection is accepted any more: new ones wait in the kernel's backlog for the next
 worker. Then the connections that wait for a request are handed over to it, while those that are being answered have
-the grace period to finish; they are handed over then.
+some time to finish (``draining.py``); they are handed over then, also by a thread that finishes when the loop has
+ended: a client that was told to keep its connection may have sent its next request by then.
 
 Where nobody takes them, those that wait are closed, and the answers of the others say ``Connection: close``. A
 connection that was accepted just now and has not sent its first request gets the grace period too: it is about to.
@@ -37,7 +38,7 @@ from django.db import connections as databases
 from devrunserver.server import tunnel
 from devrunserver.server.access_log import AccessLog
 from devrunserver.server.connection import Connection, Phase
-from devrunserver.server.django.draining import drain, hand_over
+from devrunserver.server.django.draining import drain, hand_over, part_with, put_back
 from devrunserver.server.django.handler import LINGER, TruncatedUploads, WSGIRequestHandler, takes_turns
 from devrunserver.server.gate import Gate, Streams
 from devrunserver.server.held_requests import HeldRequests
@@ -55,6 +56,7 @@ TLS_REMEDY = " Start it with --https to have both."  # where it is the command t
 GRACE = 0.25  # seconds for answers that are under way when the server stops
 SHUTDOWN_PATIENCE = 1.0  # seconds for an application by ASGI to put itself in order at a reload
 QUIT_PATIENCE = 0.4  # seconds for an application by ASGI to put itself in order when the user quits
+ANSWERED = (Phase.ANSWERING, Phase.SENDING)
 UNREAD = (Phase.NEW, Phase.READING, Phase.IDLE)  # a connection whose next request nobody has begun to answer
 
 
@@ -75,12 +77,14 @@ class Serving(Server):
         gate: who knows whether we are fresh, if anybody does.
         on_answer: called with what is to be remembered of each request, if anybody wants to.
         streams: who takes the connections that are to stay open, if anybody does.
+        patience: seconds that answers may take, from their request on, although the server leaves.
         has_been_asked: whether a client has sent anything.
         asgi: serves the application, where that is one by ASGI.
         on_failure: called where that cannot start, to serve an error in its place.
     """
 
     stopping = False
+    patience = 0.0
     has_been_asked = False
     log = AccessLog()
     tls_remedy = ""
@@ -95,7 +99,6 @@ class Serving(Server):
         self.idle = IdleConnections()
         self._pool = ThreadPool(functools.partial(end_databases, self))
         self._held = HeldRequests(self.idle, self._resume)
-        self._is_full = False  # no connection can be accepted for now
         self._ended = threads.Event()
         self._ended.set()
         try:
@@ -111,7 +114,7 @@ class Serving(Server):
     @property
     def is_answering(self) -> bool:
         """Whether a request is being answered. Safe from any thread."""
-        return any(connection.phase is Phase.ANSWERING for connection in list(self.connections.values()))
+        return any(connection.phase in ANSWERED for connection in list(self.connections.values()))
 
     @property
     def linger(self) -> float:
@@ -150,8 +153,13 @@ class Serving(Server):
             self.idle.stop_listening()
             self._ended.set()
 
-    def stop(self) -> None:
-        """Makes ``serve_forever`` return soon. Safe from any thread."""
+    def stop(self, patience: float = 0.0) -> None:
+        """Makes ``serve_forever`` return soon. Safe from any thread.
+
+        Args:
+            patience: seconds that answers may take, from their request on, where that is more than they have anyway.
+        """
+        self.patience = patience
         self.stopping = True
         self.idle.wake()
 
@@ -181,8 +189,10 @@ class Serving(Server):
         connection.enter(Phase.HELD if received else Phase.IDLE)
         self.connections[sock] = connection
         # also where a class of the project's serves those that it accepts: it could not be given what was received
-        if not (takes_turns(self.RequestHandlerClass) and self.idle.arrive(connection)):
-            self._end(connection)
+        if not takes_turns(self.RequestHandlerClass):
+            self.end(connection)
+        else:
+            put_back(self, connection)
 
     def shutdown(self) -> None:
         """As ``socketserver``'s: stops, and waits until the loop has ended."""
@@ -196,7 +206,7 @@ class Serving(Server):
         super().server_close()
         hand_over(self)
         for connection in self.idle.close():
-            self._end(connection)
+            part_with(self, connection)
         self._pool.close()
 
     def step(self, patience: float | None = None) -> None:
@@ -204,11 +214,11 @@ class Serving(Server):
         for due in (self._pool.urge(), self.asgi.urge() if self.asgi is not None else None):
             if due is not None:
                 patience = due if patience is None else min(due, patience)
-        if self._is_full:
+        is_full = not (self.stopping or self.idle.is_listening)
+        if is_full:
             patience = RETRY if patience is None else min(RETRY, patience)
         calls, ready = self.idle.wait(patience)
-        if self._is_full and not self.stopping:
-            self._is_full = False
+        if is_full and not self.stopping:
             self.idle.listen(self.socket)
         if calls and not self.stopping:
             self._handle_request_noblock()
@@ -236,7 +246,6 @@ class Serving(Server):
             request, peer = self.get_request()
         except OSError as error:
             if error.errno in FULL:  # the connection stays where it is, and would wake us again at once
-                self._is_full = True
                 self.idle.stop_listening()
             return
         try:
@@ -286,7 +295,7 @@ class Serving(Server):
             self.handle_error(connection.socket, connection.address)
             connection.enter(Phase.CLOSED)
         except BaseException:  # Ctrl-C, with --nothreading
-            self._end(connection)
+            self.end(connection)
             raise
         if connection.phase is Phase.GIVEN_AWAY and self.streams is not None:
             del self.connections[connection.socket]
@@ -297,15 +306,16 @@ class Serving(Server):
         is_for_loop = self.asgi is not None and connection.buffer and not self.stopping
         if self.asgi is not None and is_for_loop and connection.phase in UNREAD and self.asgi.wants(connection):
             self.asgi.admit(connection)
-        elif connection.phase is Phase.CLOSED or not self.idle.arrive(connection):
-            self._end(connection)
+        else:
+            put_back(self, connection)
 
     def expel(self, connection: Connection) -> None:
         """Closes a parked connection."""
         self.idle.leave(connection)
-        self._end(connection)
+        self.end(connection)
 
-    def _end(self, connection: Connection) -> None:
+    def end(self, connection: Connection) -> None:
+        """Closes a connection. Safe from any thread."""
         connection.enter(Phase.CLOSED)
         self.shutdown_request(connection.socket)
 

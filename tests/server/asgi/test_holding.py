@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from devrunserver.server.asgi import pace
-from devrunserver.server.connection import Phase
+from devrunserver.server.asgi.server import AsgiServer
+from devrunserver.server.asgi.turn import Options
+from devrunserver.server.connection import Connection, Phase
+from devrunserver.server.django import server
 from devrunserver.server.idle_connections import LIMITS
 from tests.live import wait_for
 from tests.server.asgi.conftest import RunAsgi
@@ -91,6 +96,52 @@ def test_what_waits_for_its_turn_is_handed_over_whole(
         running.server.stop()
         wait_until_taken(gate, 1)
         assert gate.taken[0].received == sent.encode()
+
+
+def test_what_was_asked_for_just_before_is_answered(
+    run_asgi: RunAsgi, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "GRACE", 0.01)
+    running = keep(run_asgi(Views()), gate)
+    with running.wire() as wire:
+        wire.send(request("/body", "Content-Length: 4\r\n", "POST"))
+        wait_for_phases(running, Phase.ANSWERING)
+        running.server.stop(PATIENCE)
+        running.thread.join(5 * server.GRACE)
+        assert running.thread.is_alive()
+        wire.send("body")
+        assert wire.answer().body == b"body"
+        wait_until_taken(gate, 1)
+
+
+class BusyLoop:
+    """Does nothing of what it is called for."""
+
+    def call(self, function: Callable[..., object], *args: object) -> bool:
+        return True
+
+    def run(self, coroutine: Coroutine[Any, Any, None], patience: float) -> bool:
+        coroutine.close()
+        return False
+
+    def close(self, patience: float) -> bool:
+        return False
+
+
+def test_what_a_busy_loop_has_not_seen_is_given_back() -> None:
+    given: list[Connection] = []
+    asgi: Any = AsgiServer(Views(), (), Options())
+    asgi.host, asgi._events = SimpleNamespace(give_back=given.append), BusyLoop()
+    with socket.socket() as first, socket.socket() as second, socket.socket() as late:
+        connections = [Connection(one, None) for one in (first, second, late)]
+        asgi.admit(connections[0])
+        asgi.admit(connections[1])
+        assert not given
+        asgi.close(0.0)
+        assert given == connections[:2]
+        asgi._admit_next()  # the loop goes on, after all
+        asgi.admit(connections[2])
+        assert given == connections
 
 
 def test_who_has_closed_its_side_gets_its_turn(
