@@ -1,12 +1,15 @@
-"""When the next request is begun: one after the other while this process computes, else side by side.
+"""When the next request is begun: a few side by side while this process computes, else as many as there are.
 
 Theory of operation
 -------------------
 A coroutine costs little to begin, so all requests that have come could be; but Python computes for one at a time, and
 each of them would then take as long as all together. Worse, what has been begun cannot be handed over to the next
-worker: a reload would cut many answers, where it need only wait for one. So, by the rules of ``thread_pool.py``, a
-request waits, unread, for PATIENCE while the one that began last is at its work, or until that one is for
-COMPUTING_PATIENCE while this process computes. An answer that waits for something delays no other by more than that.
+worker: a reload would have to wait for many answers, and might cut them. One after the other has a price too: Django
+goes from the loop to a thread and back several times in a request, and where several are under way there is always
+something to do, so that neither falls asleep and has to be woken. So up to SIDE_BY_SIDE are begun at once. By the rules
+of ``thread_pool.py`` each further request waits, unread, for PATIENCE while the one that began last is at its work, or
+until that one is for COMPUTING_PATIENCE while this process computes. An answer that waits for something delays no other
+by more than that.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import time
 from typing import Protocol
 
 from devrunserver.server.thread_pool import COMPUTING_INTERVAL, COMPUTING_PATIENCE, COMPUTING_SHARE, PATIENCE
+
+SIDE_BY_SIDE = 4  # requests
 
 
 class Answering(Protocol):
@@ -40,6 +45,7 @@ class Pace:
         self.one_at_a_time = None if is_threaded else asyncio.Lock()
         self._loop = loop
         self._waiting: dict[Answering, None] = {}  # in their order
+        self._at_work: set[Answering] = set()  # whose answer has not begun, as far as was looked
         self._youngest: Answering | None = None  # who began last, until it ends
         self._begun = 0.0  # the moment (monotonic) when that was
         # since when somebody waits for that one: the moment, and the seconds of a core that this process had used
@@ -63,15 +69,17 @@ class Pace:
 
     def begin(self, who: Answering) -> None:
         """A request is begun."""
+        self._at_work.add(who)
         self._youngest, self._begun = who, time.monotonic()
         self._waits = (self._begun, time.process_time()) if self._waiting else None  # which is a system call
 
     def end(self, who: Answering) -> None:
         """It is answered."""
+        self._at_work.discard(who)
         if self._youngest is who:
             self._youngest = None
-            if self._waiting:
-                self._loop.call_soon(self._go_on)
+        if self._waiting:
+            self._loop.call_soon(self._go_on)
 
     def leave(self, who: Answering) -> None:
         """It does not wait any longer."""
@@ -80,9 +88,16 @@ class Pace:
             if self._waiting:
                 self._look_again(PATIENCE)
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether so few are at their work that one more may be."""
+        if len(self._at_work) >= SIDE_BY_SIDE:
+            self._at_work = {one for one in self._at_work if not one.has_begun}
+        return len(self._at_work) < SIDE_BY_SIDE
+
     def _left(self) -> float:
         """Seconds that a request waits for the one that began last."""
-        if self._youngest is None or self._youngest.has_begun:
+        if self._youngest is None or self._youngest.has_begun or self._has_room:
             return 0.0
         now, used = time.monotonic(), time.process_time()
         if self._waits is None:

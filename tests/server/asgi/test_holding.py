@@ -86,6 +86,7 @@ def test_what_waits_for_its_turn_is_handed_over_whole(
     run_asgi: RunAsgi, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "PATIENCE", 10 * PATIENCE)
+    monkeypatch.setattr(pace, "SIDE_BY_SIDE", 1)
     running = keep(run_asgi(Views()), gate)
     sent = request("/body", "Content-Length: 4\r\n", "POST") + "body"
     with running.wire() as first, running.wire() as second:
@@ -148,6 +149,7 @@ def test_who_has_closed_its_side_gets_its_turn(
     run_asgi: RunAsgi, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "PATIENCE", 10 * PATIENCE)
+    monkeypatch.setattr(pace, "SIDE_BY_SIDE", 1)
     running = keep(run_asgi(Views()), gate)
     with running.wire() as first, running.wire() as second:
         first.send(request("/wait"))

@@ -66,7 +66,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def played(clock: Any) -> Pace:
+def played(clock: Any, monkeypatch: pytest.MonkeyPatch) -> Pace:
+    monkeypatch.setattr(pace, "SIDE_BY_SIDE", 1)
     return Pace(clock, True)
 
 
@@ -95,6 +96,19 @@ def test_side_by_side_while_they_wait_for_something(played: Pace, clock: Clock) 
     for number in range(4):
         assert at_work(requests).count(True) == number + 1
         clock.pass_(PATIENCE, share=0.1)
+
+
+def test_a_few_are_begun_at_once(played: Pace, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "SIDE_BY_SIDE", 3)
+    requests = come(played, 6)
+    assert at_work(requests) == [True] * 3 + [False] * 3
+    played.end(requests[0])  # whoever it is
+    clock.pass_(0.0)
+    assert at_work(requests) == [True] * 4 + [False] * 2
+    requests[1].has_begun = requests[2].has_begun = True  # these are being sent
+    clock.pass_(COMPUTING_INTERVAL, share=1.0)
+    assert all(at_work(requests))
+    assert not any(played.is_waiting(one) for one in requests)
 
 
 def test_who_computes_is_let_finish_for_a_while(played: Pace, clock: Clock) -> None:
