@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import itertools
 import json
 import signal
@@ -9,16 +11,18 @@ import socket
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("websockets")
 pytest.importorskip("channels")
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from devrunserver.common.state_file import find
 from tests.live import PATIENCE, Server, descriptors, replace, wait_for
 from tests.pairs import add_probe, stories
 from tests.stories.test_processes import typist
@@ -55,12 +59,25 @@ def close_code(one: ClientConnection) -> int | None:
         return end.rcvd.code if end.rcvd is not None else None
 
 
+def ping_as_agent(server: Server, project: Path) -> Any:
+    (running,) = find(str(project))
+    client = http.client.HTTPConnection("127.0.0.1", server.port, PATIENCE)
+    with contextlib.closing(client):
+        message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+        client.request("POST", "/__devrunserver__/mcp", message, {"Authorization": f"Bearer {running.http_token}"})
+        return json.loads(client.getresponse().read())
+
+
+@pytest.mark.usefixtures("runtime_directory")
 def test_a_chat_and_a_stream_over_a_reload(project: Path) -> None:
     """The stream is cut, the chat is told by 1012 and goes on in the next worker, and Ctrl-C tells it by 1001."""
     with Server(project, "--asgi") as server:
         server.wait_for_log("Serving bookshop.asgi.application by ASGI: --asgi is given")
         assert "data-generation" in server.get("/", "Accept: text/html\r\n").body  # it follows each save
         assert server.get("/__devrunserver__/mcp").status == 403  # agents have to show the token
+        assert ping_as_agent(server, project) == {"jsonrpc": "2.0", "id": 1, "result": {}}
+        with pytest.raises(InvalidStatus, match="403"):  # Channels refuses who comes from elsewhere
+            connect(f"ws://127.0.0.1:{server.port}/ws/chat/lobby/", origin=Origin("http://elsewhere.example"))
         with chat(server.port) as one, socket.create_connection(("127.0.0.1", server.port), PATIENCE) as stream:
             assert say(one, "hello") == {"message": "hello", "mark": "mark-0"}
             stream.sendall(b"GET /events/ HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from devrunserver.server.asgi.server import AsgiServer
     from devrunserver.server.asgi.websocket_turn import WebSocketTurn
 
+LEARN_PATIENCE = 0.5  # seconds for an application that was not in time to end by itself
 NOT_INSTALLED = 'WebSockets need the package websockets: python -m pip install "devrunserver[asgi]"'
 
 
@@ -224,7 +225,8 @@ class Turn:
     def _time_out(self) -> None:
         if self._exchange is not None and self._task is not None and not self._exchange.response.is_begun:
             self._exchange.time_out()
-            self._task.cancel()
+            # Django ends its own tasks when it learns that the client is gone, and leaves them behind when cancelled
+            self.channel.loop.call_later(LEARN_PATIENCE, self._task.cancel)
 
     def _on_answered(self, exchange: HttpExchange) -> None:
         response = exchange.response

@@ -15,6 +15,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from devrunserver.server.access_log import AccessLog
+from devrunserver.server.asgi import turn
 from devrunserver.server.asgi.lifespan import StartupFailed
 from devrunserver.server.django.queries import QueryLog
 from tests.live import wait_for
@@ -119,6 +120,13 @@ class Views:
             while message["type"] != "http.disconnect":
                 message = await receive()
             self.told.set()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    async def do_deaf(self, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.sleep(10 * PATIENCE)
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
@@ -398,6 +406,15 @@ def test_one_at_a_time(run_asgi: RunAsgi, views: Views) -> None:
 def test_an_application_that_takes_too_long(run_asgi: RunAsgi, views: Views) -> None:
     with run_asgi(views, http_timeout=0.05).wire() as wire:
         assert ask(wire, "/wait").status == 503
+    assert views.told.wait(PATIENCE) and not views.cancelled.is_set()
+
+
+def test_one_that_does_not_end_by_itself_either(
+    run_asgi: RunAsgi, views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "LEARN_PATIENCE", 0.01)
+    with run_asgi(views, http_timeout=0.05).wire() as wire:
+        assert ask(wire, "/deaf").status == 503
     assert views.cancelled.wait(PATIENCE)
 
 
