@@ -3,10 +3,10 @@
 Theory of operation
 -------------------
 Python runs one thread at a time, so that two which both have something to compute only get in each other's way. Most
-requests are answered sooner than another thread has got going: so more work waits while the thread that began last is
-at its work for less than PATIENCE; whoever finishes takes it. Work that blocks delays other work by no more than that.
-While this process computes all the time since then, another thread would only share what there is; so more work waits
-up to COMPUTING_PATIENCE. ``urge`` tells the loop that gives out the work when to look again.
+requests are answered sooner than another thread has got going: so more work waits for PATIENCE while the thread that
+began last is at its work; whoever finishes takes it. Work that blocks delays other work by no more than that.
+While this process computes all the time since somebody waits, another thread would only share what there is; so more
+work waits up to COMPUTING_PATIENCE. ``urge`` tells the loop that gives out the work when to look again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class ThreadPool:
         self._closed = False
         self._youngest: Inbox | None = None  # of the thread that began last, while it is at its work
         self._begun = 0.0  # the moment (monotonic) when it did
-        self._computed = 0.0  # seconds of a core that this process had used by then
+        # since when work waits for that one: the moment, and the seconds of a core that this process had used; asked
+        # for where work does wait alone, as it is a system call
+        self._waits: tuple[float, float] | None = None
         self._at_work = 0  # threads
 
     @property
@@ -95,14 +97,17 @@ class ThreadPool:
 
     def _left(self) -> float:
         """Seconds that work waits for the thread that began last."""
-        at_work = time.monotonic() - self._begun
-        if at_work < PATIENCE:
-            return PATIENCE - at_work
-        computes = time.process_time() - self._computed >= COMPUTING_SHARE * at_work
-        return COMPUTING_INTERVAL if computes and at_work < COMPUTING_PATIENCE else 0.0
+        now = time.monotonic()
+        if self._waits is None:
+            self._waits = now, time.process_time()
+        waits = now - self._waits[0]
+        if waits < PATIENCE:
+            return PATIENCE - waits
+        computes = time.process_time() - self._waits[1] >= COMPUTING_SHARE * waits
+        return COMPUTING_INTERVAL if computes and now - self._begun < COMPUTING_PATIENCE else 0.0
 
     def _begin(self, inbox: Inbox) -> None:
-        self._youngest, self._begun, self._computed = inbox, time.monotonic(), time.process_time()
+        self._youngest, self._begun, self._waits = inbox, time.monotonic(), None
 
     def _live(self, inbox: Inbox) -> None:
         try:

@@ -22,13 +22,19 @@ class StartHistory:
     """The history of one start.
 
     Args:
+        make_finder: makes the finder that is asked for every module, of the function that tells the phase.
         path_of: a path with links to directories resolved.
         is_project: whether a file is the project's.
     """
 
-    def __init__(self, path_of: Callable[[str], str], is_project: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        make_finder: Callable[[Callable[[], int]], ImportHook],
+        path_of: Callable[[str], str],
+        is_project: Callable[[str], bool],
+    ) -> None:
         self.is_set_up = False  # what is left to import is the URLconf
-        self.finder: ImportHook | None = None
+        self.finder = make_finder(self.phase)
         self._path_of = path_of
         self._is_project = is_project
         self._recorder: import_graph.EdgeRecorder | None = None
@@ -58,10 +64,9 @@ class StartHistory:
 
     def progress(self) -> tuple[int, int]:
         """How many modules were looked up, and the phase."""
-        return len(self.finder.history) if self.finder is not None else 0, self.phase()
+        return len(self.finder.history), self.phase()
 
     def record(self) -> ImportRecord:
         """All that was imported, and by whom."""
-        assert self.finder is not None
         edges = self._recorder.edges if self._recorder is not None else {}
         return import_graph.record(self.finder, edges, self._path_of, self._is_project)

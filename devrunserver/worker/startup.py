@@ -26,6 +26,7 @@ from devrunserver.common.messages import DryRun, Hello, Resume, Serving
 from devrunserver.common.role import Act, Role
 from devrunserver.worker import debugger_prompt
 from devrunserver.worker.channel import Channel
+from devrunserver.worker.garbage_collection import StartCollection
 from devrunserver.worker.identity import Identity
 from devrunserver.worker.read_files import ReadFiles
 from devrunserver.worker.start_history import StartHistory
@@ -56,12 +57,15 @@ class Startup:
         if start.makes_checkpoints and conf.makes_checkpoints(conf.load()):
             policy = CheckpointPolicy(start.edited, conf.load().CHECKPOINTS, time.monotonic())
         self.checkpoints = Checkpoints(self.identity, self.reads, policy, self.project_files.is_own)
-        self.history = self.identity.history = StartHistory(self.reads.path_of, self.project_files.is_own)
-        self._hook = ImportHook(self.reads, self._before_import, self._on_read_fault, self.history.phase)
-        self.history.finder = self._hook
+        self.history = self.identity.history = StartHistory(
+            lambda phase: ImportHook(self.reads, self._before_import, self._on_read_fault, phase),
+            self.reads.path_of,
+            self.project_files.is_own,
+        )
         self.progress = StartProgress(
             start.progress, lambda: self.identity.role, self.history.phase, self.project_files.is_own
         )
+        self._collection = StartCollection()
         self._handlers: dict[str, audit.Handler] = {}
         self._failed: set[str] = set()  # parts of ours
         self._dry_run: DryRunTeller | None = None
@@ -80,6 +84,7 @@ class Startup:
             spawned: when this process was started, in seconds since the epoch.
             on_prompt: called when somebody asks the user at the terminal.
         """
+        self._collection.begin()
         self.progress.begin(spawned)
         for file in self.loaded.now():
             self.reads.file_read_before(file, spawned)
@@ -87,8 +92,8 @@ class Startup:
         for file in self.project_files.data_of_settings(set(names)):
             self.reads.file_read_before(file, spawned)
         for name in module_files.unloaded_imports(self.project_files.loaded_modules()):
-            self._hook.note(name)
-        self._hook.install()
+            self.history.finder.note(name)
+        self.history.finder.install()
         self._handlers |= dict.fromkeys(PROGRAMS, lambda args: None)
         self._handlers |= dict.fromkeys(debugger_prompt.EVENTS, lambda args: on_prompt())
         audit.listen(self._handlers, self._on_read_fault, dict.fromkeys(PROGRAMS, self.progress.on_program))
@@ -144,6 +149,7 @@ class Startup:
     def end(self) -> None:
         """The start is over."""
         self.progress.end()
+        self._collection.end(is_shared=self.checkpoints.has_made_some)
         self.checkpoints.finish()
         if self._spare is not None:
             self._spare.databases.end()
@@ -158,7 +164,7 @@ class Startup:
     def summary(self) -> Serving:
         """What this start consisted of."""
         now = time.monotonic()
-        times = module_files.times(self._hook.found, now)
+        times = module_files.times(self.history.finder.found, now)
         installed = [name for name in times if not self.project_files.is_own(module_files.file_named(name) or "")]
         phases, parts = self._profile(now)
         return Serving(
@@ -185,7 +191,7 @@ class Startup:
 
     def on_resume(self, order: Resume | DryRun) -> None:
         """This process was resumed."""
-        self._hook.on_resume()
+        self.history.finder.on_resume()
         self.progress.on_resume()
         if self._spare is not None:
             self.identity.channel.listen()

@@ -141,9 +141,23 @@ def test_how_long_work_waits(
     monkeypatch.setattr(server_threads, "time", clock)
     pool.run(1)
     pool.threads.run(pool.work)
+    assert pool.threads.urge() == server_threads.PATIENCE
     clock.monotonic, clock.process_time = lambda: 100.0 + at_work, lambda: 7.0 + computed
     assert pool.threads.urge() == (pytest.approx(left) if left else None)
     wait_for(lambda: len(pool.worked) == (1 if left else 2), "as much work as should be", PATIENCE)
+
+
+def test_the_time_of_the_process_is_asked_for_where_work_waits_alone(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(monotonic=lambda: 100.0)
+    monkeypatch.setattr(server_threads, "time", clock)  # without process_time
+    pool.run(1)
+    clock.monotonic, clock.process_time = lambda: 100.03, lambda: 7.03
+    pool.threads.run(pool.work)
+    assert pool.threads.urge() == server_threads.PATIENCE  # what was computed before it waited is not known
+    clock.monotonic, clock.process_time = lambda: 100.032, lambda: 7.03
+    wait_for(lambda: not pool.threads.urge() and len(pool.worked) == 2, "both are at work", PATIENCE)
 
 
 def test_crowded_while_several_are_at_work(pool: Pool) -> None:
