@@ -5,7 +5,8 @@ imports counts for the module that calls it while it is imported, and not at all
 
 It is recorded in the real start, by a function of ours around ``builtins.__import__``, as a start of its own for it
 would cost as much as it tells. That adds about a microsecond to each statement, of which a large project executes some
-ten thousands.
+ten thousands. Most of them are in the body of a module, which Python tells by giving the same names as global and local
+ones. For others frames are walked, each of which costs a call of our audit hook.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class EdgeRecorder:
 
     def __init__(self, on_fault: Callable[[Exception], None]) -> None:
         self.edges: Edges = {}
+        self._is_resting = False
         self._on_fault = on_fault
         self._import = builtins.__import__
         self._import_by_name = importlib._bootstrap._gcd_import  # type: ignore[attr-defined]
@@ -47,10 +49,16 @@ class EdgeRecorder:
         if importlib._bootstrap._gcd_import == self._on_import_by_name:  # type: ignore[attr-defined]
             importlib._bootstrap._gcd_import = self._import_by_name  # type: ignore[attr-defined]
 
+    def rest(self) -> None:
+        """Records no more, but stays where it is: to the project this process is like one that records."""
+        self._is_resting = True
+
     def note_use(self, module: str) -> None:
         """The module whose body is executed needs another one that it does not import."""
+        if self._is_resting:
+            return
         try:
-            self._note(module, ())
+            self._note(module, (), "")
         except Exception as fault:
             self._fail(fault)
 
@@ -62,22 +70,26 @@ class EdgeRecorder:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
+        if self._is_resting:
+            return self._import(name, globals, locals, fromlist or (), level)
         try:
             return self._import(name, globals, locals, fromlist or (), level)
         finally:
             try:
                 if level:
                     name = absolute(name, globals, level)
-                self._note(name, fromlist)
+                self._note(name, fromlist, body_of(globals, locals, fromlist))
             except Exception as fault:
                 self._fail(fault)
 
     def _on_import_by_name(self, name: str, package: str | None = None, level: int = 0) -> Any:
+        if self._is_resting:
+            return self._import_by_name(name, package, level)
         try:
             return self._import_by_name(name, package, level)
         finally:
             try:
-                self._note(absolute(name, {"__package__": package}, level), ())
+                self._note(absolute(name, {"__package__": package}, level), (), "")
             except Exception as fault:
                 self._fail(fault)
 
@@ -85,8 +97,8 @@ class EdgeRecorder:
         self.stop()
         self._on_fault(fault)
 
-    def _note(self, name: str, fromlist: Sequence[str] | None) -> None:
-        importer = executed(sys._getframe(2))
+    def _note(self, name: str, fromlist: Sequence[str] | None, importer: str) -> None:
+        importer = importer or executed(sys._getframe(2))
         if importer and name:
             imported = self.edges.get(importer)
             if imported is None:
@@ -96,6 +108,18 @@ class EdgeRecorder:
                 for item in fromlist:
                     if (full := f"{name}.{item}") in sys.modules:
                         imported.add(full)
+
+
+def body_of(
+    globals: Mapping[str, object] | None, locals: Mapping[str, object] | None, fromlist: Sequence[str] | None
+) -> str:
+    """The module in whose body an import statement is, by what it gives; empty where it is in none.
+
+    ``PyImport_Import``, by which C imports in any function, gives a list, and the global names twice.
+    """
+    if globals is None or locals is not globals or isinstance(fromlist, list):
+        return ""
+    return str(globals.get("__name__", ""))
 
 
 def absolute(name: str, globals: Mapping[str, object] | None, level: int) -> str:

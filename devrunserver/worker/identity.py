@@ -103,6 +103,8 @@ class Identity:
     def become(self, role: Role) -> None:
         """From now on this process is something else."""
         self.role = role
+        if role is Role.BUILDER and self.history is not None:
+            self.history.rest()  # what is prepared is planned by what exact starts have imported
 
     def take_up(self, order: Resume | DryRun) -> None:
         """Becomes the worker, or a dry run of it, in a process that was paused."""

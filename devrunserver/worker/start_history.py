@@ -51,6 +51,11 @@ class StartHistory:
             self._has_failed = True  # the imports that are under way still end in the recorder
             faults.tell("the record of who imports whom", fault)
 
+    def rest(self) -> None:
+        """Nobody will ask this process, or those that are forked from it, who imports whom."""
+        if self._recorder is not None:
+            self._recorder.rest()
+
     def stop(self) -> None:
         """The start is over."""
         if self._recorder is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
+import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from devrunserver.background.import_graph import absolute
+from devrunserver.background.import_graph import EdgeRecorder, absolute, body_of
 
 REPOSITORY = Path(__file__).parents[2]
 MODULES = {
@@ -23,6 +26,8 @@ MODULES = {
     "by_name.py": "from importlib import import_module\nimport_module('loaded')\nimport_module('.other', 'package')",
     "by_function.py": "import helper\nhelper.load()",
     "helper.py": "def load():\n    import loaded",
+    "by_c.py": "import c_helper\nc_helper.load()",
+    "c_helper.py": "import pickle\ndef load():\n    pickle.loads(b'cloaded\\n__name__\\n.')",
     "in_class.py": "class A:\n    import loaded",
     "failing.py": "try:\n    import missing\nexcept ImportError:\n    pass",
     "broken.py": "import loaded\nraise ValueError",
@@ -50,6 +55,8 @@ print(json.dumps(sorted(recorder.edges.get({name!r}, ()))))
         ("package.other", ["loaded", "package.deep", "package.deep.leaf"]),
         ("by_name", ["loaded", "package", "package.other"]),
         ("by_function", ["helper", "loaded"]),
+        ("by_c", ["c_helper", "loaded"]),
+        ("c_helper", []),
         ("in_class", ["loaded"]),
         ("failing", ["missing"]),
         ("broken", ["loaded"]),
@@ -64,6 +71,48 @@ def test_edges(tmp_path: Path, name: str, expected: list[str]) -> None:
     edges = json.loads(subprocess.check_output([sys.executable, "-c", program]))
     ours = {path.partition(".")[0].partition("/")[0] for path in MODULES} | {"missing"}
     assert [one for one in edges if one.partition(".")[0] in ours] == expected  # the import system imports too
+
+
+def test_one_that_rests_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.__import__", builtins.__import__)  # whatever happens, these are put back
+    monkeypatch.setattr(importlib._bootstrap, "_gcd_import", importlib._bootstrap._gcd_import)  # type: ignore[attr-defined]
+    recorder = EdgeRecorder(lambda fault: pytest.fail(str(fault)))
+    before = builtins.__import__
+    recorder.rest()
+    import json as imported
+
+    by_name = importlib.import_module("json")
+    recorder.note_use("somewhere")
+    assert imported is by_name is json
+    assert builtins.__import__ == before
+    assert recorder.edges == {}
+    recorder.stop()
+    assert builtins.__import__ != before
+
+
+NAMES = {"__name__": "a.b"}
+
+
+@pytest.mark.parametrize(
+    ("names", "local_names", "fromlist", "expected"),
+    [
+        (NAMES, NAMES, None, "a.b"),
+        (NAMES, NAMES, ("c",), "a.b"),
+        (NAMES, None, ("c",), ""),  # in a function
+        (NAMES, {}, None, ""),  # in a class
+        (NAMES, dict(NAMES), None, ""),
+        (NAMES, NAMES, ["__doc__"], ""),  # by C
+        (None, None, None, ""),
+        ({}, {}, None, ""),
+    ],
+)
+def test_whose_body_an_import_is_in(
+    names: dict[str, object] | None,
+    local_names: dict[str, object] | None,
+    fromlist: Sequence[str] | None,
+    expected: str,
+) -> None:
+    assert body_of(names, local_names, fromlist) == expected
 
 
 @pytest.mark.parametrize(

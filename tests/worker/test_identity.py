@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,3 +114,13 @@ def test_each_role_but_the_supervisors_has_its_conduct() -> None:
     assert set(CONDUCT) == set(Role) - {Role.SUPERVISOR}
     assert [role for role, one in CONDUCT.items() if one.at_failure is Act.SHOW] == [Role.WORKER]
     assert [role for role, one in CONDUCT.items() if one.at_prompt is Act.ASK] == [Role.WORKER]
+
+
+def test_who_imports_whom_is_not_recorded_in_what_is_built(ends: tuple[Supervisor, Identity]) -> None:
+    _, identity = ends
+    rests: list[bool] = []
+    identity.history = SimpleNamespace(rest=lambda: rests.append(True))  # type: ignore[assignment]
+    identity.become(Role.CHECKPOINT)
+    assert not rests
+    identity.become(Role.BUILDER)
+    assert rests
