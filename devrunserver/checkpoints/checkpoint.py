@@ -104,11 +104,6 @@ class Checkpoints:
         self._refused: tuple[str, str] | None = None  # the first place without a checkpoint since the last, and why
         self.building: Building | None = None  # while this process imports ahead
 
-    @property
-    def has_made_some(self) -> bool:
-        """Whether this process shares memory with checkpoints."""
-        return self._number > 0
-
     def before(self, fullname: str, file: str) -> bool:
         """A module is about to be loaded. Makes a checkpoint where it is due; returns True in one that was resumed."""
         if self.building is not None:

@@ -41,6 +41,7 @@ def run(
         say: tells the user one line.
         on_ready: called when the project serves for the first time.
     """
+    early_start.collection().end()
     watcher = make_watcher(options)
     logger.info("Watching for file changes with %s", watcher.name)
     settled = conf.load()

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 from devrunserver.common import environment
+from devrunserver.common.garbage_collection import StartCollection
 from devrunserver.supervisor.launcher import Launcher
 
 ENDING_OPTIONS = {"-h", "--help", "--version"}  # that print something and end
@@ -18,6 +19,12 @@ ENDING_OPTIONS = {"-h", "--help", "--version"}  # that print something and end
 def launcher() -> Launcher:
     """What starts the workers of this process."""
     return Launcher(sys.orig_argv)
+
+
+@functools.cache
+def collection() -> StartCollection:
+    """The garbage collector of this process while it sets up the project, beside its worker."""
+    return StartCollection()
 
 
 def begin(app_paths: Iterable[str]) -> bool:
@@ -31,6 +38,7 @@ def begin(app_paths: Iterable[str]) -> bool:
     if not will_supervise(sys.argv, os.environ) or any(map(ships_runserver, app_paths)):
         return False
     launcher().spawn_early()
+    collection().begin()
     return True
 
 

@@ -22,11 +22,11 @@ from devrunserver.checkpoints.policy import CheckpointPolicy
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import faults, module_files, process_exit
 from devrunserver.common.environment import WorkerStart
+from devrunserver.common.garbage_collection import StartCollection
 from devrunserver.common.messages import DryRun, Hello, Resume, Serving
 from devrunserver.common.role import Act, Role
 from devrunserver.worker import debugger_prompt
 from devrunserver.worker.channel import Channel
-from devrunserver.worker.garbage_collection import StartCollection
 from devrunserver.worker.identity import Identity
 from devrunserver.worker.read_files import ReadFiles
 from devrunserver.worker.start_history import StartHistory
@@ -149,7 +149,7 @@ class Startup:
     def end(self) -> None:
         """The start is over."""
         self.progress.end()
-        self._collection.end(is_shared=self.checkpoints.has_made_some)
+        self._collection.end()
         self.checkpoints.finish()
         if self._spare is not None:
             self._spare.databases.end()

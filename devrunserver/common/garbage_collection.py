@@ -5,7 +5,10 @@ Theory of operation
 A start makes some hundred thousands of objects that stay: modules, classes, functions. Python looks for cycles that
 nobody needs after each 700 of them (2,000 in later versions), and again and again at all that have come before. In a
 large project that takes a tenth of the start, and finds next to nothing. So until the start is over Python looks each
-time there are YOUNG more: that bounds what may lie about, and each object is looked at once or twice.
+time there are YOUNG more: that bounds what may lie about, and each object is looked at once.
+
+What is there when the start is over stays, and is not looked at again: that would delay a request or a reload once, and
+copy what processes share.
 
 What a project says itself about the collector holds, before and after: a threshold that is higher already, zero (that
 is never), or any that it sets while it starts.
@@ -16,6 +19,7 @@ from __future__ import annotations
 import gc
 
 YOUNG = 50_000  # objects that may have come since the last look; some 10 MB
+LOOKS = 1_000  # until those are looked at again that have come before: not in any start
 
 
 class StartCollection:
@@ -29,18 +33,17 @@ class StartCollection:
         before = gc.get_threshold()
         if 0 < before[0] < YOUNG:
             self._before = before
-            gc.set_threshold(YOUNG, *before[1:])
+            gc.set_threshold(*_while_starting(before))
 
-    def end(self, is_shared: bool) -> None:
-        """The start is over: the collector is as it would be without us.
-
-        Args:
-            is_shared: other processes were forked from this one, or it from others: what is there by now is not looked
-                at again, which would copy the memory of each object.
-        """
+    def end(self) -> None:
+        """The start is over. Again is harmless."""
         before, self._before = self._before, None
-        if before is None or gc.get_threshold() != (YOUNG, *before[1:]):  # the project has set others
+        if before is None or gc.get_threshold() != _while_starting(before):  # the project has set others
             return
-        if is_shared:
-            gc.freeze()
+        gc.freeze()
         gc.set_threshold(*before)
+
+
+def _while_starting(before: tuple[int, ...]) -> tuple[int, ...]:
+    """The thresholds in place of these."""
+    return (YOUNG, LOOKS, *before[2:])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from devrunserver.worker.garbage_collection import YOUNG, StartCollection
+from devrunserver.common.garbage_collection import LOOKS, YOUNG, StartCollection
 
 Thresholds = tuple[int, int, int]
 
@@ -23,8 +23,8 @@ def restored() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("before", "during"),
     [
-        ((700, 10, 10), (YOUNG, 10, 10)),
-        ((2000, 10, 0), (YOUNG, 10, 0)),
+        ((700, 10, 10), (YOUNG, LOOKS, 10)),
+        ((2000, 10, 0), (YOUNG, LOOKS, 0)),
         ((0, 10, 10), (0, 10, 10)),  # never
         ((YOUNG * 2, 5, 5), (YOUNG * 2, 5, 5)),
     ],
@@ -35,7 +35,7 @@ def test_what_was_set_before_holds_after_the_start(before: Thresholds, during: T
     collection = StartCollection()
     collection.begin()
     assert gc.get_threshold()[:2] == during[:2]
-    collection.end(is_shared=False)
+    collection.end()
     assert gc.get_threshold() == before
 
 
@@ -44,25 +44,24 @@ def test_what_a_project_sets_while_it_starts_holds() -> None:
     collection.begin()
     gc.set_threshold(5000, 20, 20)
     own = gc.get_threshold()
-    collection.end(is_shared=True)
+    collection.end()
     assert gc.get_threshold() == own
 
 
-@pytest.mark.parametrize("is_shared", [True, False])
-def test_what_is_shared_is_not_looked_at_again(is_shared: bool) -> None:
+def test_what_is_there_at_the_end_is_not_looked_at_again() -> None:
     gc.unfreeze()
     collection = StartCollection()
     collection.begin()
-    collection.end(is_shared)
-    assert bool(gc.get_freeze_count()) is is_shared
+    collection.end()
+    assert gc.get_freeze_count()
 
 
 def test_the_end_may_come_twice() -> None:
     before = gc.get_threshold()
     collection = StartCollection()
     collection.begin()
-    collection.end(is_shared=False)
+    collection.end()
     gc.set_threshold(5000, 20, 20)
-    collection.end(is_shared=False)
+    collection.end()
     assert gc.get_threshold()[0] == 5000
     assert before[0] != 5000
