@@ -7,11 +7,13 @@ as in a checkpoint (``database_reads.py``). Where somebody else than Django open
 done there, so the spare pauses before it.
 
 While it waits it must hold no lock: the worker could not write. So it pauses before whatever may write, and before a
-transaction, which keeps its locks until it ends. A query whose rows were not all fetched has one, too: so where
-somebody holds a cursor, this process cannot wait, and gives up.
+transaction, which keeps its locks until it ends; but for those in which Django looks what SQLite can do, as they read
+and end at once. A query whose rows were not all fetched has a lock, too: where there is one, this process cannot wait,
+and gives up.
 
-The connection is closed while it waits, as Django opens another one. Where a statement is being executed it cannot be.
-Then that the file is still the same is a fact: who deletes a database and makes it anew would find the old one.
+The connection is closed while it waits, as Django opens another one. Where a statement is being executed, or somebody
+holds a cursor, it cannot be. Then that the file is still the same is a fact: who deletes a database and makes it anew
+would find the old one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from devrunserver.checkpoints import audit
@@ -31,7 +34,9 @@ from devrunserver.common.facts import Fact, Opened
 if TYPE_CHECKING:
     import sqlite3
 
-OF_THE_STATEMENT = 1  # cursor, by which one is being executed
+LOOKS = "django.db.backends.sqlite3.features"  # Django's, at what SQLite can do
+OURS = __name__.rpartition(".")[0] + "."  # beginning of the names of modules that stand between a statement and us
+STATEMENT = "Statement"  # a type of the module ``sqlite3``: a cursor refers to it until all rows were fetched
 
 
 class SpareDatabases:
@@ -80,21 +85,25 @@ class SpareDatabases:
         if not self._is_executing:
             self._let_go()
         for path, connection in self._reads.open_connections():
-            if connection.in_transaction or cursors_of(connection) > OF_THE_STATEMENT * self._is_executing:
+            if connection.in_transaction or queries_of(connection) > int(self._is_executing):
                 return f"a query has not ended ({self._opener})"
             self._note(Opened(path, file_state.identity_of(path)))
         return ""
 
     def _before_writing(self, reason: str) -> None:
-        self._pause_in_statement("what may write to a database")
+        self._pause_in_statement("what may write to a database", _culprit())
 
     def _before_transaction(self) -> None:
-        self._pause_in_statement("a transaction")
+        culprit = frame = _culprit()
+        while frame is not None and frame.f_globals.get("__name__") != LOOKS:
+            frame = frame.f_back
+        if frame is None:
+            self._pause_in_statement("a transaction", culprit)
 
-    def _pause_in_statement(self, what: str) -> None:
+    def _pause_in_statement(self, what: str, culprit: FrameType | None) -> None:
         self._is_executing = True
         try:
-            self._pause(f"{what} of {self._opener}")
+            self._pause(f"{what} of {describe(culprit)}")
         except BaseException:  # SQLite would go on
             process_exit.leave(process_exit.FAILURE)
         finally:
@@ -110,8 +119,19 @@ class SpareDatabases:
             self._is_looking_away = False
 
 
-def cursors_of(connection: sqlite3.Connection) -> int:
-    """How many cursors of a connection somebody holds: each may be in the middle of a query."""
+def _culprit() -> FrameType | None:
+    """The frame that executes a statement."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(OURS):
+        frame = frame.f_back
+    return frame
+
+
+def queries_of(connection: sqlite3.Connection) -> int:
+    """How many queries of a connection have begun and not ended, that which is about to be executed among them."""
     import sqlite3  # here, as most projects do without
 
-    return sum(isinstance(one, sqlite3.Cursor | sqlite3.Blob) for one in gc.get_referrers(connection))
+    holders = gc.get_referrers(connection)
+    cursors = (one for one in holders if isinstance(one, sqlite3.Cursor))
+    blobs = sum(isinstance(one, sqlite3.Blob) for one in holders)
+    return blobs + sum(type(one).__name__ == STATEMENT for cursor in cursors for one in gc.get_referents(cursor))

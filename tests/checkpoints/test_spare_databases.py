@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from devrunserver.checkpoints import spare_databases
-from devrunserver.checkpoints.spare_databases import SpareDatabases, cursors_of
+from devrunserver.checkpoints.spare_databases import SpareDatabases, queries_of
 from devrunserver.common import process_exit
 from devrunserver.common.facts import Fact, Opened, Queried
 
 Act = Callable[[sqlite3.Connection], object]
 
 NAMES = "SELECT name FROM site"
-WRITING = "what may write to a database of "
-TRANSACTION = "a transaction of "
+WRITING = f"what may write to a database of {__name__}"
+TRANSACTION = f"a transaction of {__name__}"
 
 
 class Played:
@@ -33,6 +35,7 @@ class Played:
         self.connection = sqlite3.connect(path, isolation_level=None)
         self.databases.on_connection(self.connection)
         self.is_let_go = False
+        self.is_kept = False  # somebody holds a cursor
 
     def pause(self, at: str) -> None:
         self.paused.append(at)
@@ -41,7 +44,7 @@ class Played:
 
     def let_go(self) -> None:
         self.is_let_go = True
-        if not cursors_of(self.connection):
+        if not self.is_kept:
             self.connection.close()
 
     @property
@@ -90,6 +93,22 @@ def test_where_it_pauses(played: Played, path: Path, act: Act, paused: list[str]
     assert opened == [Opened(str(path.resolve()), (status.st_dev, status.st_ino))] * len(paused)
 
 
+def test_it_goes_on_where_django_looks_what_sqlite_can_do(played: Played) -> None:
+    """In a transaction that reads; whoever writes there is paused at as ever."""
+    look = "def look(connection):\n    connection.execute('BEGIN')\n    connection.execute('SELECT 1').fetchall()\n"
+    features: dict[str, Any] = {"__name__": spare_databases.LOOKS}
+    exec(look + "    connection.execute('COMMIT')\n", features)
+    features["look"](played.connection)
+    assert not played.paused
+    assert played.statements == ["SELECT 1"]
+    played.connection.execute("BEGIN")
+    assert played.paused == [TRANSACTION]
+
+
+def test_the_name_of_that_module_is_djangos() -> None:
+    assert importlib.util.find_spec(spare_databases.LOOKS)
+
+
 def test_what_is_written_after_the_pause_is_written_once(played: Played) -> None:
     played.connection.execute("INSERT INTO site VALUES (3)")
     assert played.connection.execute(NAMES).fetchall() == [(1,), (2,), (3,)]
@@ -105,13 +124,50 @@ def test_it_waits_without_a_connection(played: Played) -> None:
 
 def test_it_cannot_wait_with_a_query_that_has_not_ended(played: Played) -> None:
     """Whoever waits so keeps others from writing."""
+    played.is_kept = True
     cursor = played.connection.execute(NAMES)
     cursor.fetchone()
     played.pause("shop.views")
+    played.pause("shop.urls")
     assert all(played.why_not)
+    cursor.close()
+
+
+def test_it_cannot_wait_before_a_transaction_with_one_either(played: Played) -> None:
+    cursor = played.connection.execute(NAMES)
     played.connection.execute("BEGIN")
     assert all(played.why_not)
     cursor.close()
+
+
+@pytest.mark.parametrize(
+    ("act", "count"),
+    [
+        (lambda c: c.cursor(), 0),
+        (lambda c: c.execute(NAMES), 1),
+        (lambda c: [c.execute(NAMES), c.execute(NAMES)], 2),
+        (lambda c: [one := c.execute(NAMES), one.fetchone()], 1),
+        (lambda c: [one := c.execute(NAMES), one.fetchall()], 0),
+        (lambda c: [one := c.execute(NAMES), one.close()], 0),
+        (lambda c: c.execute("SELECT 1 WHERE 0"), 0),
+        (lambda c: c.blobopen("site", "name", 3), 1),
+    ],
+)
+def test_queries_that_have_not_ended(path: Path, act: Act, count: int) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO site VALUES ('blob')")
+        held = act(connection)
+        assert queries_of(connection) == count
+        del held
+
+
+def test_a_cursor_alone_is_harmless(played: Played) -> None:
+    played.is_kept = True
+    cursor = played.connection.execute(NAMES)
+    cursor.fetchall()
+    played.pause("shop.views")
+    assert played.why_not == [""]
+    assert [one for one in played.facts if isinstance(one, Opened)]
 
 
 def test_a_pause_that_fails_ends_the_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,10 +40,20 @@ class Oracle:
         server: runs there.
         seed: of what happens.
         prepared: reloads are prepared, so that modules that do not depend on each other may come in another order.
+        with_spares: reloads go on from spares.
     """
 
-    def __init__(self, directory: Path, tree: Tree, server: Server, seed: int, prepared: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        tree: Tree,
+        server: Server,
+        seed: int,
+        prepared: bool = False,
+        with_spares: bool = False,
+    ) -> None:
         self._prepared = prepared
+        self._with_spares = with_spares
         self.tree = tree
         self.late = 0  # edits after which the first answer was of a state between
         self._directory = directory
@@ -119,7 +129,10 @@ class Oracle:
     def fresh(self, witness: str) -> State:
         """What a new server says first."""
         arguments = ["--explain-reload"] * self._prepared  # as the other server has
-        with Server(self._fresh_directory, *arguments, environ={**project.SEEDED, project.FRESH: "1"}) as server:
+        environ = {**project.SEEDED, project.FRESH: "1"}
+        if self._with_spares:
+            arguments, environ = [*project.WITHOUT_CHECKS], {**environ, **project.SPARES}
+        with Server(self._fresh_directory, *arguments, environ=environ) as server:
             answer = server.get("/state/")
             assert answer.status == 200, answer.body[:2000]
             state: State = json.loads(answer.body)

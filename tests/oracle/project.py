@@ -36,6 +36,7 @@ FRESH = "ORACLE_FRESH"  # environment variable of the server that is compared wi
 SEEDED = {"PYTHONHASHSEED": "0"}  # so that two servers iterate over sets alike
 
 SPARES = {"ORACLE_SPARES": "1"}  # in the environment of a server that starts ahead, and forks nothing
+WITHOUT_CHECKS = ("--skip-checks",)  # what they import is in the worker, sooner or later, where nothing is forked
 
 # Prepares reloads where there is hardly anything to gain, too
 PREPARING = f"""\

@@ -100,8 +100,8 @@ def test_a_generated_project_with_spares(tmp_path: Path, seed: int) -> None:
     directory = tmp_path / "project"
     tree = project.generate(directory, "", seed)
     environ = {**project.SEEDED, **project.SPARES}
-    with Server(directory, "--explain-reload", environ=environ) as server:
-        oracle = Oracle(directory, tree, server, seed)
+    with Server(directory, *project.WITHOUT_CHECKS, environ=environ) as server:
+        oracle = Oracle(directory, tree, server, seed, with_spares=True)
         oracle.run_in_a_hurry(EDITS)
         reloads, from_spare, _ = oracle.reloads
         print(f"{reloads} reloads, {from_spare} from a spare; {oracle.late} answers of a state in between")

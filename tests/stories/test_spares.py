@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import Server, replace
+from tests.live import Server, replace, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 
@@ -68,6 +68,22 @@ def test_a_spare_goes_on_as_the_worker(project: Path) -> None:
         server.wait_for_log(FROM_SPARE)
         assert starts(server) == 3
         server.wait_for_log(PAUSED, 2)
+
+
+@pytest.mark.deep
+def test_saves_while_a_spare_starts_and_of_settings(project: Path) -> None:
+    """What was saved last is served, whichever process has begun to start. What a spare has seen of settings is not."""
+    with Server(project, environ={"DEVRUNSERVER_TRACE": "1"}) as server:
+        save_first(server)
+        for number in (2, 3, 4, 5, 6):
+            replace(project / MARKS, f'MARK = "mark-{number}"\n')
+            if number != 4:  # that and the next are saved at once
+                server.wait_for_body(f"mark-{number}")
+        wait_for(lambda: PAUSED in server.log.rpartition("reloaded in")[2], "a spare waits")
+        settings = project / "bookshop/settings.py"
+        replace(settings, settings.read_text() + 'print("the settings are new")\n')
+        server.wait_for_log("the settings are new")
+        server.wait_for_body("mark-6")
 
 
 @pytest.mark.deep
