@@ -81,7 +81,7 @@ def test_a_kind_with_spares(tmp_path: Path, kind: Kind, path: str) -> None:
             server.wait_for_log(": reloaded in", number)
             server.wait_for_log("supervisor from spare: FactsRead", number)
         assert server.log.count(", from a spare)") == SPARED - 1
-    with Server(directory, *project.WITHOUT_CHECKS, environ={**project.SEEDED, **project.SPARES}) as fresh:
+    with Server(directory, *project.WITHOUT_CHECKS, environ=environ) as fresh:
         found = list(differences(ours, state(fresh, kind, path, number), False))
     assert not found, "\n".join(found)
 
