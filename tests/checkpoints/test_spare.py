@@ -98,6 +98,14 @@ def test_it_leaves_when_it_is_not_wanted(scene: Scene) -> None:
     assert not scene.lender.taken
 
 
+def test_it_gives_up_where_it_would_wait_with_a_lock(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scene.spare.databases, "why_not_to_wait", lambda: "a query has not ended")
+    with pytest.raises(Left):
+        scene.spare.pause("shop.views")
+    (told,) = scene.supervisor.receive()
+    assert told == BuildFailed("", "a query has not ended")
+
+
 def test_another_thread_does_not_pause(scene: Scene) -> None:
     paused = [True]
     thread = threading.Thread(target=lambda: paused.append(scene.spare.before("shop.views", scene.edited)))
