@@ -61,6 +61,14 @@ def runtime_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _runtime_directory() -> Iterator[None]:
+    """The servers of tests are not among the user's."""
+    with tempfile.TemporaryDirectory(prefix="run") as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", directory)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _signals() -> None:
     """Who starts the tests in the background may ignore signals, which the servers would inherit."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -26,6 +26,8 @@ TESTPROJECT = REPOSITORY / "testproject"
 PATIENCE = 30.0  # seconds for a fact to come true; only a failing test waits so long
 KILL_PATIENCE = 15.0  # seconds for what dies with its parent to be gone, on a machine that has much else to do
 LOOK_INTERVAL = 0.02  # seconds between two looks at a fact
+# What it starts is interrupted when we end, however we do: an aborted run of the tests leaves no server behind.
+DIES_WITH_US = ("setpriv", "--pdeathsig", "INT") if shutil.which("setpriv") else ()
 BANNER = re.compile(r"development server at (https?)://(\S+):(\d+)/")
 
 
@@ -132,7 +134,7 @@ class Server:
             arguments = ("0", *arguments)
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, *arguments],
+                [*DIES_WITH_US, *command, *arguments],
                 cwd=project,
                 env=variables,
                 stdin=stdin,

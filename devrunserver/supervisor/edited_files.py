@@ -7,6 +7,7 @@ from collections.abc import Mapping
 BURST = 2_000_000_000  # nanoseconds within which a program, as of version control, writes many files
 MANY = 10  # files in a burst that nobody has edited by hand
 KEPT = 5  # files that were edited last
+IN_TURN = 4  # saves within which files are edited in turn
 GUESSED = 3  # files that may be edited next, when nobody has edited one yet
 
 

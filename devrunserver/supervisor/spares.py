@@ -30,6 +30,7 @@ from devrunserver.common.messages import BuildFailed, FactsRead, Resume
 from devrunserver.common.process import Process, describe_status
 from devrunserver.supervisor.checkpoint_chain import Present
 from devrunserver.supervisor.console import describe
+from devrunserver.supervisor.edited_files import IN_TURN
 from devrunserver.supervisor.held_output import HeldOutput
 from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.optional_parts import ContainedSelector
@@ -39,7 +40,6 @@ QUIET = 0.5  # seconds that a worker has served for, so that the first request i
 END_PATIENCE = 0.5  # seconds for one that was killed
 LEAVE_PATIENCE = 2.0  # seconds for a spare that is not wanted to run `atexit`, before it is killed
 NOT_READY = "no spare was ready yet"
-IN_TURN = 4  # saves that count: before the first of their files a spare pauses
 
 
 @dataclass

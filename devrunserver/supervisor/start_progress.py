@@ -26,6 +26,8 @@ from devrunserver.common.runtime_directory import key_of, runtime_directory
 
 PATIENCE = 0.5  # seconds from which a start is worth a line
 INTERVAL = 0.1  # seconds between two lines
+REMEMBERED = 30 * 24 * 3600.0  # seconds for which it is known what a start took
+SUFFIX = ".seconds"
 WORTH_COMPARING = 1.0  # seconds from which it is told what the last one took
 
 
@@ -132,7 +134,7 @@ def of(page: ProgressPage | None, project: str, verbosity: int) -> StartProgress
     """
     memory = None
     with suppress(OSError):  # it cannot be made, or is open to others
-        memory = runtime_directory() / f"{key_of(project)}.seconds"
+        memory = runtime_directory() / f"{key_of(project)}{SUFFIX}"
     return StartProgress(page, verbosity > 0 and terminal_line.is_capable(os.environ), memory)
 
 
@@ -153,8 +155,13 @@ def _read(memory: Path | None) -> float | None:
 
 
 def _write(memory: Path | None, seconds: float) -> None:
-    if memory is not None:
-        with suppress(OSError):  # the disk is full
-            draft = memory.with_suffix(f".{os.getpid()}")
-            draft.write_text(f"{seconds:.3f}")
-            draft.replace(memory)
+    """Remembers it, and forgets of projects that nobody has started for long."""
+    if memory is None:
+        return
+    with suppress(OSError):  # the disk is full
+        draft = memory.with_suffix(f".{os.getpid()}")
+        draft.write_text(f"{seconds:.3f}")
+        draft.replace(memory)
+        for path in memory.parent.glob(f"*{SUFFIX}"):
+            if path.stat().st_mtime < time.time() - REMEMBERED:
+                path.unlink()

@@ -172,9 +172,15 @@ class Stage:
         script.write_text(WORKER.format(repository=str(REPOSITORY), edited=[*edited]) + dedent(code))
         ours, theirs = pair(Role.WORKER)
         command = [sys.executable, "-c", PARENT, str(theirs.fileno()), str(script)]
+        environ = {**os.environ, "TMPDIR": str(directory)}  # a builder leaves what it has there
         with theirs:
             self._parent = subprocess.Popen(
-                command, cwd=REPOSITORY, pass_fds=[theirs.fileno()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                command,
+                cwd=REPOSITORY,
+                env=environ,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
             )
         self.listener = socket.create_server(("127.0.0.1", 0))
         self._lines: list[Line] = []

@@ -59,7 +59,8 @@ def sealed(directory: Path, code: str, main: str = "import culprit") -> str:
     (directory / "culprit.py").write_text("from __main__ import *\n" + dedent(code))
     script = directory / "script.py"
     script.write_text(PREPARED.format(repository=str(REPOSITORY)) + dedent(main) + ASKED)
-    output = subprocess.check_output([sys.executable, str(script)], cwd=directory, text=True)
+    environ = {**os.environ, "TMPDIR": str(directory)}  # forked ones leave what they have there
+    output = subprocess.check_output([sys.executable, str(script)], cwd=directory, env=environ, text=True)
     closed, reason = json.loads(output)
     assert closed is bool(reason)
     return str(reason)

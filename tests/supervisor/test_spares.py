@@ -19,10 +19,11 @@ from devrunserver.common.facts import Fact, Read
 from devrunserver.common.link import LinkClosed
 from devrunserver.common.messages import BuildFailed, CheckpointsEnded, FactsRead, Hello, Listening, Resume, Watching
 from devrunserver.supervisor import spares as spares_module
+from devrunserver.supervisor.edited_files import IN_TURN
 from devrunserver.supervisor.lifecycle import State
 from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part
 from devrunserver.supervisor.setup import Limits
-from devrunserver.supervisor.spares import IN_TURN, LEAVE_PATIENCE, NOT_READY, QUIET, Spares
+from devrunserver.supervisor.spares import LEAVE_PATIENCE, NOT_READY, QUIET, Spares
 from tests.supervisor.stage import SERVING, PlayedClock, PlayedEnd, PlayedLauncher, PlayedProcess, Stage, open_stage
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="plays signals that Windows does not have")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,15 @@ import pytest
 
 from devrunserver.common import progress_page, terminal_line
 from devrunserver.common.progress_page import Phase, Place, ProgressPage
-from devrunserver.supervisor.start_progress import INTERVAL, PATIENCE, Start, StartProgress, describe
+from devrunserver.supervisor.start_progress import (
+    INTERVAL,
+    PATIENCE,
+    REMEMBERED,
+    SUFFIX,
+    Start,
+    StartProgress,
+    describe,
+)
 from tests.supervisor.stage import PlayedClock
 
 OWN = Place(Phase.URLCONF, "shop.views", "shop.views")
@@ -117,3 +127,16 @@ def test_what_the_last_one_took(page: ProgressPage, tmp_path: Path) -> None:
     assert expected(another) == 8.0
     memory.write_text("junk")
     StartProgress(page, memory=memory, clock=clock)
+
+
+def test_projects_that_nobody_has_started_for_long_are_forgotten(page: ProgressPage, tmp_path: Path) -> None:
+    clock, memory = PlayedClock(), tmp_path / f"key{SUFFIX}"
+    others = [tmp_path / name for name in (f"old{SUFFIX}", f"new{SUFFIX}", "old.json")]
+    for path in others:
+        path.write_text("8.0")
+        if path.name.startswith("old"):
+            os.utime(path, (time.time() - REMEMBERED - 1,) * 2)
+    progress = StartProgress(page, memory=memory, clock=clock)
+    progress.begin(clock.now, is_reload=False, is_resumed=False)
+    progress.finish()
+    assert {path.name for path in tmp_path.iterdir()} == {memory.name, f"new{SUFFIX}", "old.json"}

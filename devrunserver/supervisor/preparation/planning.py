@@ -9,12 +9,12 @@ from devrunserver.common import import_plan
 from devrunserver.common.import_plan import Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
+from devrunserver.supervisor.edited_files import IN_TURN
 from devrunserver.supervisor.preparation.known import Known
 
 WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 5  # how often a plan is made again without some modules
 TRIED = 3  # failures after which a plan becomes strict
-IN_TURN = 4  # saves within which files are edited in turn
 
 
 @dataclass
