@@ -126,9 +126,9 @@ class Verifier:
                 yield from self._loaded(run)
             for run in (prepared, exact):
                 self._processes.ask(run, StateAsked())
-            theirs = yield from self._heard(prepared, StateReport)
-            ours = yield from self._heard(exact, StateReport)
-            found = yield from self._differences(exact, ours.digests, prepared, theirs.digests)
+            of_prepared = yield from self._heard(prepared, StateReport)
+            of_exact = yield from self._heard(exact, StateReport)
+            found = yield from self._differences(exact, of_exact.digests, prepared, of_prepared.digests)
             differences = found - self._known.volatile.keys()
             if differences and not is_served and not differences & self._known.judged:
                 culprits = yield from self._culprits(exact, prepared, differences, planned)
@@ -137,14 +137,14 @@ class Verifier:
                     return Verdict(differences, culprits)
             if differences:
                 twin = twin or self._twin(base)
-                differences &= yield from self._lasting(exact, ours.digests, prepared, theirs.digests, twin)
+                differences &= yield from self._lasting(exact, of_exact.digests, prepared, of_prepared.digests, twin)
             if differences:
                 culprits = yield from self._culprits(exact, prepared, differences, planned)
                 return Verdict(differences, culprits or planned & {module for module, _ in differences})
             ordered = found & self._ordered()
             if ordered and (culprits := (yield from self._culprits(exact, prepared, ordered, planned))):
                 return Verdict(ordered, culprits)
-            return Verdict(reference=(yield from self._reference(prepared, theirs.digests, excluded)))
+            return Verdict(reference=(yield from self._reference(prepared, of_prepared.digests, excluded)))
         except _Gone:
             return Verdict(failure=FAILED)
         except _Outdated:
@@ -231,18 +231,18 @@ class Verifier:
         }
 
     def _lasting(
-        self, exact: Run, ours: Digests, prepared: Run, theirs: Digests, twin: Run
+        self, exact: Run, of_exact: Digests, prepared: Run, of_prepared: Digests, twin: Run
     ) -> Generator[Run, Message | None, set[Attribute]]:
         """The differences to another exact start; what differs between the exact ones is volatile."""
         yield from self._loaded(twin)
-        same = (yield from self._asked(twin, StateAsked(), StateReport)).digests
-        volatile = yield from self._differences(exact, ours, twin, same)
+        of_twin = (yield from self._asked(twin, StateAsked(), StateReport)).digests
+        volatile = yield from self._differences(exact, of_exact, twin, of_twin)
         self._ask_whether_current((twin.loaded_at or 0.0) + UNHEARD)
         ordered, again = (yield from self._outlines(exact, volatile)), (yield from self._outlines(twin, volatile))
         self._known.volatile |= {
             one: ordered[one] == again[one] and self._known.volatile.get(one, True) for one in volatile
         }
-        differences = yield from self._differences(twin, same, prepared, theirs)
+        differences = yield from self._differences(twin, of_twin, prepared, of_prepared)
         self._processes.end(twin)
         self._known.is_undecided = False
         return differences - self._known.volatile.keys()
@@ -262,11 +262,11 @@ class Verifier:
         self, exact: Run, prepared: Run, differences: set[Attribute], planned: set[str]
     ) -> Generator[Run, Message | None, set[str]]:
         """Which modules of the plan have left their traces in another order."""
-        ours = yield from self._outlines(exact, differences)
-        theirs = yield from self._outlines(prepared, differences)
+        in_exact = yield from self._outlines(exact, differences)
+        in_prepared = yield from self._outlines(prepared, differences)
         found: set[str] = set()
         for attribute in differences:
-            found |= out_of_order(ours[attribute], theirs[attribute], planned)
+            found |= out_of_order(in_exact[attribute], in_prepared[attribute], planned)
         return found
 
     def _outlines(self, run: Run, attributes: set[Attribute]) -> Generator[Run, Message | None, OutlinesByName]:
