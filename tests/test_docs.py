@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,34 @@ def test_commands_that_are_named_exist(document: Path) -> None:
         if not any((REPOSITORY / f"{name.replace('.', '/')}{end}").exists() for end in (".py", "/__main__.py"))
     ]
     assert not missing
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the architecture says that something is done."""
+
+    file: str
+    function: str
+
+
+WHERE = re.compile(r"^\|[^|]+\| `([\w/]+\.py)` \| `([\w.]+)` \|$", re.MULTILINE)
+PLACES_NAMED = [Place(*match) for match in WHERE.findall((REPOSITORY / "docs/architecture.md").read_text())]
+
+
+def test_the_architecture_names_functions() -> None:
+    assert len(PLACES_NAMED) >= 10
+
+
+@pytest.mark.parametrize("place", PLACES_NAMED, ids=lambda place: place.function)
+def test_functions_that_are_named_exist(place: Place) -> None:
+    found: list[ast.stmt] = ast.parse((REPOSITORY / "devrunserver" / place.file).read_text()).body
+    for name in place.function.split("."):
+        (one,) = [
+            node
+            for node in found
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
+        ]
+        found = one.body
 
 
 def test_lines_of_the_readme_are_short() -> None:

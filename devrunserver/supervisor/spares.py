@@ -53,7 +53,7 @@ class Spare:
     began: float  # when it was spawned, in seconds since the epoch
     facts: list[Fact] | None = None  # None: it has not paused yet
     obstacle: list[Fact | None] = field(default_factory=list)  # of a look ahead: the first that holds no more
-    word: Resume | None = None  # what it gets when it has paused: it is the worker already
+    message: Resume | None = None  # what it gets when it has paused: it is the worker already
 
     def look_ahead(self) -> None:
         """Looks whether its facts hold."""
@@ -61,8 +61,8 @@ class Spare:
 
     def release(self, selector: ContainedSelector) -> None:
         """Closes what we have of it. Again is harmless."""
-        if self.word is not None:
-            self.word.link.close()
+        if self.message is not None:
+            self.message.link.close()
         with suppress(KeyError, ValueError):
             selector.unregister(self.link)
         self.link.close()
@@ -173,9 +173,9 @@ class Spares:
         try:
             if spare.facts is None:  # it gets the word when it has paused
                 self._end_awaiting()
-                spare.word, self._awaited = replace(message, link=message.link.dup()), spare
+                spare.message, self._awaited = replace(message, link=message.link.dup()), spare
             else:
-                self._give_word(spare, message)
+                self._send_resume(spare, message)
             self._spare, self.why_not = None, ""
             self._launcher.began = spare.began
         except link.LinkClosed:
@@ -186,7 +186,7 @@ class Spares:
             raise
         return spare.process
 
-    def _give_word(self, spare: Spare, message: Resume) -> None:
+    def _send_resume(self, spare: Spare, message: Resume) -> None:
         spare.output.show()
         spare.link.send(message)
         spare.release(self._selector)
@@ -284,7 +284,7 @@ class Spares:
         if not self._holds(spare):
             self._end_awaiting()
             self._on_useless()
-        elif spare.word is not None:
+        elif spare.message is not None:
             with suppress(link.LinkClosed):  # its exit follows
-                self._give_word(spare, spare.word)
+                self._send_resume(spare, spare.message)
             self._end_awaiting()

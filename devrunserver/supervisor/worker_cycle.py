@@ -108,12 +108,12 @@ class WorkerCycle:
             return
         if worker.process is None:
             if worker.link is None or worker.is_late(now):  # the fork has failed, or its process has died at once
-                self._bury(worker, -signal.SIGKILL)
+                self._on_worker_exit(worker, -signal.SIGKILL)
         elif (status := worker.process.poll()) is not None:
-            self._hear_out(worker)
+            self._read_last_messages(worker)
             self._on_signals()  # what has ended it may have been sent to all of us: then this is no death, but the end
             if worker.process is not None:  # it has not become a checkpoint
-                self._bury(worker, status)
+                self._on_worker_exit(worker, status)
         elif worker.is_late(now):
             worker.kill()
 
@@ -139,10 +139,10 @@ class WorkerCycle:
         if state is State.STARTING:
             self._start()
         elif state is State.STOPPING:
-            self._dismiss(RELOAD_PATIENCE)
+            self._request_stop(RELOAD_PATIENCE)
             self._parts.starter.precompute_resume_point()
         elif state is State.ENDING:
-            self._dismiss(END_PATIENCE)
+            self._request_stop(END_PATIENCE)
 
     def _start(self) -> None:
         """Resumes a checkpoint, or spawns a worker."""
@@ -189,7 +189,7 @@ class WorkerCycle:
             )
             return None
 
-    def _dismiss(self, patience: float) -> None:
+    def _request_stop(self, patience: float) -> None:
         """Tells the worker to leave, within ``patience`` seconds."""
         if (question := self._parts.review.question) is not None:
             self._parts.pages.miss(question.paths)
@@ -200,12 +200,12 @@ class WorkerCycle:
             is_reload = self.lifecycle.state is State.STOPPING
             self.worker.request_stop(self._setup.clock() + patience, is_reload)
 
-    def _hear_out(self, worker: WorkerHandle) -> None:
+    def _read_last_messages(self, worker: WorkerHandle) -> None:
         """Hears the last words of a process that is gone."""
         while worker.link is not None and worker.link.is_readable():
             self._on_words()
 
-    def _bury(self, worker: WorkerHandle, status: int) -> None:
+    def _on_worker_exit(self, worker: WorkerHandle, status: int) -> None:
         """The worker is gone: decides what follows."""
         self.unlink(worker)
         self.worker = self._parts.files.audience = None

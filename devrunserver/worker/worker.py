@@ -6,7 +6,7 @@ A supervisor has started this process with its end of a link. ``join()`` is the 
 settings are loaded: our app is the first that Django creates. The rest of a start goes like this, in a fresh process
 and, from the middle of it on, in one that was resumed from a checkpoint:
 
-- ``await_word()`` waits for the supervisor's word, which brings the listening socket;
+- ``wait_for_go()`` waits for the supervisor's ``Go``, which brings the listening socket;
 - ``load()`` imports the URLconf and the WSGI application, the last that a start imports;
 - ``check()`` runs the checks, in a process forked for it: what they import and open stays out of this one, so that
   it is in the same state whether they have run (first start) or still run (reload);
@@ -122,7 +122,7 @@ class Worker:
         process.die_with_parent(os.getppid())
         interrupts.begin()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._resign)
+            os.register_at_fork(after_in_child=self._on_project_fork)
         self._startup.begin(self._start.spawned, self._on_prompt)
 
     def run(
@@ -146,7 +146,7 @@ class Worker:
         if follows_pages:
             self._server.pages.switch_on()
         try:
-            self.await_word()
+            self.wait_for_go()
             inner_run()
         except Exception as error:
             self.show(error)
@@ -161,7 +161,7 @@ class Worker:
         """The apps' ``ready()`` are about to be called."""
         self._startup.progress.on_ready()
 
-    def await_word(self) -> None:
+    def wait_for_go(self) -> None:
         """Waits for the supervisor's word to serve."""
         self._startup.reach_urlconf()
         self._identity.await_go()
@@ -222,7 +222,7 @@ class Worker:
         self._leave_unless(self._identity.conduct.at_failure, Act.SHOW)
         if not quiet:
             startup_error.tell(error)
-        self.await_word()
+        self.wait_for_go()
         server.run(
             ("", 0),
             startup_error.application(error, self._leaving.wait),
@@ -267,7 +267,7 @@ class Worker:
         self._startup.end()
         self._staleness.data_files = self._startup.read_files
 
-    def _resign(self) -> None:
+    def _on_project_fork(self) -> None:
         """In a process that the project forks: it is no worker, and must keep neither the port nor the link open."""
         if not self._startup.checkpoints.forks.forking:
             self._startup.checkpoints.end()

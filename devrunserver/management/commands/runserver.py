@@ -75,7 +75,7 @@ class Command(RunserverCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         # what is wrong with the command line, the supervisor says, while a worker that was started early waits
         if (current := joining.current()) is not None:
-            current.await_word()
+            current.wait_for_go()
         return super().create_parser(prog_name, subcommand, **kwargs)
 
     def handle(self, *args: Any, **options: Any) -> None:
