@@ -87,7 +87,7 @@ if sys.platform == "linux":
         fcntl.ioctl(descriptor, termios.FIONREAD, size)
         return any(size)
 
-else:
+else:  # other systems
 
     def has_events(descriptor: int) -> bool:
         """Whether events wait to be read."""

@@ -194,7 +194,7 @@ if sys.platform != "win32":
     def _unlock(descriptor: int) -> None:
         fcntl.lockf(descriptor, fcntl.LOCK_UN)
 
-else:
+else:  # other systems
 
     def _lock(descriptor: int, waits: bool) -> None:
         """There is no page."""
@@ -208,7 +208,7 @@ if hasattr(os, "memfd_create"):
     def _make_file() -> int:
         return os.memfd_create("devrunserver-progress")
 
-elif os.name == "posix":
+elif os.name == "posix":  # other systems
 
     def _make_file() -> int:
         import tempfile
@@ -216,7 +216,7 @@ elif os.name == "posix":
         with tempfile.TemporaryFile() as file:
             return os.dup(file.fileno())
 
-else:
+else:  # other systems
 
     def _make_file() -> int:
         return -1

@@ -142,7 +142,7 @@ if sys.platform == "linux":
         _, uid, _ = CREDENTIALS.unpack(credentials)
         return uid in (os.getuid(), ROOT_UID)
 
-else:
+else:  # other systems
 
     def _make_place() -> tuple[str, str]:
         """The directory of the names, where there is one, and how they all begin."""

@@ -73,6 +73,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {"XDG_DATA_HOME": str(tmp_path / "data"), "CAROOT": str(tmp_path / "none"), "BEGUN": str(tmp_path / "begun")}
 
 
+@pytest.mark.measured
 def test_a_tls_connection_lives_through_reloads(project: Path, environ: dict[str, str], tmp_path: Path) -> None:
     """With a request in flight, a session, and code that is broken for a while."""
     with (project / "shop/views.py").open("a") as views, (project / "shop/urls.py").open("a") as urls:

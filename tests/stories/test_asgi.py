@@ -69,6 +69,7 @@ def ping_as_agent(server: Server, project: Path) -> Any:
 
 
 @pytest.mark.usefixtures("runtime_directory")
+@pytest.mark.measured
 def test_a_chat_and_a_stream_over_a_reload(project: Path) -> None:
     """The stream is cut, the chat is told by 1012 and goes on in the next worker, and Ctrl-C tells it by 1001."""
     with Server(project, "--asgi") as server:

@@ -84,6 +84,7 @@ def test_broken_at_first_start(project: Path, name: str) -> None:
 SETTINGS = [name for name in BREAKS if "settings" in BREAKS[name][0] and "allowed" not in name]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("name", plainly(SETTINGS, 2))
 def test_broken_settings_at_first_start_under_the_module_entry(project: Path, name: str) -> None:
     file, damage, said = BREAKS[name]

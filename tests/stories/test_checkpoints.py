@@ -745,6 +745,7 @@ def test_generated_module_does_not_reload_for_ever(project: Path) -> None:
 # What is told
 
 
+@pytest.mark.measured
 def test_reloads_are_explained(project: Path) -> None:
     with Server(project, "--explain-reload") as server:
         server.wait_for_body("mark-0")

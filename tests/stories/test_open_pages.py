@@ -95,6 +95,7 @@ def test_a_change_that_comes_with_a_reload_is_told_too(project: Path) -> None:
         stream.socket.close()
 
 
+@pytest.mark.measured
 def test_broken_code_is_told_and_its_mending(project: Path) -> None:
     with Server(project) as server:
         server.wait_for_body("mark-0")

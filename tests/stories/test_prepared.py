@@ -96,6 +96,7 @@ def kinds(server: Server) -> list[bool]:
     return [line.endswith("prepared)") for line in server.log.splitlines() if "changed: reloaded in" in line]
 
 
+@pytest.mark.measured
 def test_edits_are_served_from_what_is_prepared(project: Path, server: Server) -> None:
     edit(server, 1)
     wait_until_prepared(server)
@@ -130,6 +131,7 @@ def trap(file: Path) -> None:
     file.write_text(file.read_text() + TRACE)
 
 
+@pytest.mark.measured
 def test_a_module_whose_order_shows_is_left_out(project: Path) -> None:
     """And what else is slow is still prepared."""
     trap(project / "plugin.py")

@@ -62,6 +62,7 @@ def test_killed_supervisor_takes_all_with_it(project: Path) -> None:
         server.wait_for_end()
 
 
+@pytest.mark.measured
 def test_killed_worker_is_reported_and_started_again(project: Path) -> None:
     with Server(project) as server:
         first = server.worker_pid()
@@ -202,6 +203,7 @@ def test_forked_process_of_the_project_holds_neither_port_nor_worker(project: Pa
         pass  # the port is free
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)], ids=["SIGINT", "SIGTERM"]
 )

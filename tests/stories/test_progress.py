@@ -75,6 +75,7 @@ def status(project: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.measured
 def test_a_slow_start(project: Path) -> None:
     (project / "shop/slow.py").write_text(SLOW)
     (project / "shop/slower.py").write_text('from shop.slow import wait\nwait("../go-4")\n')

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from operator import le
 from pathlib import Path
 
+import pytest
+
 from tests.live import Asker, Server, is_alive, replace, wait_for
 from tests.pairs import SAVES, Save
 
@@ -32,6 +34,7 @@ def back_dated(file: Path, text: str) -> None:
 EDITS: list[Save] = [*SAVES.values(), back_dated]
 
 
+@pytest.mark.measured
 def test_every_edit_shows_with_one_reload_and_no_connection_lost(project: Path) -> None:
     """Some 20 edits of all kinds, while a client asks all the time."""
     file = project / MARKS

@@ -58,6 +58,7 @@ def starts(server: Server) -> int:
     return len(re.findall("the settings are read", server.log))
 
 
+@pytest.mark.measured
 def test_a_spare_goes_on_as_the_worker(project: Path) -> None:
     """What it prints is seen when it is used. It does not stop before a database that is read."""
     with Server(project, environ={"DEVRUNSERVER_TRACE": "1"}) as server:

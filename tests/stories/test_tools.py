@@ -43,6 +43,7 @@ def running(project: Path) -> Running:
     return one
 
 
+@pytest.mark.measured
 def test_a_tool_waits_asks_and_is_told(project: Path) -> None:
     with Server(project) as server:
         done = tell(project / "shop", "wait", "--timeout", str(TIMEOUT))  # also from a directory below

@@ -15,6 +15,7 @@ TEMPLATE = "shop/templates/shop/book_list.html"
 GERMAN = "Accept-Language: de\r\n"
 
 
+@pytest.mark.measured
 def test_template_edit_shows_without_a_reload(project: Path) -> None:
     with Server(project) as server:
         worker = server.worker_pid()
