@@ -85,10 +85,15 @@ class SpareDatabases:
         if not self._is_executing:
             self._let_go()
         for path, connection in self._reads.open_connections():
-            if connection.in_transaction or queries_of(connection) > int(self._is_executing):
+            if self._holds_lock(connection):
                 return f"a query has not ended ({self._opener})"
             self._note(Opened(path, file_state.identity_of(path)))
         return ""
+
+    def _holds_lock(self, connection: sqlite3.Connection) -> bool:
+        if not self._is_executing and queries_of(connection):
+            gc.collect()  # it may be in a cycle that nobody needs
+        return connection.in_transaction or queries_of(connection) > int(self._is_executing)
 
     def _before_writing(self, reason: str) -> None:
         self._pause_in_statement("what may write to a database", _culprit())

@@ -133,6 +133,15 @@ def test_it_cannot_wait_with_a_query_that_has_not_ended(played: Played) -> None:
     cursor.close()
 
 
+def test_a_query_that_nobody_can_reach_is_ended(played: Played) -> None:
+    played.is_kept = True
+    cycle: list[object] = [played.connection.execute(NAMES)]
+    cycle.append(cycle)
+    del cycle
+    played.pause("shop.views")
+    assert played.why_not == [""]
+
+
 def test_it_cannot_wait_before_a_transaction_with_one_either(played: Played) -> None:
     cursor = played.connection.execute(NAMES)
     played.connection.execute("BEGIN")
