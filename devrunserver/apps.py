@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks, management
 
-from devrunserver import conf
+from devrunserver import conf, project
 from devrunserver.checks import check_precedence, check_setting, check_watchdog, check_websockets
-from devrunserver.common import environment, stdio
+from devrunserver.common import environment, stdio, verbosity
 
 
 class DevrunserverConfig(AppConfig):
@@ -34,7 +35,7 @@ class DevrunserverConfig(AppConfig):
             from devrunserver.supervisor import early_start
 
             above = [config.path for config in apps.app_configs.values()]
-            if early_start.begin(above) and not conf.load().SUPERVISOR_SETUP:
+            if early_start.begin(above) and not needs_setup(above):
                 self.left_out = leave_out_others(settings.INSTALLED_APPS, len(above))
         if sys.argv[1:2] == ["runserver"] and "--noreload" not in sys.argv:
             keep_command(self.name)
@@ -45,6 +46,29 @@ class DevrunserverConfig(AppConfig):
             current.on_ready()
         for check in (check_setting, check_precedence, check_watchdog, check_websockets):
             checks.register(check)
+
+
+def needs_setup(above: Sequence[str]) -> bool:
+    """Whether the supervisor is to set up all apps, as Django's reloader does.
+
+    Args:
+        above: the directories of apps above ours: they may need those below it.
+    """
+    chosen = conf.load().SUPERVISOR_SETUP
+    if chosen is not None or above:
+        return chosen is not False
+    try:
+        from devrunserver.supervisor import lasting_code  # here, as no other process needs it
+
+        names = [str(name) for name in settings.INSTALLED_APPS]
+        own = project.roots(names)
+        others = (name for name in names if not name.startswith(("django.", f"{DevrunserverConfig.name}.")))
+        reason = lasting_code.find(own, project.directories_of(others))
+    except Exception as error:
+        reason = f"the search has failed: {error!r}"
+    if reason and verbosity.current() >= verbosity.VERBOSE:
+        print(f"All apps are set up in this process, too, as in Django's reloader ({reason}).", file=sys.stderr)
+    return bool(reason)
 
 
 def leave_out_others(installed: object, position: int) -> list[str]:

@@ -31,7 +31,8 @@ class Conf:
         PREPARE: whether the next reload of the files that are being edited is prepared in the background.
         READ_FILES: whether a change of a data file that the start has read reloads.
         WARM_UP: whether a worker to whom nobody talks does what the first request would have to wait for.
-        SUPERVISOR_SETUP: whether the supervisor sets up all apps too, as Django's reloader does.
+        SUPERVISOR_SETUP: whether the supervisor sets up all apps too, as Django's reloader does; None: where the
+            project's sources seem to have a use for that.
         BROWSER_RELOAD: whether open pages follow each save.
         EXCLUDE: names and globs of what is not watched, besides the usual ones (.git, node_modules, ...).
         ASGI: whether the project is served by ASGI; None: where daphne is installed as an app.
@@ -59,7 +60,7 @@ class Conf:
     PREPARE: bool = True
     READ_FILES: bool = True
     WARM_UP: bool = True
-    SUPERVISOR_SETUP: bool = True
+    SUPERVISOR_SETUP: bool | None = None
     ASGI: bool | None = None
     BROWSER_RELOAD: bool = True
     LOG_DURATION: bool = False
@@ -126,7 +127,7 @@ def _cause(key: str, value: Any) -> str:
         return "" if value in MODES else f"not one of {', '.join(MODES)}"
     if isinstance(getattr(_DEFAULTS, key), bool):
         return "" if isinstance(value, bool) else "neither True nor False"
-    if key in ("ASGI", "SPARES"):
+    if key in ("ASGI", "SPARES", "SUPERVISOR_SETUP"):
         return "" if value is None or isinstance(value, bool) else "neither True, False nor None"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if key in ("SLOW_QUERY", "SLOW_REQUEST"):

@@ -56,9 +56,14 @@ def setting(name: str) -> object:
     return getattr(settings, name, None) if settings.configured else None
 
 
-def roots() -> list[str]:
-    """The directories whose trees are the project's: what it is imported from, and what its settings call its own."""
+def roots(apps_to_come: Iterable[str] = ()) -> list[str]:
+    """The directories whose trees are the project's: what it is imported from, and what its settings call its own.
+
+    Args:
+        apps_to_come: names of apps that are not set up yet.
+    """
     candidates = [entry or os.getcwd() for entry in sys.path]
+    candidates += directories_of(apps_to_come)
     for config in apps.app_configs.values():
         candidates += [config.path, *directories_of(getattr(config, "left_out", ()))]
     base = setting("BASE_DIR")

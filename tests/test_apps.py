@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterable
+from pathlib import Path
 
-from devrunserver.apps import leave_out_others
+import pytest
+from django.conf import settings
+
+from devrunserver.apps import leave_out_others, needs_setup
+from devrunserver.supervisor import lasting_code
 
 
 @pytest.mark.parametrize(
@@ -20,3 +25,41 @@ from devrunserver.apps import leave_out_others
 def test_apps_that_are_left_out(installed: object, position: int, left: object, left_out: list[str]) -> None:
     assert leave_out_others(installed, position) == left_out
     assert installed == left
+
+
+@pytest.mark.parametrize(
+    ("chosen", "above", "found", "needed"),
+    [
+        (None, [], "", False),
+        (None, [], "jobs.py", True),
+        (None, ["/accounts"], "", True),  # it may need those below us
+        (True, [], "", True),
+        (False, [], "jobs.py", False),
+        (False, ["/accounts"], "", False),
+    ],
+)
+def test_whether_the_supervisor_sets_up_all_apps(
+    monkeypatch: pytest.MonkeyPatch, chosen: bool | None, above: list[str], found: str, needed: bool
+) -> None:
+    monkeypatch.setattr(settings, "DEVRUNSERVER", {"SUPERVISOR_SETUP": chosen}, raising=False)
+    monkeypatch.setattr(lasting_code, "find", lambda own, installed: found)
+    assert needs_setup(above) == needed
+
+
+def test_a_search_that_fails_is_a_reason_to_set_them_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(lasting_code, "find")
+    assert needs_setup([])
+
+
+def test_what_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[set[str]] = []
+
+    def find(*trees: Iterable[str]) -> str:
+        searched.extend(map(set, trees))
+        return ""
+
+    monkeypatch.setattr(lasting_code, "find", find)
+    assert not needs_setup([])
+    own, installed = searched
+    assert str(Path(__file__).parents[1]) in own
+    assert not any(Path(one).name == "django" for one in own | installed)

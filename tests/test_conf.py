@@ -76,7 +76,7 @@ NO_PATHS: list[Any] = ["*.toml", None, 1, [1], ["a", None], {"a": "b"}, [b"a"]]
         ),
         *(
             (key, value, "neither True nor False")
-            for key in ("PREPARE", "WARM_UP", "SUPERVISOR_SETUP", "BROWSER_RELOAD", "FRAME_CONSOLE")
+            for key in ("PREPARE", "WARM_UP", "BROWSER_RELOAD", "FRAME_CONSOLE")
             for value in [0, 1, None, "yes"]
         ),
         *(("CHECKPOINTS", value, "not a number from 0 on") for value in [-1, 1.0, "5", None, True, [1], float("inf")]),
@@ -91,6 +91,7 @@ NO_PATHS: list[Any] = ["*.toml", None, 1, [1], ["a", None], {"a": "b"}, [b"a"]]
             for value in ["/a", None, True, ["a"], [""], ["/a", 1], [Path("/a")], {"/a": 1}]
         ),
         *(("BROWSER_CONSOLE", value, "neither True, False nor None") for value in [0, 1, "", "auto"]),
+        *(("SUPERVISOR_SETUP", value, "neither True, False nor None") for value in [0, 1, "", "auto"]),
         *(("EDITOR", value, "not a text") for value in [None, 1, ["code"]]),
         *(("EDITOR", value, editor.cause("x")) for value in ["nano", "javascript:alert({path})", "x://{file}"]),
         *(("EDITOR_PATHS", value, "not a dictionary of paths") for value in [None, "a", ["a"], {"a": 1}, {1: "a"}]),
