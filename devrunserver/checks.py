@@ -6,6 +6,7 @@ command builds on the next one; an app below us is replaced by ours, which is a 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,8 +93,8 @@ def check_websockets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 
 def check_watchdog(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """W003: watchdog is missing, so that files are polled."""
-    if find_spec("watchdog") is not None:
+    """W003: watchdog is missing, so that files are polled where the system's events come by it."""
+    if str(sys.platform) == "linux" or find_spec("watchdog") is not None:
         return []
     return [
         Warning(

@@ -37,6 +37,9 @@ class Figure(NamedTuple):
 
 
 START = Figure("start to first answer, s", 2)
+START_CPU = Figure("CPU of all processes until then, s", 2)
+START_MEMORY = Figure("memory of all processes after the start (PSS), MB", 0)
+SETTLED = 8.0  # seconds after the first answer until what goes along with a start has ended
 VIEW = Figure("save of a view module to fresh answer, s", 2)
 VIEW_IN_PLACE = Figure("the same, written in place, s", 2)
 VIEW_AGAIN = Figure("a view module saved again and again, median of five, s", 2)
@@ -52,6 +55,8 @@ THREADS = Figure("threads", 0)
 WATCHES = Figure("inotify watches", 0)
 FIGURES = (
     START,
+    START_CPU,
+    START_MEMORY,
     VIEW,
     VIEW_IN_PLACE,
     VIEW_AGAIN,
@@ -76,6 +81,9 @@ def measure(project: Project, name: str, edits: int, idle: float, samples: Sampl
     with Server(project.directory, str(port), f"--settings=benchmark_{name}") as server:
         seen = poll(port, "mark-")
         samples[START].append(seen.moment - began)
+        samples[START_CPU].append(processes.cpu_seconds(server.pid))
+        time.sleep(SETTLED)
+        samples[START_MEMORY].append(processes.footprint(server.family()).pss)
         for _ in range(edits):
             _edit(port, project.view, replace, samples, VIEW)
             _edit(port, project.view, Path.write_text, samples, VIEW_IN_PLACE)

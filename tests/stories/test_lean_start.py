@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 from tests.live import Server, wait_for
@@ -55,6 +56,7 @@ NO_SUPERVISOR = {
     "devrunserver.server.django.server",
     "devrunserver.server.protocol",
     "devrunserver.worker.",
+    *(["watchdog"] if sys.platform == "linux" else []),
 }
 # What is needed of that: small modules that import no others
 NEEDED = {

@@ -131,9 +131,12 @@ def test_limit_of_watches_falls_back_to_polling_and_says_so(project: Path) -> No
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(
         "import ctypes, errno\n"
-        "import watchdog.observers.inotify_c as c\n"
         "def refuse(*args):\n    ctypes.set_errno(errno.ENOSPC)\n    return -1\n"
-        "c.inotify_add_watch = refuse\n"
+        "class Limited(ctypes.CDLL):\n"
+        "    def __init__(self, *args, **kwargs):\n"
+        "        super().__init__(*args, **kwargs)\n"
+        "        self.inotify_add_watch = refuse\n"
+        "ctypes.CDLL = Limited\n"
     )
     settings = project / "bookshop/settings.py"
     settings.write_text(settings.read_text() + '\nDEVRUNSERVER = {"POLL_INTERVAL": 0.1}\n')

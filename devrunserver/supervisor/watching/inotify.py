@@ -2,10 +2,11 @@
 
 Theory of operation
 -------------------
-watchdog brings the system calls; its observer is not used here, for three reasons. It takes a thread per
-scheduled directory, its recursive watches cannot leave ``node_modules`` out, and the supervisor wants the
-descriptor in its own loop: the kernel queues an event before the ``close`` or ``rename`` that caused it
-returns, so whoever looks at the descriptor after a save finds it readable.
+watchdog's observer is not used here, for three reasons. It takes a thread per scheduled directory, its recursive
+watches cannot leave ``node_modules`` out, and the supervisor wants the descriptor in its own loop: the kernel queues
+an event before the ``close`` or ``rename`` that caused it returns, so whoever looks at the descriptor after a save
+finds it readable. Three functions of the C library are all that is left, for which watchdog would be imported with
+thirteen other modules at each start.
 
 A save is over when the file is closed or renamed into place; ``IN_MODIFY`` is not asked for, because a
 half-written file is no news and a log file would wake us with every line. ``IN_ATTRIB`` reports a changed
@@ -21,31 +22,28 @@ import os
 import struct
 from collections.abc import Iterator, KeysView
 
-from watchdog.observers.inotify_c import (
-    InotifyConstants,
-    Mask,
-    WatchDescriptor,
-    inotify_add_watch,
-    inotify_init,
-    inotify_rm_watch,
-)
-
 from devrunserver.supervisor.watching.events import Event, Kind
 
-MASK = Mask(
-    InotifyConstants.IN_CLOSE_WRITE
-    | InotifyConstants.IN_ATTRIB
-    | InotifyConstants.IN_CREATE
-    | InotifyConstants.IN_DELETE
-    | InotifyConstants.IN_MOVED_FROM
-    | InotifyConstants.IN_MOVED_TO
-    | InotifyConstants.IN_DELETE_SELF
-    | InotifyConstants.IN_MOVE_SELF
-    | InotifyConstants.IN_ONLYDIR
-    | InotifyConstants.IN_EXCL_UNLINK
-)
-GONE = InotifyConstants.IN_DELETE | InotifyConstants.IN_MOVED_FROM
-SELF_GONE = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_UNMOUNT
+# From <sys/inotify.h>; see inotify(7)
+IN_ATTRIB = 0x4
+IN_CLOSE_WRITE = 0x8
+IN_MOVED_FROM = 0x40
+IN_MOVED_TO = 0x80
+IN_CREATE = 0x100
+IN_DELETE = 0x200
+IN_DELETE_SELF = 0x400
+IN_MOVE_SELF = 0x800
+IN_UNMOUNT = 0x2000
+IN_Q_OVERFLOW = 0x4000
+IN_IGNORED = 0x8000
+IN_ONLYDIR = 0x1000000
+IN_EXCL_UNLINK = 0x4000000
+IN_ISDIR = 0x40000000
+
+GONE = IN_DELETE | IN_MOVED_FROM
+SELF_GONE = IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT
+WANTED = IN_CLOSE_WRITE | IN_ATTRIB | IN_CREATE | IN_MOVED_TO | GONE | IN_DELETE_SELF | IN_MOVE_SELF
+MASK = WANTED | IN_ONLYDIR | IN_EXCL_UNLINK
 
 HEADER = struct.Struct("iIII")  # watch, mask, cookie, length of the name; see inotify(7)
 READ_SIZE = 65536  # bytes; the largest event takes 272
@@ -57,12 +55,15 @@ class Inotify:
 
     Raises:
         OSError: EMFILE where the system's limit of instances is reached, ENOSPC where that of watches is.
+        AttributeError: the C library has no inotify.
     """
 
     name = "inotify"
 
     def __init__(self) -> None:
-        self._fd = inotify_init()
+        self._system = ctypes.CDLL(None, use_errno=True)
+        self._system.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
+        self._fd: int = self._system.inotify_init()
         if self._fd < 0:
             raise _error()
         os.set_inheritable(self._fd, False)
@@ -79,7 +80,7 @@ class Inotify:
 
     def add(self, directory: str) -> None:
         """Watches one directory. Watching it again is harmless, and needed where it was deleted and made anew."""
-        watch = inotify_add_watch(self._fd, os.fsencode(directory), MASK)
+        watch = self._system.inotify_add_watch(self._fd, os.fsencode(directory), MASK)
         if watch < 0:
             raise _error(directory)
         previous = self._path_of.get(watch)  # the same directory under another name: renamed, or a bind mount
@@ -99,7 +100,7 @@ class Inotify:
         watch = self._watch_of.pop(directory, None)
         if watch is not None:
             self._path_of.pop(watch, None)
-            inotify_rm_watch(self._fd, WatchDescriptor(watch))
+            self._system.inotify_rm_watch(self._fd, watch)
 
     def read(self) -> list[Event]:
         """The events that are waiting, as far as that is bounded: more may come all the time. Returns at once."""
@@ -114,24 +115,24 @@ class Inotify:
         return events
 
     def _translate(self, watch: int, mask: int, name: bytes) -> Iterator[Event]:
-        if mask & InotifyConstants.IN_Q_OVERFLOW:
+        if mask & IN_Q_OVERFLOW:
             yield Event(Kind.OVERFLOW, "")
             return
         directory = self._path_of.get(watch)
         if directory is None:
             return  # an event that was under way when we removed the watch
         path = os.path.join(directory, os.fsdecode(name)) if name else directory
-        if mask & InotifyConstants.IN_IGNORED:  # the kernel has dropped this watch
+        if mask & IN_IGNORED:  # the kernel has dropped this watch
             self._path_of.pop(watch, None)
             self._watch_of.pop(directory, None)
         elif mask & SELF_GONE:
             self.remove(directory)
             yield Event(Kind.REMOVED, directory)
         elif mask & GONE:
-            if mask & InotifyConstants.IN_ISDIR:
+            if mask & IN_ISDIR:
                 self.remove(path)
             yield Event(Kind.REMOVED, path)
-        elif not mask & InotifyConstants.IN_CREATE or mask & InotifyConstants.IN_ISDIR or _is_complete(path):
+        elif not mask & IN_CREATE or mask & IN_ISDIR or _is_complete(path):
             yield Event(Kind.WRITTEN, path)
 
     def close(self) -> None:
