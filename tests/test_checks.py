@@ -8,7 +8,7 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from devrunserver.checks import check_precedence, check_setting, precedence
+from devrunserver.checks import check_precedence, check_setting, check_watchdog, precedence
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -117,3 +117,15 @@ def test_the_setting_names_cause_and_remedy(settings: Settings) -> None:
 def test_the_installed_apps(installed: list[str], expected: list[str]) -> None:
     with override_settings(INSTALLED_APPS=installed):
         assert [message.id for message in check_precedence(None)] == expected
+
+
+@pytest.mark.parametrize(
+    ("platform", "there", "expected"),
+    [("linux", False, []), ("darwin", True, []), ("darwin", False, ["devrunserver.W003"])],
+)
+def test_watchdog_is_missed_where_events_come_by_it(
+    monkeypatch: pytest.MonkeyPatch, platform: str, there: bool, expected: list[str]
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("devrunserver.checks.find_spec", lambda name: object() if there else None)
+    assert [message.id for message in check_watchdog(None)] == expected
