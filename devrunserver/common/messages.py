@@ -70,12 +70,12 @@ class Message:
     """What one process says to another."""
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        own: Sequence[Field[Any]] = fields(self)  # type: ignore[arg-type]  # each kind is a dataclass
-        given = dict(zip((one.name for one in own), values, strict=False))
-        if len(values) > len(own) or given.keys() & named.keys() or named.keys() - {one.name for one in own}:
+        own = _fields(type(self))  # type: ignore[arg-type]  # a class has a hash, whatever its objects have
+        given = dict(zip(own, values, strict=False))
+        if len(values) > len(own) or given.keys() & named.keys() or named.keys() - own.keys():
             raise TypeError(f"{type(self).__name__}: fields that it does not have, or given twice")
         given |= named
-        vars(self).update((one.name, given[one.name] if one.name in given else _default(one)) for one in own)
+        vars(self).update((name, given[name] if name in given else _default(one)) for name, one in own.items())
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -85,6 +85,12 @@ class Message:
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+@functools.cache
+def _fields(kind: type[Message]) -> dict[str, Field[Any]]:
+    """Of each kind by name, in their order."""
+    return {one.name: one for one in fields(kind)}  # type: ignore[arg-type]  # each is a dataclass
 
 
 def _default(one: Field[Any]) -> Any:
@@ -175,6 +181,7 @@ class History(Message):
     requests: list[dict[str, Any]]
     errors: list[dict[str, Any]]  # of views
     routes: list[dict[str, Any]]  # URL patterns and their views
+    browser: list[dict[str, Any]] = field(default_factory=list)  # what pages have written to the browser's console
 
 
 @message

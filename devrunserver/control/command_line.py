@@ -14,7 +14,7 @@ from devrunserver.control.client import Answer, NoServer, Target, ask, ask_route
 COMMANDS = {
     "status": "tells whether the server is ready, and what its last reload was",
     "wait": "returns when what was saved before is served: status 0, or 1 and the error that keeps it from being so",
-    "errors": "lists the last errors, of the start and of views",
+    "errors": "lists the last errors, of the start, of views, and of pages in browsers",
     "requests": "lists the last requests",
     "routes": "lists the URL patterns with their views",
     "reload": "replaces the worker as if code had changed",
@@ -80,6 +80,10 @@ def lines(command: str, answer: Answer) -> Iterable[str]:
         for one in answer["errors"]:
             yield f"{_clock(one)} {one.get('at', '')} {one.get('path', '')}".rstrip()
             yield from (f"  {line}" for line in _error(one))
+        for one in answer.get("browser", ()):
+            place = f" ({one['source']}:{one['line']})" if one["source"] else ""
+            yield f"{_clock(one)} browser {one['page']}"
+            yield f"  {one['kind']}: {one['text']}{place}"
     elif command == "requests":
         yield from map(_request, answer["requests"])
     elif command == "routes":

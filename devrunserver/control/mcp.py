@@ -69,7 +69,13 @@ TOOLS = (
         "error (type, message, file, line, traceback) that keeps the project from starting.",
         TIMEOUT,
     ),
-    Tool("get_errors", "errors", "The last errors, of the start and of views, with file, line and traceback.", LIMIT),
+    Tool(
+        "get_errors",
+        "errors",
+        "The last errors, of the start and of views, with file, line and traceback; and as `browser` those of pages in "
+        "browsers, with the page: uncaught ones, unhandled rejections and console.error, where BROWSER_CONSOLE is on.",
+        LIMIT,
+    ),
     Tool(
         "get_requests",
         "requests",

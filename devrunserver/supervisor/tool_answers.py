@@ -29,6 +29,7 @@ WAIT_LIMIT = 3600.0  # seconds
 WAIT_DEFAULT = 60.0  # seconds
 MOST_REQUESTS = 200
 MOST_ERRORS = 20
+MOST_MESSAGES = 50  # of browsers
 NAMES = {
     State.STARTING: "starting",
     State.SERVING: "ready",
@@ -84,6 +85,7 @@ class Memory:
     error: dict[str, Any] | None = None  # that keeps the project from starting
     errors: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST_ERRORS))
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST_REQUESTS))
+    browser: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST_MESSAGES))  # what pages wrote
     routes: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -149,6 +151,7 @@ class ToolAnswers:
         """The worker has told what it alone knew."""
         self.memory.requests.extend(message.requests)
         self.memory.errors.extend(message.errors)
+        self.memory.browser.extend(message.browser)
         if message.routes:
             self.memory.routes = message.routes
         if message.id == self._asked and self._has_asked:
@@ -223,9 +226,10 @@ class ToolAnswers:
             data = self._status()
         else:
             most = int(_seconds(waiting.question.get("limit"), MOST_REQUESTS))
-            lists = {"errors": list(memory.errors), "requests": list(memory.requests), "routes": memory.routes}
-            entries: list[Any] = lists[command]
-            data = {command: entries[-most:] if command != "routes" else entries}
+            if command == "errors":
+                data = {"errors": list(memory.errors)[-most:], "browser": list(memory.browser)[-most:]}
+            else:
+                data = {command: list(memory.requests)[-most:] if command == "requests" else memory.routes}
         if responds is not None:
             data["worker_responds"] = responds
         self._send(waiting.client, data)

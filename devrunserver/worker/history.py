@@ -1,4 +1,5 @@
-"""What this worker remembers for tools that ask: requests and errors of views, until the supervisor has them.
+"""What this worker remembers for tools that ask: requests, errors of views, and what pages have written to the
+browser's console, until the supervisor has it.
 
 Nothing is sent before it is asked for, so that it costs a request no more than an entry in a list. There are bounds, no
 bodies, and what looks like a secret in a query string is not shown, by the pattern that Django hides settings by.
@@ -15,20 +16,24 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.signals import got_request_exception
 
 from devrunserver.common import faults
 from devrunserver.common.messages import History, HistoryAsked, Message
 
+if TYPE_CHECKING:
+    from devrunserver.browser.console_messages import Message as ConsoleMessage
+
 MOST_REQUESTS = 200
 MOST_ERRORS = 20
+MOST_MESSAGES = 50  # of browsers
 LONGEST_TEXT = 8_000  # characters of an error's text, of which the beginning tells most
 LARGEST_DESCRIPTION = 64_000  # characters of an error's description as JSON
 LONGEST_PATH = 2_000  # characters
 HIDDEN_VALUE = "********"
-PARAMETER = re.compile(r"([?&;])([^=&;]*)=([^&;]*)")
+PARAMETER = re.compile(r"([?&;])([^=&;]*)=([^&;\s]*)")
 
 
 class RequestHistory:
@@ -45,6 +50,7 @@ class RequestHistory:
         self._serves = False
         self._requests: deque[dict[str, Any]] = deque(maxlen=MOST_REQUESTS)
         self._errors: deque[dict[str, Any]] = deque(maxlen=MOST_ERRORS)
+        self._browser: deque[dict[str, Any]] = deque(maxlen=MOST_MESSAGES)
         self._lock = Lock()
 
     def begin(self, server: Any) -> None:
@@ -66,7 +72,8 @@ class RequestHistory:
 
     def tell(self, number: int = 0, routes: Sequence[dict[str, Any]] = ()) -> None:
         """Tells what has happened since it was told last, in answer to a question or (0) unasked."""
-        self._say(History(number, *self.take(), list(routes)))
+        requests, errors, browser = self.take()
+        self._say(History(number, requests, errors, list(routes), browser))
 
     def on_request(self, record: dict[str, Any]) -> None:
         """A request has been answered."""
@@ -81,21 +88,29 @@ class RequestHistory:
             with self._lock:
                 self._errors.append(found)
 
-    def take(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Requests and errors since it was called last."""
+    def on_console_message(self, message: ConsoleMessage) -> None:
+        """A page has written to the browser's console."""
         with self._lock:
-            requests, errors = list(self._requests), list(self._errors)
+            self._browser.append({"time": round(time.time(), 3), **message._asdict()})
+
+    def take(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Requests, errors and the browsers' messages since it was called last."""
+        with self._lock:
+            requests, errors, browser = list(self._requests), list(self._errors), list(self._browser)
             self._requests.clear()
             self._errors.clear()
+            self._browser.clear()
         for one in requests:
             one["path"] = without_secrets(one["path"])[:LONGEST_PATH]
-        return requests, errors
+        for one in browser:
+            one["text"] = without_secrets(one["text"])
+        return requests, errors, browser
 
 
-def without_secrets(path: str) -> str:
-    """A path whose query string does not show the values of what is named like a secret."""
-    if "=" not in path:
-        return path
+def without_secrets(text: str) -> str:
+    """A path, or a text with URLs, whose query strings do not show the values of what is named like a secret."""
+    if "=" not in text:
+        return text
     from django.views.debug import SafeExceptionReporterFilter  # here, as it is large
 
     hidden = SafeExceptionReporterFilter.hidden_settings  # a pattern of names
@@ -104,7 +119,7 @@ def without_secrets(path: str) -> str:
         value = HIDDEN_VALUE if hidden.search(match[2]) else match[3]
         return f"{match[1]}{match[2]}={value}"
 
-    return PARAMETER.sub(shown, path)
+    return PARAMETER.sub(shown, text)
 
 
 def summary(error: BaseException, is_own: Callable[[str], bool]) -> dict[str, Any]:

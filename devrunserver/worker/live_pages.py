@@ -38,15 +38,19 @@ class LivePages:
 
     Args:
         is_installed: whether a directory belongs to an installed package.
+        on_console_message: a page has written to the browser's console.
 
     Attributes:
         generation: of the pages that are rendered now; 0: not known yet.
     """
 
-    def __init__(self, is_installed: Callable[[str], bool]) -> None:
+    def __init__(
+        self, is_installed: Callable[[str], bool], on_console_message: Callable[[Any], object] = lambda message: None
+    ) -> None:
         self.generation = 0
         self._is_on = False
         self._is_installed = is_installed
+        self._on_console_message = on_console_message
         self._link: Link | None = None
         self._application: LiveReload | None = None
         self._static: list[tuple[str, str]] | None = None  # directories, and the beginnings of their URLs
@@ -71,7 +75,8 @@ class LivePages:
             from devrunserver.browser.live_reload import LiveReload
 
             self._link = to_supervisor
-            console = ConsoleMessages(_tell) if is_wanted(conf.load().BROWSER_CONSOLE, os.environ) else None
+            is_told = is_wanted(conf.load().BROWSER_CONSOLE, os.environ)
+            console = ConsoleMessages(_tell, self._on_console_message) if is_told else None
             application = server.get_app()
             self._application = LiveReload(application, lambda: self.generation, self._on_fault, inserts, console)
             server.set_app(self._application)

@@ -79,12 +79,12 @@ class Worker:
         self._startup = Startup(self._channel, start)
         self._identity = self._startup.identity
         self._leaving = threading.Event()
-        pages = LivePages(self._startup.project_files.is_installed)
+        self._history = RequestHistory(self._startup.project_files.is_own, self._channel.send)
+        pages = LivePages(self._startup.project_files.is_installed, self._history.on_console_message)
         self._server = ServerHandle(self._channel, pages, self._leaving)
         self._checks = StartupChecks(
             self._identity, self._startup, self._replace_by, self._leaving, lambda: self._channel.send(Checked())
         )
-        self._history = RequestHistory(self._startup.project_files.is_own, self._channel.send)
         self._signals = AutoreloadSignals(lambda: self._report.send())
         self._staleness = staleness = Staleness(self._startup.reads, self._signals, self._startup.loaded)
         self._report = WatchReport(

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from devrunserver.common.state_file import running_servers
+from devrunserver.control.client import ask
 from tests.live import Server, replace, wait_for
 
 pytestmark = pytest.mark.live
@@ -91,7 +93,7 @@ def test_a_page_that_shows_an_error_heals_by_itself(browser: Any, project: Path)
             )
 
 
-def test_errors_in_the_browser_are_shown_in_the_terminal(browser: Any, project: Path) -> None:
+def test_errors_in_the_browser_are_shown_in_the_terminal_and_told_to_tools(browser: Any, project: Path) -> None:
     settings = project / "bookshop/settings.py"
     settings.write_text(settings.read_text() + '\nDEVRUNSERVER = {"BROWSER_CONSOLE": True}\n')
     with Server(project) as server:
@@ -104,3 +106,7 @@ def test_errors_in_the_browser_are_shown_in_the_terminal(browser: Any, project: 
         )
         for said in ("error: .*undefinedName is not defined", "unhandled rejection: Error: later", 'told {"a":1}'):
             server.wait_for_log(rf"\[browser\] /books/.*{said}")
+        (running,) = (one for one in running_servers() if one.pid == server.pid)
+        told = ask(running, "errors")["browser"]
+        assert {one["kind"] for one in told} == {"error", "unhandled rejection", "console.error"}
+        assert all(one["page"].startswith("/books/") for one in told)

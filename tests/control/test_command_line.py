@@ -82,6 +82,9 @@ def test_requests_and_errors_have_their_time() -> None:
     assert line.endswith(" 200 12 ms 3 queries 1 ms GET /")
     first, *rest = lines("errors", {"errors": [ERROR]})
     assert first.endswith(" request /a/") and rest == ["  ValueError: no", "    a.py:3"]
+    message = {"time": 0, "page": "/a/", "kind": "error", "text": "x is not defined", "source": "/s/a.js", "line": 3}
+    first, *rest = lines("errors", {"errors": [], "browser": [message]})
+    assert first.endswith(" browser /a/") and rest == ["  error: x is not defined (/s/a.js:3)"]
 
 
 def test_a_stuck_worker_is_told_below() -> None:

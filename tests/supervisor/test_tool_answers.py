@@ -12,6 +12,7 @@ from devrunserver.supervisor.lifecycle import State
 from devrunserver.supervisor.tool_answers import (
     ANSWER_PATIENCE,
     MOST_ERRORS,
+    MOST_MESSAGES,
     MOST_REQUESTS,
     WAIT_LIMIT,
     Memory,
@@ -199,20 +200,21 @@ def test_a_worker_that_cannot_hear_is_not_waited_for(play: Play) -> None:
     play.serves()
     play.hears = False
     play.ask("errors")
-    assert play.told == [{"errors": []}]
+    assert play.told == [{"errors": [], "browser": []}]
 
 
 def test_what_is_remembered_has_bounds(play: Play) -> None:
     play.serves()
     for number in range(3):
-        history = History(0, [{"path": str(number)}] * MOST_REQUESTS, [{"type": str(number)}] * MOST_ERRORS, [])
-        play.answers.on_history(history)
+        requests, errors = [{"path": str(number)}] * MOST_REQUESTS, [{"type": str(number)}] * MOST_ERRORS
+        play.answers.on_history(History(0, requests, errors, [], [{"text": str(number)}] * MOST_MESSAGES))
     play.breaks()
     for command, most in (("requests", MOST_REQUESTS), ("errors", MOST_ERRORS)):
         play.ask(command)
         play.worker_answers()
         told = play.step()
         assert told is not None and len(told[command]) == most
+        assert command != "errors" or len(told["browser"]) == MOST_MESSAGES
     play.ask("requests", limit=2)
     play.worker_answers()
     assert play.step() == {"requests": [{"path": "2"}] * 2, "worker_responds": True}
@@ -225,7 +227,7 @@ def test_routes_are_asked_for_only_where_they_are_wanted(play: Play) -> None:
     assert [one.routes for one in play.asked] == [False, True]
     play.worker_answers(routes=[{"route": "/"}])  # the last question answers both
     assert play.told == [
-        {"errors": [], "worker_responds": True},
+        {"errors": [], "browser": [], "worker_responds": True},
         {"routes": [{"route": "/"}], "worker_responds": True},
     ]
 

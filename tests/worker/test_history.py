@@ -12,9 +12,12 @@ from django.test import override_settings
 from django.urls import include, path
 from django.views.generic import TemplateView
 
+from devrunserver.browser.console_messages import Message as ConsoleMessage
+from devrunserver.common.messages import History, Message
 from devrunserver.worker.history import (
     LARGEST_DESCRIPTION,
     LONGEST_TEXT,
+    MOST_MESSAGES,
     MOST_REQUESTS,
     RequestHistory,
     summary,
@@ -43,10 +46,24 @@ def test_a_history_is_taken_once_and_bounded() -> None:
     history = RequestHistory(lambda file: True, lambda message: None)
     for number in range(MOST_REQUESTS + 5):
         history.on_request({"path": f"/{number}?key=1"})
-    requests, errors = history.take()
+        history.on_console_message(ConsoleMessage("/", "error", f"{number}: /?token=abc is gone", "", 0))
+    requests, errors, browser = history.take()
     assert len(requests) == MOST_REQUESTS and errors == []
     assert requests[-1]["path"] == f"/{MOST_REQUESTS + 4}?key=********"
-    assert history.take() == ([], [])
+    assert len(browser) == MOST_MESSAGES
+    assert browser[-1]["text"] == f"{MOST_REQUESTS + 4}: /?token=******** is gone"
+    assert history.take() == ([], [], [])
+
+
+def test_what_was_taken_is_told() -> None:
+    told: list[Message] = []
+    history = RequestHistory(lambda file: True, told.append)
+    history.on_console_message(ConsoleMessage("/", "error", "no", "/static/a.js", 3))
+    history.tell(5)
+    ((message,),) = (one.browser for one in told if isinstance(one, History))
+    assert {**message, "time": 0} == {
+        "time": 0, "page": "/", "kind": "error", "text": "no", "source": "/static/a.js", "line": 3,
+    }  # fmt: skip
 
 
 def fail() -> None:
@@ -62,7 +79,7 @@ def test_an_error_of_a_view() -> None:
         fail()
     except ValueError:
         history.on_exception(request=request)
-    ((), (error,)) = map(tuple, history.take())
+    (), (error,), () = map(tuple, history.take())
     line = fail.__code__.co_firstlineno + 1
     expected = {"at": "request", "path": "/a/", "type": "ValueError", "message": "no", "file": __file__, "line": line}
     assert {name: error[name] for name in expected} == expected

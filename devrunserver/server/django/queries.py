@@ -21,12 +21,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
+from enum import Enum
 from types import FrameType
 from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.db import connections
 from django.db.backends.signals import connection_created
+from django.template.base import Node
 
 from devrunserver.common.shown_path import shown_path
 
@@ -35,7 +37,17 @@ MOST_DISTINCT = 500  # queries of one request that are told apart
 MOST_NAMED = 10  # that are named below the line of the request
 LONGEST_SQL = 300  # characters that are shown
 N_PLUS_ONE = 3  # times from which a query is taken to be in a loop
-RENDER = ("django.template.base", "render_annotated")  # module and function in which a template's node is rendered
+RENDER = Node.render_annotated.__code__  # where a template's node is rendered
+THREAD = SyncToAsync.thread_handler.__code__  # where asgiref calls what async code asks for
+
+
+class File(Enum):
+    """Whose code is in a file, as far as it matters to who looks for the project's: most of a stack is FOREIGN."""
+
+    FOREIGN = "an installed package's"
+    OWN = "the project's"
+    TEMPLATES = "that in which RENDER is"
+    THREADS = "that in which THREAD is"
 
 
 @dataclass(slots=True)
@@ -122,7 +134,7 @@ class QueryLog:
         self.slow = slow
         self.prints = prints
         self._is_own = is_own
-        self._known: dict[str, bool] = {}  # files
+        self._files: dict[str, File] = {}
 
     def install(self) -> None:
         """Sees the queries of every connection from now on. Again is harmless."""
@@ -174,18 +186,25 @@ class QueryLog:
     def place(self, frame: FrameType | None, recorder: Recorder) -> str:
         """The innermost place of the project's on a stack; empty where there is none, as on a thread of its own."""
         while frame is not None:
-            if frame.f_code is SyncToAsync.thread_handler.__code__ and (place := self.place_of(recorder)):
+            code = frame.f_code
+            file = self._files.get(code.co_filename) or self._file(code.co_filename)
+            if file is not File.FOREIGN and (place := self._place_in(frame, file, recorder)):
                 return place
-            file = frame.f_code.co_filename
-            if self._owns(file):
-                return f"{shown_path(file)}:{frame.f_lineno}"
-            if frame.f_code.co_name == RENDER[1] and frame.f_globals.get("__name__") == RENDER[0]:
-                node = frame.f_locals.get("self")
-                origin, token = getattr(node, "origin", None), getattr(node, "token", None)
-                name = getattr(origin, "name", "")
-                if token is not None and self._owns(name):
-                    return f"{shown_path(name)}:{token.lineno}"
             frame = frame.f_back
+        return ""
+
+    def _place_in(self, frame: FrameType, file: File, recorder: Recorder) -> str:
+        code = frame.f_code
+        if file is File.OWN:
+            return f"{shown_path(code.co_filename)}:{frame.f_lineno}"
+        if code is THREAD:
+            return self.place_of(recorder)
+        if code is RENDER:
+            node = frame.f_locals.get("self")
+            origin, token = getattr(node, "origin", None), getattr(node, "token", None)
+            name = getattr(origin, "name", "")
+            if token is not None and self._owns(name):
+                return f"{shown_path(name)}:{token.lineno}"
         return ""
 
     def place_of(self, recorder: Recorder) -> str:
@@ -201,10 +220,16 @@ class QueryLog:
         return ""
 
     def _owns(self, file: str) -> bool:
-        known = self._known.get(file)
-        if known is None:
-            known = self._known[file] = os.path.isabs(file) and self._is_own(file)
-        return known
+        return (self._files.get(file) or self._file(file)) is File.OWN
+
+    def _file(self, name: str) -> File:
+        """Looks at a file for the first time."""
+        if name in (RENDER.co_filename, THREAD.co_filename):
+            found = File.TEMPLATES if name == RENDER.co_filename else File.THREADS
+        else:
+            found = File.OWN if os.path.isabs(name) and self._is_own(name) else File.FOREIGN
+        self._files[name] = found
+        return found
 
 
 def _sent(sql: Any, params: Any, context: dict[str, Any]) -> str:
