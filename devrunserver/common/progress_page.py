@@ -9,7 +9,8 @@ wakes up. The supervisor reads it ten times a second at most, and only while it 
 A record begins and ends with the same number, which changes with each; where they differ, it is being written, and
 what was read before counts.
 
-The page also says whose the terminal is. The supervisor shows its line (``is_shown``) only while no other line is open
+The page also says whose the terminal is. While the supervisor sets itself up, beside its first worker, that shows the
+line; from then on the supervisor does (``is_watched``). It is shown (``is_shown``) only while no other line is open
 there (``is_line_open``) and while the worker has nothing against it (``is_hidden``: somebody is asked for something, a
 program that it has started may write, or its start is over). Who writes anything else takes the line away first
 (``terminal_line.py``). Who looks at this and writes has a lock on the file meanwhile, one that belongs to a process
@@ -33,7 +34,9 @@ RECORD = struct.Struct("BB255pB")  # number, phase, names, the same number
 LONGEST = 254  # bytes of the names
 NUMBERS = 256
 SEPARATOR = "\n"  # between the two names
-SHOWN, LINE_OPEN, HIDDEN = range(3)  # where the flags are
+PATIENCE = 0.5  # seconds from which a start is worth a line
+INTERVAL = 0.1  # seconds between two lines
+SHOWN, LINE_OPEN, HIDDEN, WATCHED = range(4)  # where the flags are
 RECORD_AT = 8  # bytes from the beginning of the page
 MAGIC_AT, MAGIC = 1024, b"devrunserver progress"  # tells this file from another of the same descriptor
 
@@ -71,6 +74,12 @@ class Place(NamedTuple):
     own: str = ""
     module: str = ""
 
+    def words(self) -> str:
+        """The same for people."""
+        inner = f" ({self.module})" if self.module != self.own else ""
+        module = f", {self.own}{inner}" if self.own else f", {self.module}" if self.module else ""
+        return f"{WORDS[self.phase]}{module}"
+
 
 class ProgressPage:
     """The page, in either process.
@@ -92,9 +101,11 @@ class ProgressPage:
         self._last = Place()
 
     def begin(self) -> None:
-        """A start begins: nothing is known of it. In the supervisor."""
-        self.tell(Phase.SETTINGS, "", "")
-        self._page[LINE_OPEN] = self._page[HIDDEN] = False
+        """A start begins: nothing is known of it but what the first worker has said already. In the supervisor."""
+        if self.is_watched:
+            self.tell(Phase.SETTINGS, "", "")
+            self._page[LINE_OPEN] = self._page[HIDDEN] = False
+        self._page[WATCHED] = True
 
     def tell(self, phase: int, own: str, module: str) -> None:
         """Says where this process is."""
@@ -128,6 +139,11 @@ class ProgressPage:
     @is_line_open.setter
     def is_line_open(self, value: bool) -> None:
         self._page[LINE_OPEN] = value
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the supervisor shows the line; before that the worker does."""
+        return bool(self._page[WATCHED])
 
     @property
     def is_hidden(self) -> bool:

@@ -59,8 +59,15 @@ def show(page: ProgressPage, text: str) -> None:
 
 
 def fitted(text: str, columns: int) -> str:
-    """As much of a text as a line has room for: a cursor behind the last column would begin a new one."""
-    return text if len(text) < columns else f"{text[: columns - 2]}…"
+    """As much of a text as a line has room for: a cursor behind the last column would begin a new one.
+
+    What follows the last comma, the time, is kept where that leaves room for more.
+    """
+    if len(text) < columns:
+        return text
+    head, comma, end = text.rpartition(", ")
+    room = columns - 2 - len(comma + end)
+    return f"{head[:room]}…{comma}{end}" if comma and room >= NARROWEST else f"{text[: columns - 2]}…"
 
 
 class OutputGuard:

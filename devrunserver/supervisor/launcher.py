@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import os
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from subprocess import TimeoutExpired
 
-from devrunserver.common import link, process, progress_page
+from devrunserver.common import link, process, progress_page, terminal_line
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import Hello
 from devrunserver.common.role import Role
@@ -29,11 +30,15 @@ class Launcher:
         self._orig_argv = orig_argv
         self._first: tuple[process.Process, link.Link] | None = None
         self._makes_checkpoints = True  # the workers
+        self._guard: terminal_line.OutputGuard | None = None  # while a worker that was started early may show its line
         self.progress = progress_page.make()  # where workers say how far they are; None: they cannot
 
     def spawn_early(self) -> None:
         """Starts the first worker now; the first call of ``spawn`` returns it."""
         self._first = self._spawn(Attempt.NORMAL, (), "")
+        if self.progress is not None and terminal_line.is_capable(os.environ):
+            self._guard = terminal_line.OutputGuard(self.progress)
+            self._guard.install()  # it may show where it is while we set up the project, too
         atexit.register(self.abandon)
 
     def be_safe(self) -> None:
@@ -57,6 +62,8 @@ class Launcher:
         for worker in workers:
             with suppress(TimeoutExpired):
                 worker.wait(END_PATIENCE)
+        if self.progress is not None:
+            terminal_line.clear(self.progress)
 
     def spawn(self, attempt: Attempt, edited: Collection[str], report: str) -> tuple[process.Process, link.Link]:
         """A worker, and our end of the link to it.
@@ -70,6 +77,9 @@ class Launcher:
             OSError: the system does not start it.
         """
         first, self._first = self._first, None
+        if self._guard is not None:
+            self._guard.remove()
+            self._guard = None
         return first or self._spawn(attempt, edited, report)
 
     def spawn_spare(self, edited: Collection[str], held: Sequence[int]) -> tuple[process.Process, link.Link, float]:

@@ -21,11 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from devrunserver.common import terminal_line
-from devrunserver.common.progress_page import WORDS, Place, ProgressPage
+from devrunserver.common.progress_page import INTERVAL, PATIENCE, WORDS, Place, ProgressPage
 from devrunserver.common.runtime_directory import key_of, runtime_directory
 
-PATIENCE = 0.5  # seconds from which a start is worth a line
-INTERVAL = 0.1  # seconds between two lines
 REMEMBERED = 30 * 24 * 3600.0  # seconds for which it is known what a start took
 SUFFIX = ".seconds"
 WORTH_COMPARING = 1.0  # seconds from which it is told what the last one took
@@ -141,11 +139,9 @@ def of(page: ProgressPage | None, project: str, verbosity: int) -> StartProgress
 def describe(place: Place, start: Start, seconds: float) -> str:
     """Where a start is, in one line."""
     what = "Reloading" if start.is_reload else "Starting"
-    inner = f" ({place.module})" if place.module != place.own else ""
-    module = f", {place.own}{inner}" if place.own else f", {place.module}" if place.module else ""
     expected = start.expected or 0.0
     of = f" of about {expected:.0f}" if expected >= WORTH_COMPARING else ""
-    return f"{what}: {WORDS[place.phase]}{module}, {seconds:.1f}{of} s"
+    return f"{what}: {place.words()}, {seconds:.1f}{of} s"
 
 
 def _read(memory: Path | None) -> float | None:

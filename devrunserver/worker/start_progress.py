@@ -1,8 +1,12 @@
-"""Says how far this start is, for the supervisor to show (``common/progress_page.py``), and what took its time."""
+"""Says how far this start is, for the supervisor to show (``common/progress_page.py``), and what took its time.
+
+The first worker shows it itself for as long as its supervisor, which sets up the project too, cannot.
+"""
 
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +15,7 @@ from typing import TYPE_CHECKING
 from django.apps import apps
 
 from devrunserver.common import faults, module_files, progress_page, terminal_line, verbosity
-from devrunserver.common.progress_page import Phase
+from devrunserver.common.progress_page import INTERVAL, PATIENCE, Phase, ProgressPage
 from devrunserver.common.role import Role
 
 if TYPE_CHECKING:
@@ -42,6 +46,8 @@ class StartProgress:
         self._is_own = is_own
         self._own: list[str] = []  # the project's modules that are being imported, each by the one before
         self._module = ""  # the one that was looked up last
+        self._spawned = math.inf  # when this process was, if it may show the line: in seconds since the epoch
+        self._due = 0.0  # when the line is to be written again, in seconds of the monotonic clock
         self._guard: terminal_line.OutputGuard | None = None
         if self._page is not None:
             self._guard = terminal_line.OutputGuard(self._page, lambda: self._role() in HEARD)
@@ -53,6 +59,8 @@ class StartProgress:
         Args:
             spawned: when this process was started, in seconds since the epoch.
         """
+        if verbosity.current() > 0 and terminal_line.is_capable(os.environ):
+            self._spawned = spawned
         if verbosity.wants_profile(sys.argv):
             from devrunserver.worker.start_profile import StartProfile  # here, as hardly anybody asks
 
@@ -74,6 +82,15 @@ class StartProgress:
         if page.is_hidden:  # the program that was started is over, or does not concern us
             page.is_hidden = False
         page.tell(Phase.APPS + self._phase(), own[-1] if own else "", name)
+        if not page.is_watched and time.monotonic() >= self._due:
+            self._show(page)
+
+    def _show(self, page: ProgressPage) -> None:
+        """Shows the line, as the supervisor does later."""
+        self._due = time.monotonic() + INTERVAL
+        took = time.time() - self._spawned
+        if took >= PATIENCE:
+            terminal_line.show(page, f"Starting: {page.read().words()}, {took:.1f} s")
 
     def on_resume(self) -> None:
         """This process goes on from a checkpoint, which was before a module that has been told of then."""

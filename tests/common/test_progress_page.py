@@ -38,9 +38,25 @@ def test_what_is_told_is_read(page: ProgressPage, worker: ProgressPage) -> None:
     worker.tell(Phase.URLCONF, "shop.views", "django.forms")
     assert page.read() == Place(Phase.URLCONF, "shop.views", "django.forms")
     worker.tell(Phase.CHECKS, "", "")
-    assert page.read() == Place(Phase.CHECKS)
+    assert not worker.is_watched
+    page.begin()
+    assert page.read() == Place(Phase.CHECKS), "of the first worker, which began before"
+    assert worker.is_watched
     page.begin()
     assert page.read() == Place()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (Place(), "settings"),
+        (Place(Phase.MODELS, "", "re"), "models, re"),
+        (Place(Phase.MODELS, "shop.models", "shop.models"), "models, shop.models"),
+        (Place(Phase.URLCONF, "shop.views", "django.forms"), "URLconf, shop.views (django.forms)"),
+    ],
+)
+def test_words(place: Place, words: str) -> None:
+    assert place.words() == words
 
 
 def test_names_of_any_length_are_told_as_far_as_there_is_room(page: ProgressPage, worker: ProgressPage) -> None:
@@ -59,6 +75,8 @@ def test_a_record_that_is_being_written_does_not_count(page: ProgressPage, worke
 def test_flags(page: ProgressPage, worker: ProgressPage) -> None:
     worker.is_hidden = worker.is_line_open = worker.is_shown = True
     assert page.is_hidden and page.is_line_open and page.is_shown
+    page.begin()
+    assert page.is_hidden and page.is_line_open, "the first worker's, which began before"
     page.begin()
     assert not worker.is_hidden and not worker.is_line_open
     assert worker.is_shown, "nobody has taken the line away"

@@ -119,7 +119,15 @@ def test_somebody_elses_is_left_in_place(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [("short", "short"), ("x" * 39, "x" * 39), ("x" * 40, "x" * 38 + "…"), ("", "")]
+    ("text", "shown"),
+    [
+        ("short", "short"),
+        ("x" * 39, "x" * 39),
+        ("x" * 40, "x" * 38 + "…"),
+        ("", ""),
+        (f"Starting: {'x' * 40}, 2.5 s", f"Starting: {'x' * 21}…, 2.5 s"),
+        (f"Starting: {'x' * 20}, 2.5 of about 1000000 s", f"Starting: {'x' * 20}, 2.5 of…"),
+    ],
 )
 def test_it_fits(text: str, shown: str) -> None:
     assert fitted(text, COLUMNS) == shown

@@ -40,6 +40,16 @@ if "runserver" in sys.argv:
 """
 
 
+# In both processes: each import says where the start is
+SLOW_MODELS = """
+import importlib, os, sys, time
+while "runserver" in sys.argv and not os.path.exists("../go-0"):
+    time.sleep(0.02)
+    sys.modules.pop("shop.again", None)
+    importlib.import_module("shop.again")
+"""
+
+
 class Screen:
     """What a terminal shows."""
 
@@ -79,7 +89,10 @@ def status(project: Path) -> dict[str, Any]:
 def test_a_slow_start(project: Path) -> None:
     (project / "shop/slow.py").write_text(SLOW)
     (project / "shop/slower.py").write_text('from shop.slow import wait\nwait("../go-4")\n')
-    urls = project / "shop/urls.py"
+    (project / "shop/slow_models.py").write_text(SLOW_MODELS)
+    (project / "shop/again.py").touch()
+    models, urls = project / "shop/models.py", project / "shop/urls.py"
+    replace(models, f"import shop.slow_models\n{models.read_text()}")
     replace(urls, f"import shop.slow\n{urls.read_text()}")
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
@@ -87,7 +100,10 @@ def test_a_slow_start(project: Path) -> None:
     with Server(project, *arguments, stdout=slave, environ={"TERM": "xterm", "PYTHONUNBUFFERED": ""}) as server:
         os.close(slave)
         shown = Screen(master)
-        shown.wait_for("the project says this\n", "Starting: URLconf, shop.slow")
+        shown.wait_for("Starting: models, shop.again, ")  # the supervisor waits, too
+        (project.parent / "go-0").touch()
+        text = shown.wait_for("the project says this\n", "Starting: URLconf, shop.slow")
+        assert "models" not in text
         progress = status(project)["progress"]
         assert (progress["phase"], progress["own_module"]) == ("URLconf", "shop.slow")
         assert progress["seconds"] > 0 and progress["expected_seconds"] is None

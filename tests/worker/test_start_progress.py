@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import pytest
 
-from devrunserver.common import progress_page
+from devrunserver.common import progress_page, terminal_line
 from devrunserver.common.progress_page import Phase, Place, ProgressPage
 from devrunserver.common.role import Role
+from devrunserver.worker import start_progress
 from devrunserver.worker.start_progress import StartProgress
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="memory is not shared there")
@@ -68,7 +70,30 @@ def test_the_projects_module_is_told_by_whose_import_all_else_happens(play: Play
     assert play.page.read() == Place(Phase.CHECKS)
 
 
+def test_the_first_worker_shows_it_until_the_supervisor_does(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(terminal_line, "show", lambda page, text: lines.append(text))
+    monkeypatch.setattr(terminal_line, "is_capable", lambda environ: True)
+    monkeypatch.setattr(start_progress, "INTERVAL", 0.0)
+    play.progress.begin(time.time() + 1000.0)
+    play.imports("fx_early")
+    assert lines == [], "it has begun just now"
+    play.progress.begin(time.time() - 1000.0)
+    play.imports("fx_views", is_own=True)
+    play.imports("fx_library")
+    assert [line.rpartition(", ")[0] for line in lines] == [
+        "Starting: apps, fx_views",
+        "Starting: apps, fx_views (fx_library)",
+    ]
+    place = play.page.read()
+    play.page.begin()
+    assert play.page.read() == place, "what it has said stays"
+    play.imports("fx_late")
+    assert len(lines) == 2
+
+
 def test_who_is_resumed_tells_where(play: Play) -> None:
+    play.page.begin()
     place = play.imports("fx_views", is_own=True)
     play.page.begin()
     play.role = Role.DRY_RUN
