@@ -10,16 +10,8 @@ from pathlib import Path
 import pytest
 
 from devrunserver.common import progress_page, terminal_line
-from devrunserver.common.progress_page import Phase, Place, ProgressPage
-from devrunserver.supervisor.start_progress import (
-    INTERVAL,
-    PATIENCE,
-    REMEMBERED,
-    SUFFIX,
-    Start,
-    StartProgress,
-    describe,
-)
+from devrunserver.common.progress_page import INTERVAL, PATIENCE, Phase, Place, ProgressPage
+from devrunserver.supervisor.start_progress import REMEMBERED, SUFFIX, Start, StartProgress, describe
 from tests.supervisor.stage import PlayedClock
 
 OWN = Place(Phase.URLCONF, "shop.views", "shop.views")
