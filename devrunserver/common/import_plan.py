@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.import_record import ImportRecord, with_packages
 
 KEPT_SHARE = 0.5  # of what a plan saves, that it must still save if another file that is edited in turn is added
 SLOWER = 1.5  # how much longer a reload may take because of a file that was edited before, ...
@@ -70,13 +70,13 @@ def make(
     """
     edited = tuple(edited)
     changed = {record.files[path] for path in edited if path in record.files}
-    excluded = dependents({*changed, *base.importing, *left_out}, record.edges)
+    excluded = dependents({*changed, *base.importing, *left_out}, record.importers)
     after = list(zip(record.order, record.phases, record.seconds, strict=True))[base.imported :]
     later = {name for name, phase, _ in after if phase > base.phase}
     if later and not is_strict and base.phase != APPS_PHASE:
         later.clear()
     if later:
-        later &= dependents([FRAMEWORK], record.edges)
+        later &= dependents([FRAMEWORK], record.importers)
     planned = set(independent((name for name, _, _ in after if name not in later), excluded))
     planned.difference_update(record.lost)
     return Plan(
@@ -101,13 +101,12 @@ def is_kept(plan: Plan, without: Plan, total: float, in_turn: bool) -> bool:
     return in_turn and total - plan.remains >= KEPT_SHARE * (total - without.remains)
 
 
-def dependents(edited: Iterable[str], edges: Mapping[str, Collection[str]]) -> set[str]:
-    """The modules that import one of the edited ones, directly or not, and these themselves."""
-    importers: dict[str, set[str]] = {}
-    for importer, imported in edges.items():
-        for name in imported:
-            for part in with_packages(name):
-                importers.setdefault(part, set()).add(importer)
+def dependents(edited: Iterable[str], importers: Mapping[str, Collection[str]]) -> set[str]:
+    """The modules that import one of the edited ones, directly or not, and these themselves.
+
+    Args:
+        importers: of each module, what imports it directly.
+    """
     found = set()
     waiting = list(edited)
     while waiting:
@@ -126,9 +125,3 @@ def independent(order: Iterable[str], excluded: Set[str]) -> list[str]:
         excluded: the edited ones and their dependents.
     """
     return [name for name in dict.fromkeys(order) if excluded.isdisjoint(with_packages(name))]
-
-
-def with_packages(name: str) -> list[str]:
-    """A module's name and those of the packages that it is in, which are imported before it."""
-    parts = name.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]

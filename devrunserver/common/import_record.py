@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,27 @@ class ImportRecord:
     edges: Mapping[str, Collection[str]]
     files: Mapping[str, str]
     lost: Collection[str] = ()
+
+    @functools.cached_property
+    def importers(self) -> Mapping[str, Set[str]]:
+        """Of each module, what imports it, or what is in it, directly."""
+        return importers(self.edges)
+
+
+def importers(edges: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    """Edges the other way round; who imports a module imports the packages that it is in, too."""
+    found: dict[str, set[str]] = {}
+    for importer, imported in edges.items():
+        for name in imported:
+            for part in with_packages(name):
+                found.setdefault(part, set()).add(importer)
+    return found
+
+
+def with_packages(name: str) -> list[str]:
+    """A module's name and those of the packages that it is in, which are imported before it."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
 def to_json(record: ImportRecord) -> dict[str, Any]:

@@ -207,6 +207,13 @@ class PromptLeft(Message):
 
 
 @message
+class ViewAsked(Message):
+    """A request has come to a view in this file of the project's, which none has before in this process."""
+
+    file: str
+
+
+@message
 class FreshAsked(Message):
     """A request waits until it is known whether I am fresh."""
 
@@ -425,6 +432,7 @@ ROUTES: dict[type[Message], Route] = {
     Verdict: _route(Role.WORKER),
     PromptLeft: _route(Role.WORKER),
     PageStream: _route(Role.WORKER),
+    ViewAsked: _route(Role.WORKER),
     FreshAsked: _route(Role.WORKER),
     FactsRead: _route(Role.CHECKPOINT, Role.SPARE, Role.BUILDER),
     BuildFailed: _route(Role.SPARE, Role.BUILDER),

@@ -88,13 +88,14 @@ class Chain:
             return False
         return True
 
-    def before(self, paths: Iterable[str]) -> Checkpoint | None:
-        """The latest checkpoint that has read none of these files."""
-        wanted, found = set(paths), None
+    def before(self, paths: Iterable[str]) -> list[Checkpoint]:
+        """The checkpoints that have read none of these files, in their order."""
+        wanted = set(paths)
+        found: list[Checkpoint] = []
         for one in self._row:
             if one.facts is None or any(isinstance(fact, Read) and fact.path in wanted for fact in one.facts):
                 break
-            found = one
+            found.append(one)
         return found
 
     def holds(self, checkpoint: Checkpoint) -> bool:

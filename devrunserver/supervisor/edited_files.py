@@ -1,4 +1,4 @@
-"""Which files somebody has been editing: a guess by when they were modified."""
+"""Which files somebody is editing, or may edit next: a guess by when they were modified, and by pages looked at."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ MANY = 10  # files in a burst that nobody has edited by hand
 KEPT = 5  # files that were edited last
 IN_TURN = 4  # saves within which files are edited in turn
 GUESSED = 3  # files that may be edited next, when nobody has edited one yet
+VIEWED = 3  # files whose pages were looked at first last
 
 
 def recently_edited(modified: Mapping[str, int], count: int) -> list[str]:
@@ -35,6 +36,12 @@ class EditedFiles:
 
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self._viewed: list[str] = []
+
+    @property
+    def likely(self) -> list[str]:
+        """The files that may be edited next, the likeliest last: after those that were, those of pages looked at."""
+        return [*(path for path in self._viewed if path not in self.paths), *self.paths]
 
     def guess(self, modified: Mapping[str, int]) -> None:
         """Takes those that may be edited next, when nobody has edited one yet.
@@ -44,6 +51,10 @@ class EditedFiles:
         """
         if not self.paths:
             self.paths = recently_edited(modified, GUESSED)
+
+    def on_view(self, path: str) -> None:
+        """The view behind a page that was asked for is in this file."""
+        self._viewed = [*(one for one in self._viewed if one != path), path][-VIEWED:]
 
     def on_edit(self, path: str) -> None:
         """This one was edited just now."""

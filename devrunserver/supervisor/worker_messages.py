@@ -29,6 +29,7 @@ from devrunserver.common.messages import (
     PromptLeft,
     Serving,
     Verdict,
+    ViewAsked,
     Watching,
 )
 from devrunserver.common.page_changes import ERROR, PAGE
@@ -115,7 +116,7 @@ class WorkerMessages:
         self._parts.files.learn(added, since=self._setup.launcher.began)
 
     def _on_serving(self, worker: WorkerHandle, message: Serving) -> None:
-        if not self._is_expected(Happening.SERVES):
+        if not _is_expected(self._cycle, Happening.SERVES):
             return
         now = self._setup.clock()
         worker.serving_since = now
@@ -146,7 +147,7 @@ class WorkerMessages:
             worker.send(Generation(pages.rendered))
 
     def _on_broken(self, worker: WorkerHandle, message: Broken) -> None:
-        if self._is_expected(Happening.BREAKS):
+        if _is_expected(self._cycle, Happening.BREAKS):
             self._setup.tell_tools(lambda tools: tools.on_broken(message))
             self._served(True, broken=True)
             self._cycle.on_answers(worker)
@@ -179,6 +180,11 @@ class WorkerMessages:
         if (path := self._parts.review.on_prompt_left()) is not None:
             self._cycle.on_change(path)
 
+    def _on_view_asked(self, worker: WorkerHandle, message: ViewAsked) -> None:
+        edited, preparation = self._parts.edited, self._parts.preparation
+        self._setup.optional.call(Part.EDITED_FILES, edited.on_view, message.file)
+        self._setup.optional.call(Part.PREPARING, preparation.on_view, edited.likely)
+
     def _on_fresh_asked(self, worker: WorkerHandle, message: FreshAsked) -> None:
         """A request waits; answered when all that has happened to files is decided on."""
         worker.asks = True
@@ -198,16 +204,17 @@ class WorkerMessages:
         optional.call(Part.TELLING, console.reloaded, reload.path or "", seconds, message)
         optional.call(Part.EXPLAINING, lambda: console.explain(message, reload.reason, preparation.why_not))
 
-    def _is_expected(self, happening: Happening) -> bool:
-        """Whether anything follows from it; not from the late words of a worker that is leaving."""
-        return (self._cycle.lifecycle.state, happening) in TRANSITIONS
-
     def _served(self, is_reload: bool, broken: bool = False) -> None:
         preparation = self._parts.preparation
         self._setup.optional.call(
-            Part.PREPARING, preparation.served, self._parts.edited.paths, is_reload, broken=broken
+            Part.PREPARING, preparation.served, self._parts.edited.likely, is_reload, broken=broken
         )
         self._setup.optional.call(Part.SPARES, self._parts.spares.served, is_reload)
+
+
+def _is_expected(cycle: WorkerCycle, happening: Happening) -> bool:
+    """Whether anything follows from it; not from the late words of a worker that is leaving."""
+    return (cycle.lifecycle.state, happening) in TRANSITIONS
 
 
 Handler = Callable[[WorkerMessages, WorkerHandle, Any], None]
@@ -224,6 +231,7 @@ HANDLERS: dict[type[Message], Handler] = {
     History: WorkerMessages._on_history,
     Verdict: WorkerMessages._on_verdict,
     PromptLeft: WorkerMessages._on_prompt_left,
+    ViewAsked: WorkerMessages._on_view_asked,
     FreshAsked: WorkerMessages._on_fresh_asked,
     Connections: WorkerMessages._on_connections,
     PageStream: WorkerMessages._on_page_stream,

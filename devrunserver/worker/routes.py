@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import linecache
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+from devrunserver.worker.view_files import code_behind
 
 MOST = 5_000  # patterns that are told
 
@@ -34,10 +35,7 @@ def _walk(resolver: Any, prefix: str, namespace: str) -> Iterator[tuple[str, str
 
 
 def _view(view: Any) -> dict[str, Any]:
-    view = getattr(view, "view_class", None) or getattr(view, "cls", None) or view
-    view = inspect.unwrap(view) if callable(view) else view
-    while hasattr(view, "func"):  # functools.partial
-        view = view.func
+    view = code_behind(view)
     name = f"{getattr(view, '__module__', '')}.{getattr(view, '__qualname__', type(view).__qualname__)}"
     file, line = _place(view)
     return {"view": name, "file": file, "line": line}

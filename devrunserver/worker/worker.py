@@ -62,6 +62,7 @@ from devrunserver.worker.server_handle import ServerHandle
 from devrunserver.worker.staleness import Staleness
 from devrunserver.worker.startup import Startup
 from devrunserver.worker.startup_checks import Check, StartupChecks
+from devrunserver.worker.view_files import ViewFiles
 from devrunserver.worker.watch_report import WatchReport
 
 
@@ -196,6 +197,8 @@ class Worker:
         self._end_start()
         self._signals.start(files=[], patterns=self._watch)
         self._history.begin(server)
+        if self._start.makes_checkpoints and conf.load().PREPARE:
+            ViewFiles(self._startup.project_files.is_own, self._channel.send).begin()
         server.on_failure = self._replace_by
         self._channel.send(replace(self._startup.summary(), is_checked=not self._checks.are_running))
         self._report.send()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devrunserver.common.import_plan import Base, Plan, dependents, independent, is_kept, make, with_packages
-from devrunserver.common.import_record import ImportRecord, from_json, to_json
+from devrunserver.common.import_plan import Base, Plan, dependents, independent, is_kept, make
+from devrunserver.common.import_record import ImportRecord, from_json, importers, to_json, with_packages
 
 EDGES = {"urls": {"a.views", "b.views"}, "a.views": {"a.forms"}, "b.views": {"b"}, "c": {"a"}, "d": {"d.part"}}
 
@@ -27,11 +27,11 @@ EDGES = {"urls": {"a.views", "b.views"}, "a.views": {"a.forms"}, "b.views": {"b"
     ],
 )
 def test_dependents(edited: list[str], expected: set[str]) -> None:
-    assert dependents(edited, EDGES) == expected
+    assert dependents(edited, importers(EDGES)) == expected
 
 
 def test_dependents_in_a_circle() -> None:
-    assert dependents(["a"], {"a": {"b"}, "b": {"a"}}) == {"a", "b"}
+    assert dependents(["a"], importers({"a": {"b"}, "b": {"a"}})) == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ names = st.sampled_from(["a", "b", "b.c", "b.d", "e", "e.f"])
 
 @given(st.lists(names), st.dictionaries(names, st.sets(names)), st.sets(names, min_size=1))
 def test_nothing_in_a_plan_needs_what_is_edited(order: list[str], edges: dict[str, set[str]], edited: set[str]) -> None:
-    planned = independent(order, dependents(edited, edges))
+    planned = independent(order, dependents(edited, importers(edges)))
     assert set(planned) <= set(order)
     for name in planned:
         imported = {part for one in edges.get(name, ()) for part in with_packages(one)}

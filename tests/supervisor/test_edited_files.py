@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devrunserver.supervisor.edited_files import KEPT, MANY, EditedFiles, recently_edited
+from devrunserver.supervisor.edited_files import KEPT, MANY, VIEWED, EditedFiles, recently_edited
 
 SECOND = 1_000_000_000
 CHECKOUT = {f"checkout/{number}.py": 1000 * SECOND + number for number in range(50)}
@@ -43,3 +43,16 @@ def test_few_are_kept() -> None:
     for number in range(KEPT + 3):
         edited.on_edit(str(number))
     assert edited.paths == [str(number) for number in range(3, KEPT + 3)]
+
+
+def test_what_was_edited_is_likelier_than_what_was_looked_at() -> None:
+    edited = EditedFiles()
+    for path in ("a", "b", "a"):
+        edited.on_view(path)
+    assert edited.likely == ["b", "a"]
+    edited.on_edit("b")
+    assert edited.likely == ["a", "b"]
+    assert edited.paths == ["b"]
+    for number in range(VIEWED):
+        edited.on_view(str(number))
+    assert edited.likely == [*map(str, range(VIEWED)), "b"]

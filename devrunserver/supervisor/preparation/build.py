@@ -62,10 +62,10 @@ def build(
         state_reporter: tells what the worker has imported, if it was started exactly.
     """
     if planning.plan is None:
-        checkpoint = next(filter(None, (chain.before([path]) for path in reversed(planning.edited))), None)
-        if checkpoint is None:
-            return f"no checkpoint was made before {', '.join(planning.edited)}"
-        imports = yield from record(processes, state_reporter, checkpoint)
+        checkpoints = planning.bases(chain)
+        if not checkpoints:
+            return planning.no_base
+        imports = yield from record(processes, state_reporter, checkpoints[-1])
         if imports is None:
             return FAILED
         planning.record = imports

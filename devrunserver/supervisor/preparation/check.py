@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from devrunserver.common.messages import Message
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.build import Prepared
 from devrunserver.supervisor.preparation.jobs import Run
-from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.outline_diff import explain
+from devrunserver.supervisor.preparation.planning import Planning
 from devrunserver.supervisor.preparation.verify import Verdict, Verifier
 
 
@@ -42,21 +42,19 @@ class Finding:
 
 def check(
     processes: BackgroundProcesses,
-    known: Known,
+    planning: Planning,
     worker: Served,
     prepared: Prepared,
     state_reporter: Run | None,
-    is_current: Callable[[float], bool],
 ) -> Generator[Run, Message | None, Finding]:
     """Compares an exact and a prepared start with the present sources.
 
     Args:
-        known: what comparisons have shown before; added to.
+        planning: knows what comparisons have shown before, which is added to, and when somebody has saved.
         state_reporter: tells the state of the worker, if any does and it is of use.
-        is_current: whether nobody has saved between the worker's start and a moment (``time.time``).
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
-    verifier = Verifier(processes, known, is_current)
+    verifier = Verifier(processes, planning.known, lambda moment: not planning.has_saved(worker.saves, moment))
     if serves and state_reporter is not None and prepared.reference is not None:
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, set(plan.excluded))
         if reference is not None:

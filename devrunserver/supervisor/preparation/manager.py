@@ -24,6 +24,9 @@ Verifying (``verify.py``):
    out of the plan, with what imports them, and it is built again. If the worker itself was the prepared one, it is
    replaced by an exact one at once.
 
+Before anything was edited the same is done for what may be: who has just started a server goes on with what he was at
+(``planning.py``). It begins after a while, or when a page was looked at.
+
 A save among the files that were left out changes nothing of this: what is being built does not contain them, and what
 is being compared has read them, or else the comparison begins anew with the next worker. So saves that come one after
 the other do not keep it from getting done. A prepared checkpoint stays for as long as all that it has read is
@@ -40,6 +43,7 @@ from devrunserver.common import facts, link
 from devrunserver.common.file_state import saved_at
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import Message, Resume
+from devrunserver.common.power import is_on_battery
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain, Present
 from devrunserver.supervisor.optional_parts import Registry
@@ -52,6 +56,7 @@ from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.planning import Planning
 
 QUIET = 0.2  # seconds after a reload in which nothing happens
+VIEW_QUIET = 1.0  # the same after the first request for a page, which others follow that belong to it
 NOTHING_YET = "nothing was prepared yet"
 FIRST_QUIET = 5.0  # the same after the first start: who has just started a server has other things to do than to edit
 
@@ -115,7 +120,7 @@ class Preparation:
         """A worker serves; after a while in which nothing happens there may be something to do.
 
         Args:
-            edited: the files that are being edited, the last one last.
+            edited: the files that are being edited, or may be, the likeliest last.
             is_reload: another one has served before.
             broken: it serves the error that keeps it from starting.
         """
@@ -123,6 +128,18 @@ class Preparation:
             self._planning.edited = list(edited)
             self._worker.is_broken = broken
             self._due = time.monotonic() + (QUIET if is_reload else FIRST_QUIET)
+
+    def on_view(self, likely: Sequence[str]) -> None:
+        """Somebody looks at another page.
+
+        Args:
+            likely: the files that may be edited next, the likeliest last.
+        """
+        if self._enabled:
+            self._planning.edited = list(likely)
+            if not self._planning.saves:  # who has saved goes on with that, more likely than not
+                soon = time.monotonic() + VIEW_QUIET
+                self._due = soon if self._due is None else min(self._due, soon)
 
     def changed(self, path: str) -> None:
         """Code has changed. What has nothing to do with that file goes on."""
@@ -203,12 +220,14 @@ class Preparation:
             and Purpose.VERIFY not in self._jobs
             and self._planning.has_better(self._chain, prepared.plan)
         ):
-            self._discard("other files are being edited now")
+            self._discard("other files are being edited, or looked at, now")
             prepared = None
         if prepared is None and Purpose.BUILD not in self._jobs:
             if is_memory_low():
                 self.why_not = "memory is low"
-            elif self._planning.edited and not self._planning.is_given_up:
+            elif not self._planning.saves and is_on_battery():
+                self.why_not = "the computer runs on battery, and nothing was edited yet"
+            elif not self._planning.is_given_up and (self._planning.edited or not self._planning.saves):
                 self.why_not = "it was not ready yet"
                 if self._planning.plan is None:
                     self._planning.cost.begin(self._processes.cpu_seconds, time.monotonic())
@@ -221,21 +240,15 @@ class Preparation:
             self._due = 0.0
 
     def _look_what_to_verify(self, prepared: Prepared | None, worker: Served) -> None:
-        is_due = worker.prepared is not None and not worker.is_checked
-        if worker.prepared is not None and is_due and worker.is_broken:
-            self._jobs[Purpose.VERIFY] = Job(check.check_failure(self._processes, worker, worker.prepared))
-        elif worker.prepared is not None and is_due:
-            self._check(worker, worker.prepared, self._state_reporter)
+        source, reporter = worker.prepared, self._state_reporter
+        if source is not None and not worker.is_checked and worker.is_broken:
+            self._jobs[Purpose.VERIFY] = Job(check.check_failure(self._processes, worker, source))
+        elif source is not None and not worker.is_checked:
+            steps = check.check(self._processes, self._planning, worker, source, reporter)
+            self._jobs[Purpose.VERIFY] = Job(steps)
         elif prepared is not None and prepared.reference is None and not worker.is_broken:
-            self._check(worker, prepared, self._state_reporter if worker.prepared is None else None)
-
-    def _check(self, worker: Served, prepared: Prepared, state_reporter: Run | None) -> None:
-        planning = self._planning
-        steps = check.check(
-            *(self._processes, planning.known, worker, prepared, state_reporter),
-            is_current=lambda moment: all(saved > moment for saved in planning.save_times[worker.saves :]),
-        )
-        self._jobs[Purpose.VERIFY] = Job(steps)
+            exact = reporter if source is None else None
+            self._jobs[Purpose.VERIFY] = Job(check.check(self._processes, self._planning, worker, prepared, exact))
 
     def _on_checked(self, found: Finding) -> None:
         worker, prepared = found.worker, found.prepared

@@ -1,9 +1,18 @@
-"""Which reload is prepared: the plan, what has turned out to be in its way, and what it has cost. No process here."""
+"""Which reload is prepared: the plan, what has turned out to be in its way, and what it has cost. No process here.
+
+Theory of operation
+-------------------
+Once somebody has saved, the plan leaves out the files that he works on. Before that, what he will save first is not
+known: likely are the files that were modified last, and those of the views whose pages he looks at. The plan leaves
+these out as far as one does not make the reload of another much slower, and begins early, so that it covers many
+files; and besides them all modules that cost little (``widening.py``), more of them as long as nobody has saved.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from devrunserver.common import import_plan
 from devrunserver.common.import_plan import Plan
@@ -11,10 +20,18 @@ from devrunserver.common.import_record import ImportRecord
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.edited_files import IN_TURN
 from devrunserver.supervisor.preparation.known import Known
+from devrunserver.supervisor.preparation.widening import widened
 
 WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 5  # how often a plan is made again without some modules
 TRIED = 3  # failures after which a plan becomes strict
+EARLIER = 1.2  # how much more a later base may leave to import than an earlier one, from which more is done ahead, ...
+EARLIER_BY = 0.02  # ... and that many seconds more
+# Of the seconds that a plan saves, those that may be spent on leaving out what nobody has edited yet, ...
+UNKNOWN_SHARE = 0.1  # ... as long as nobody has edited anything
+KNOWN_SHARE = 0.02
+LITTLE = 0.05  # seconds that a file which was only looked at, or is only left out in passing, may add to a reload
+VIEW_PLANS = 1  # plans that are made anew, before the first save, for a page that was looked at after the first plan
 
 
 @dataclass
@@ -40,13 +57,20 @@ class Cost:
         return f"{self.cpu(cpu):.1f} s of CPU in {now - self._moment:.1f} s"
 
 
+class Save(NamedTuple):
+    """A file was saved."""
+
+    path: str
+    moment: float  # seconds since the epoch
+
+
 @dataclass
 class Planning:
     """What is known of the reload that is prepared.
 
     Attributes:
         known: what comparisons have shown.
-        edited: the files that are being edited, the last one last.
+        edited: the files that are being edited, or may be, the likeliest last.
         record: what an exact start imports; None: nobody was asked yet.
         plan: what is to be imported ahead, from ``base`` on.
         left_out: modules that are in the way of any plan.
@@ -54,8 +78,8 @@ class Planning:
         is_strict: what later parts of Django's set-up import is not tried any more.
         is_given_up: nothing is prepared until something else changes.
         cost: of this plan and of those that it was made of.
-        saves: the paths that were saved, one after the other.
-        save_times: when that was.
+        saves: one after the other.
+        view_plans: plans that were given up for a page that was looked at.
     """
 
     known: Known = field(default_factory=Known)
@@ -68,8 +92,8 @@ class Planning:
     is_strict: bool = False
     is_given_up: bool = False
     cost: Cost = field(default_factory=Cost)
-    saves: list[str] = field(default_factory=list)
-    save_times: list[float] = field(default_factory=list)
+    saves: list[Save] = field(default_factory=list)
+    view_plans: int = 0
     _saved_since: bool = False  # the plan was looked at
 
     def on_save(self, path: str, moment: float) -> bool:
@@ -78,19 +102,22 @@ class Planning:
         Args:
             moment: when, in seconds since the epoch.
         """
-        self.saves.append(path)
-        self.save_times.append(moment)
+        self.saves.append(Save(path, moment))
         self._saved_since = True
         if self.plan is None:
             self.attempts, self.is_given_up = 0, False
             return False
         module = self.record.files.get(path) if self.record is not None else None
         # that it was given up for one file must not keep another from being prepared, which is worked on from now on
-        is_retried = self.is_given_up and self.saves[-2:] == [path, path]
+        is_retried = self.is_given_up and self._saved_paths(2) == [path, path]
         if path in self.plan.edited or (module not in self.plan.modules and not is_retried):
             return False
         self.forget_plan()
         return True
+
+    def has_saved(self, since: int, moment: float) -> bool:
+        """Whether somebody has saved before some moment, those saves not counted that there were before."""
+        return any(save.moment <= moment for save in self.saves[since:])
 
     def forget_plan(self) -> None:
         self.plan, self.base = None, None
@@ -101,34 +128,91 @@ class Planning:
         self.plan, self.base = self._best(chain)
         self._saved_since = False
         if self.plan is None:
-            return f"no checkpoint was made before {', '.join(self.edited)}"
+            return self.no_base
         if self.plan.saves < WORTH:
             return "hardly anything is imported that does not depend on the edited files"
         return ""
 
+    @property
+    def no_base(self) -> str:
+        """Why there is no plan where there is no checkpoint."""
+        return f"no checkpoint was made before {', '.join(self.edited) or 'the end of the start'}"
+
+    def bases(self, chain: Chain) -> list[Checkpoint]:
+        """The checkpoints before the likeliest file that there are any before."""
+        found = next(filter(None, (chain.before([path]) for path in reversed(self.edited))), [])
+        return found if self.saves else found or chain.before(())
+
     def has_better(self, chain: Chain, plan: Plan) -> bool:
-        """Whether another plan than this would be much quicker, after what was saved meanwhile."""
-        if not self._saved_since or self.record is None:
+        """Whether another plan than this would be much quicker, or fits better what happened since this was made."""
+        if self.record is None or not (self._saved_since or self._is_passed_over(plan)):
             return False
-        self._saved_since = False
         other, _ = self._best(chain)
-        if other is None or set(other.edited) == set(plan.edited):
+        if other is None or other.excluded == plan.excluded or other.saves < WORTH:
+            self._saved_since = False
             return False
-        return other.saves >= WORTH and not import_plan.is_kept(plan, other, 0.0, False)
+        if self._saved_since:
+            self._saved_since = False
+            return not import_plan.is_kept(plan, other, 0.0, False)
+        self.view_plans += 1
+        return not self._is_passed_over(other)
+
+    def _is_passed_over(self, plan: Plan) -> bool:
+        """Whether nobody has saved yet, and a plan imports ahead what is likely to be saved."""
+        if self.saves or self.record is None or self.view_plans >= VIEW_PLANS:
+            return False
+        return not {self.record.files.get(path) for path in self.edited}.isdisjoint(plan.modules)
 
     def _best(self, chain: Chain) -> tuple[Plan | None, Checkpoint | None]:
+        """The plan that leaves out as many of the edited files as do not spoil it, and where it begins."""
         assert self.record is not None
         total = sum(self.record.seconds)
-        best: tuple[Plan | None, Checkpoint | None] = None, None
+        best: Plan | None = None
         for path in reversed(self.edited):
-            paths = (*(best[0].edited if best[0] is not None else ()), path)
-            base = chain.before(paths)
-            if base is None:
+            paths = (*(best.edited if best is not None else ()), path)
+            bases = chain.before(paths)
+            if not bases or (path not in self.record.files and not self.saves):
                 continue
-            plan = import_plan.make(self.record, base.base, paths, self.left_out, self.is_strict)
-            if best[0] is None or import_plan.is_kept(plan, best[0], total, path in self.saves[-IN_TURN:]):
+            plan = self._from(bases[-1], paths)
+            if best is None or self._is_kept(plan, best, total, path):
+                best = plan
+        if best is None and self.saves:
+            return None, None
+        return self._from_best_base(chain, best.edited if best is not None else ())
+
+    def _from_best_base(self, chain: Chain, paths: tuple[str, ...]) -> tuple[Plan | None, Checkpoint | None]:
+        """The plan for some files from the latest base, unless an earlier one leaves less to import, or covers more."""
+        best: tuple[Plan, Checkpoint] | None = None
+        for base in reversed(chain.before(paths)):
+            plan = self._from(base, paths)
+            if (
+                best is None
+                or best[0].remains > EARLIER * plan.remains + EARLIER_BY
+                or (not self.saves and base.base.phase == best[1].base.phase)
+            ):
                 best = plan, base
-        return best
+        return (None, None) if best is None else (self._widened(*best), best[1])
+
+    def _from(self, base: Checkpoint, paths: tuple[str, ...]) -> Plan:
+        assert self.record is not None
+        return import_plan.make(self.record, base.base, paths, self.left_out, self.is_strict)
+
+    def _is_kept(self, plan: Plan, without: Plan, total: float, path: str) -> bool:
+        if self.saves and path not in {save.path for save in self.saves}:  # nobody has edited it
+            return plan.remains <= without.remains + self._budget(without)
+        return import_plan.is_kept(plan, without, total, path in self._saved_paths(IN_TURN))
+
+    def _widened(self, plan: Plan, base: Checkpoint) -> Plan:
+        assert self.record is not None
+        return widened(plan, self.record, base.base.imported, self._budget(plan))
+
+    def _budget(self, plan: Plan) -> float:
+        """Seconds that may be spent on leaving out what nobody has edited."""
+        return min(KNOWN_SHARE * plan.saves, LITTLE) if self.saves else UNKNOWN_SHARE * plan.saves
+
+    def _saved_paths(self, count: int) -> list[str]:
+        """What was saved last."""
+        return [save.path for save in self.saves[-count:]]
 
     def is_dear(self, cpu: float) -> bool:
         """Whether more than a whole start has been spent, and another attempt has to wait for the next reload."""
@@ -152,6 +236,6 @@ class Planning:
             return False
         found = set(self.plan.modules) & set(culprits)
         self.left_out |= found
-        self.plan = import_plan.make(self.record, self.base.base, self.plan.edited, self.left_out, self.is_strict)
+        self.plan = self._widened(self._from(self.base, self.plan.edited), self.base)
         self.is_given_up = self.attempts >= ATTEMPTS or self.plan.saves < WORTH or not found
         return not self.is_given_up

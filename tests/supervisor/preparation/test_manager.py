@@ -348,6 +348,7 @@ def test_a_plan_that_is_forgotten_while_it_is_compared(stage: Stage) -> None:
 
 def test_the_base_is_the_latest_checkpoint_before_the_edited_file(stage: Stage) -> None:
     stage.add_checkpoint(2, "a", 2, "/urls.py")
+    stage.save("/d.py")
     stage.serve("/d.py")
     assert stage.builds[-1].modules == ["b", "c"]  # and not "a", which is about to be imported there
 
@@ -355,6 +356,7 @@ def test_the_base_is_the_latest_checkpoint_before_the_edited_file(stage: Stage) 
 def test_without_a_checkpoint_before_the_file(stage: Stage) -> None:
     stage.chain.cut()
     stage.add_checkpoint(1, "urls", 1, "/a.py")
+    stage.save()
     stage.serve()
     assert stage.builds == []
     assert stage.preparation.why_not == "no checkpoint was made before /a.py"
@@ -379,6 +381,72 @@ def test_the_first_start_is_left_alone_for_longer(stage: Stage) -> None:
     stage.preparation.served(["/a.py"], False)
     assert stage.preparation.due is not None
     assert stage.preparation.due >= now + manager.FIRST_QUIET
+
+
+def test_it_begins_sooner_once_a_page_was_looked_at(stage: Stage) -> None:
+    stage.preparation.served([], False)
+    stage.preparation.on_view(["/a.py"])
+    due = stage.preparation.due
+    assert due is not None
+    assert due <= time.monotonic() + manager.VIEW_QUIET
+    stage.preparation.step(due)
+    stage.play()
+    assert stage.builds[0].modules == ["b", "c", "d"]
+    assert stage.save("/a.py")
+
+
+def look_at(stage: Stage, *likely: str) -> None:
+    """A page is looked at, and all that follows from it."""
+    stage.preparation.on_view(likely)
+    stage.preparation.step(time.monotonic() + manager.VIEW_QUIET + 1)
+    stage.play()
+
+
+def test_a_page_that_is_looked_at_later(stage: Stage) -> None:
+    """It is prepared for, once; what has been edited counts more."""
+    look_at(stage, "/a.py")
+    look_at(stage, "/d.py", "/a.py")
+    assert [build.modules for build in stage.builds] == [["b", "c", "d"], ["b", "c"]]
+    look_at(stage, "/b.py", "/d.py", "/a.py")
+    assert len(stage.builds) == 2
+    assert stage.save("/d.py")
+
+
+def test_once_something_was_edited_no_page_counts(stage: Stage) -> None:
+    stage.reload("/a.py")
+    builds = len(stage.builds)
+    look_at(stage, "/b.py", "/a.py")
+    assert len(stage.builds) == builds
+    assert stage.preparation.due is None
+
+
+def test_where_nothing_is_known_what_is_quick_is_left_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is saved first of that is prepared."""
+    monkeypatch.setattr("devrunserver.supervisor.preparation.planning.UNKNOWN_SHARE", 0.5)
+    stage.preparation.served([], False)
+    stage.preparation.step(time.monotonic() + manager.FIRST_QUIET + 1)
+    stage.play()
+    assert stage.builds[0].modules == ["b", "d"]
+    assert stage.save("/c.py")
+
+
+def test_nothing_is_foreseen_on_battery(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manager, "is_on_battery", lambda: True)
+    look_at(stage, "/a.py")
+    assert stage.builds == []
+    assert "battery" in stage.preparation.why_not
+    assert not stage.reload("/a.py")
+    assert stage.reload("/a.py")
+
+
+def test_a_base_from_which_less_is_left_to_import(stage: Stage) -> None:
+    """What comes between an earlier one and the edited file is imported ahead, too."""
+    stage.add_checkpoint(2, "b", 3)  # which would have to be imported after the save
+    planning = Planning(record=RECORD, edited=["/d.py"])
+    planning.on_save("/d.py", 0.0)
+    assert planning.make(stage.chain) == ""
+    assert planning.base is not None
+    assert planning.base.number == 1
 
 
 def test_it_waits_for_nothing_once_all_is_done(stage: Stage) -> None:

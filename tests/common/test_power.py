@@ -1,0 +1,36 @@
+"""Whether a computer runs on battery, by what Linux tells of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devrunserver.common import power
+
+MAINS = {"type": "Mains", "online": "1"}
+
+
+@pytest.mark.parametrize(
+    ("supplies", "expected"),
+    [
+        ([], False),
+        ([MAINS], False),
+        ([MAINS, {"type": "Battery", "status": "Charging"}], False),
+        ([{"type": "Battery", "status": "Discharging"}], True),
+        ([MAINS, {"type": "Battery", "status": "Full"}, {"type": "Battery", "status": "Discharging"}], True),
+        ([{"type": "Battery", "status": "Discharging", "scope": "Device"}], False),  # a mouse's
+        ([{"type": "Battery", "status": "Discharging", "scope": "System"}], True),
+        ([{"type": "Battery"}], False),
+        ([{}], False),
+    ],
+)
+def test_on_battery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, supplies: list[dict[str, str]], expected: bool
+) -> None:
+    for number, supply in enumerate(supplies):
+        (tmp_path / str(number)).mkdir()
+        for name, value in supply.items():
+            (tmp_path / str(number) / name).write_text(f"{value}\n")
+    monkeypatch.setattr(power, "SUPPLIES", f"{tmp_path}/*")
+    assert power.is_on_battery() is expected
