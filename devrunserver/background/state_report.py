@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from devrunserver.background.fingerprint import Fingerprint
 from devrunserver.background.literals import Literals
-from devrunserver.checkpoints.forking import NICENESS, silence
+from devrunserver.checkpoints.forking import silence
 from devrunserver.common import link, process_exit
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import (
@@ -29,6 +29,9 @@ from devrunserver.common.messages import (
 )
 from devrunserver.common.module_files import file_named
 
+# A second of work is to be done before somebody saves again, beside a program that keeps each core busy, too: at 15 it
+# would take half a minute there
+NICENESS = 5
 OURS = "devrunserver"  # our own package, whose state is no part of the project's
 
 
@@ -36,7 +39,7 @@ def stand_aside() -> None:
     """Makes this a process in the background: low priority, and what it prints goes nowhere."""
     silence()
     with suppress(OSError):
-        os.nice(NICENESS - os.nice(0))
+        os.nice(max(0, NICENESS - os.nice(0)))
 
 
 def answer_questions(

@@ -65,10 +65,11 @@ def build(
         checkpoints = planning.bases(chain)
         if not checkpoints:
             return planning.no_base
-        imports = yield from record(processes, state_reporter, checkpoints[-1])
-        if imports is None:
-            return FAILED
-        planning.record = imports
+        if planning.record is None or state_reporter is not None:  # what was told before is as good as a start for it
+            imports = yield from record(processes, state_reporter, checkpoints[-1])
+            if imports is None:
+                return FAILED
+            planning.record = imports
         if why := planning.make(chain):
             return why
     why = "other files are being edited now"

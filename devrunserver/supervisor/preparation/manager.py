@@ -62,7 +62,7 @@ FIRST_QUIET = 5.0  # the same after the first start: who has just started a serv
 
 
 class Preparation:
-    """Keeps at most one prepared checkpoint, for the files that are being edited.
+    """Keeps one prepared checkpoint, for the files that are being edited; two while one is to take another's place.
 
     Args:
         selector: wakes the loop when one of our processes says something; the data of its keys is to be called then.
@@ -91,6 +91,7 @@ class Preparation:
         self._state_reporter: Run | None = None  # who knows the state of the worker
         self._jobs: dict[Purpose, Job[Prepared | str] | Job[Finding]] = {}
         self._prepared: Prepared | None = None
+        self._successor: Prepared | None = None  # is to take its place once it is verified
         self._planning = Planning()
 
     # What the supervisor asks for
@@ -172,7 +173,7 @@ class Preparation:
         try:
             prepared.run.link.send(message)
         except link.LinkClosed:
-            self._drop()
+            self._drop(prepared)
             return False
         self._worker.prepared = prepared
         return True
@@ -187,7 +188,11 @@ class Preparation:
                 if isinstance(job.result, Finding):
                     self._on_checked(job.result)
                 elif isinstance(job.result, Prepared):
-                    self._prepared, self._due = job.result, 0.0
+                    self._due = 0.0
+                    if self._prepared is None:
+                        self._prepared = job.result
+                    else:
+                        self._successor = job.result
                 elif job.result is not None:
                     self.why_not, self._planning.is_given_up, self._due = job.result, True, 0.0
         if self._due is not None and now >= self._due:
@@ -198,7 +203,7 @@ class Preparation:
         """Ends all: the checkpoints that this relies on are no more."""
         self._due = None
         self._worker, self._state_reporter = Served(), None
-        self._drop()
+        self._drop(self._successor, self._prepared)
         for purpose in Purpose:
             self._end_job(purpose)
         self._chain.kept = None
@@ -210,19 +215,21 @@ class Preparation:
     def _look(self) -> None:
         self._look_after_base()
         prepared, worker = self._prepared, self._worker
-        if prepared is not None and (broken := facts.first_broken(prepared.facts, Present())) is not None:
-            self._discard(f"{facts.path_of(broken)} was not expected to change")
-            prepared = None
+        for one in (self._successor, prepared):
+            if one is not None and (broken := facts.first_broken(one.facts, Present())) is not None:
+                self._discard(f"{facts.path_of(broken)} was not expected to change")
+                prepared = None
+        latest = self._successor or prepared
         if Purpose.VERIFY not in self._jobs:
-            self._look_what_to_verify(prepared, worker)
-        if (
-            prepared is not None
-            and Purpose.VERIFY not in self._jobs
-            and self._planning.has_better(self._chain, prepared.plan)
-        ):
-            self._discard("other files are being edited, or looked at, now")
-            prepared = None
-        if prepared is None and Purpose.BUILD not in self._jobs:
+            self._look_what_to_verify(latest, worker)
+        if not self._jobs and latest is not None and self._planning.has_better(self._chain, latest.plan):
+            if self._successor is not None or latest.reference is None:
+                self._discard("other files are being edited, or looked at, now")
+                prepared = None
+            else:
+                self._planning.forget_plan()  # it serves until another one is verified
+        is_wanted = prepared is None or (self._successor or prepared).plan is not self._planning.plan
+        if is_wanted and Purpose.BUILD not in self._jobs:
             if is_memory_low():
                 self.why_not = "memory is low"
             elif not self._planning.saves and is_on_battery():
@@ -257,6 +264,8 @@ class Preparation:
             return
         worker.is_checked, self._due = worker.is_checked or prepared is worker.prepared, 0.0
         if not found.why:
+            if prepared is self._successor:
+                self._drop(self._prepared)
             if prepared.reference is None:
                 count, cost = len(prepared.plan.modules), self._planning.cost
                 taken = cost.told(self._processes.cpu_of(prepared.run), time.monotonic())
@@ -271,8 +280,8 @@ class Preparation:
                 self._due = None  # the next attempt is made after the next reload
         elif not self._planning.on_failure():  # it may be the sources that are broken
             self._due = None
-        if prepared is self._prepared and not (found.is_failure and self._due is None):
-            self._drop()
+        if prepared in (self._prepared, self._successor) and not (found.is_failure and self._due is None):
+            self._drop(prepared)
         if worker.prepared is prepared:
             self._on_difference(found.why)
 
@@ -284,21 +293,27 @@ class Preparation:
         if base is not None and not self._chain.holds(base):
             self._end_job(Purpose.BUILD)
             self._planning.forget_plan()
-        if self._prepared is not None and not self._chain.holds(self._prepared.base):
-            self._discard(f"what was imported before {self._prepared.base.at} has changed")
+        for one in (self._successor, self._prepared):
+            if one is not None and not self._chain.holds(one.base):
+                self._discard(f"what was imported before {one.base.at} has changed")
 
     def _discard(self, why: str) -> None:
         """What is prepared is of no use any more."""
         if self._worker.prepared is None or self._worker.prepared is not self._prepared:
             self._end_job(Purpose.VERIFY)
-        self._drop()
+        self._drop(self._successor, self._prepared)
         self._planning.forget_plan()
         self.why_not = why
 
-    def _drop(self) -> None:
-        prepared, self._prepared = self._prepared, None
-        if prepared is not None:
-            self._processes.end(prepared.run)
+    def _drop(self, *dropped: Prepared | None) -> None:
+        """Ends prepared checkpoints; a successor takes the place of the one before."""
+        for one in dropped:
+            if one is not None and one is self._prepared:
+                self._prepared, self._successor = self._successor, None
+            elif one is self._successor:
+                self._successor = None
+            if one is not None:
+                self._processes.end(one.run)
 
     def _release_state_reporter(self) -> None:
         state_reporter, self._state_reporter = self._state_reporter, None
@@ -322,6 +337,5 @@ class Preparation:
         """A process says something, or is gone (None). Whether anybody has waited for it."""
         if message is None:
             self._state_reporter = None if run is self._state_reporter else self._state_reporter
-            if self._prepared is not None and run is self._prepared.run:
-                self._drop()
+            self._drop(*(one for one in (self._successor, self._prepared) if one is not None and run is one.run))
         return any(job.hear(run, message) for job in list(self._jobs.values()))

@@ -25,8 +25,9 @@ from devrunserver.supervisor.preparation.widening import widened
 WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 5  # how often a plan is made again without some modules
 TRIED = 3  # failures after which a plan becomes strict
-EARLIER = 1.2  # how much more a later base may leave to import than an earlier one, from which more is done ahead, ...
-EARLIER_BY = 0.02  # ... and that many seconds more
+# How much more a plan may leave to import than another, where it begins later, and so costs less, or was foreseen, ...
+SLOWER = 1.2
+SLOWER_BY = 0.02  # ... and that many seconds more
 # Of the seconds that a plan saves, those that may be spent on leaving out what nobody has edited yet, ...
 UNKNOWN_SHARE = 0.1  # ... as long as nobody has edited anything
 KNOWN_SHARE = 0.02
@@ -94,7 +95,7 @@ class Planning:
     cost: Cost = field(default_factory=Cost)
     saves: list[Save] = field(default_factory=list)
     view_plans: int = 0
-    _saved_since: bool = False  # the plan was looked at
+    _looked_at: int = 0  # saves that there were when the plan was looked at last; none: it was foreseen
 
     def on_save(self, path: str, moment: float) -> bool:
         """A file was saved. Whether the plan is spoilt: it imports that file ahead, or was given up for others.
@@ -103,7 +104,6 @@ class Planning:
             moment: when, in seconds since the epoch.
         """
         self.saves.append(Save(path, moment))
-        self._saved_since = True
         if self.plan is None:
             self.attempts, self.is_given_up = 0, False
             return False
@@ -126,7 +126,7 @@ class Planning:
     def make(self, chain: Chain) -> str:
         """Plans for as many of the edited files as do not spoil it. Returns why there is nothing to do, if so."""
         self.plan, self.base = self._best(chain)
-        self._saved_since = False
+        self._looked_at = len(self.saves)
         if self.plan is None:
             return self.no_base
         if self.plan.saves < WORTH:
@@ -145,17 +145,19 @@ class Planning:
 
     def has_better(self, chain: Chain, plan: Plan) -> bool:
         """Whether another plan than this would be much quicker, or fits better what happened since this was made."""
-        if self.record is None or not (self._saved_since or self._is_passed_over(plan)):
+        is_foreseen, has_saved = not self._looked_at, len(self.saves) > self._looked_at
+        if self.record is None or not (has_saved or self._is_passed_over(plan)):
             return False
+        self._looked_at = len(self.saves)
         other, _ = self._best(chain)
         if other is None or other.excluded == plan.excluded or other.saves < WORTH:
-            self._saved_since = False
             return False
-        if self._saved_since:
-            self._saved_since = False
-            return not import_plan.is_kept(plan, other, 0.0, False)
-        self.view_plans += 1
-        return not self._is_passed_over(other)
+        if not has_saved:
+            self.view_plans += 1
+            return not self._is_passed_over(other)
+        if is_foreseen:  # it leaves out more than anybody works on
+            return plan.remains > SLOWER * other.remains + SLOWER_BY
+        return not import_plan.is_kept(plan, other, 0.0, False)
 
     def _is_passed_over(self, plan: Plan) -> bool:
         """Whether nobody has saved yet, and a plan imports ahead what is likely to be saved."""
@@ -187,7 +189,7 @@ class Planning:
             plan = self._from(base, paths)
             if (
                 best is None
-                or best[0].remains > EARLIER * plan.remains + EARLIER_BY
+                or best[0].remains > SLOWER * plan.remains + SLOWER_BY
                 or (not self.saves and base.base.phase == best[1].base.phase)
             ):
                 best = plan, base

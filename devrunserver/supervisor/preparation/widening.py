@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from devrunserver.common.import_plan import Plan
@@ -32,13 +32,8 @@ def widened(plan: Plan, record: ImportRecord, imported: int, budget: float) -> P
     """
     planned = set(plan.modules)
     seconds = _seconds(record, imported)
-    uses = _uses(record.edges, planned)
-    users: defaultdict[str, int] = defaultdict(int)  # of each module, how many that are imported ahead need it
-    for used in uses.values():
-        for name in used:
-            users[name] += 1
-    eligible = _own_of_last_phase(record) & planned
-    free = [(seconds[name], name) for name in eligible if not users[name]]
+    users = _users(record, planned, _own_of_last_phase(record) & planned)
+    free = [(seconds[name], name) for name, left in users.items() if not left]
     heapq.heapify(free)
     left_out: set[str] = set()
     spent = 0.0
@@ -46,10 +41,11 @@ def widened(plan: Plan, record: ImportRecord, imported: int, budget: float) -> P
         cost, name = heapq.heappop(free)
         left_out.add(name)
         spent += cost
-        for other in uses[name]:
-            users[other] -= 1
-            if not users[other] and other in eligible:
-                heapq.heappush(free, (seconds[other], other))
+        for other in {part for one in (name, *record.edges.get(name, ())) for part in with_packages(one)}:
+            if left := users.get(other):
+                left.discard(name)
+                if not left:
+                    heapq.heappush(free, (seconds[other], other))
     return replace(
         plan,
         modules=[name for name in plan.modules if name not in left_out],
@@ -67,12 +63,13 @@ def _seconds(record: ImportRecord, imported: int) -> Mapping[str, float]:
     return found
 
 
-def _uses(edges: Mapping[str, Collection[str]], planned: Set[str]) -> Mapping[str, set[str]]:
-    """What each of some modules needs of them: what it imports, and the packages that it is in."""
-    found: dict[str, set[str]] = {}
+def _users(record: ImportRecord, planned: Set[str], modules: Set[str]) -> dict[str, set[str]]:
+    """Of some modules, which of those that are imported ahead need each: they import it, or are in that package."""
+    found = {name: set(record.importers.get(name, frozenset()) & planned) - {name} for name in modules}
     for name in planned:
-        used = {part for one in (name, *edges.get(name, ())) for part in with_packages(one)}
-        found[name] = (used & planned) - {name}
+        for package in with_packages(name)[:-1]:
+            if package in found:
+                found[package].add(name)
     return found
 
 

@@ -412,6 +412,40 @@ def test_a_page_that_is_looked_at_later(stage: Stage) -> None:
     assert stage.save("/d.py")
 
 
+def test_what_was_foreseen_serves_until_a_quicker_one_is_verified(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one leaves out more than anybody works on. The other takes its place; no start is made for its plan alone."""
+    monkeypatch.setattr("devrunserver.supervisor.preparation.planning.UNKNOWN_SHARE", 0.5)
+    look_at(stage, "/a.py")
+    assert stage.builds[0].modules == ["b", "d"]
+    stage.save("/a.py")
+    stage.are_held = True
+    stage.serve("/a.py")
+    assert [build.modules for build in stage.builds[1:]] == [["b", "c", "d"]]
+    assert stage.save("/a.py"), "by the one that was foreseen"
+    stage.are_held = False
+    starts = stage.dry_runs
+    stage.serve("/a.py")
+    assert len(stage.chain.pids | stage.preparation.pids) <= 2
+    assert [stage.reload("/a.py") for _ in range(2)] == [True, True]
+    assert (len(stage.builds), stage.dry_runs) == (2, starts + 1), "one to compare with"
+    assert len([told for told in stage.told if told.startswith(PREPARED)]) == 2
+
+
+def test_what_is_to_take_its_place_and_dies_does_no_harm(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devrunserver.supervisor.preparation.planning.UNKNOWN_SHARE", 0.5)
+    look_at(stage, "/a.py")
+    stage.save("/a.py")
+    stage.are_held = True
+    stage.serve("/a.py")
+    stage.let_die("prepared")
+    assert not stage.save("/a.py")
+    stage.are_held = False
+    stage.serve("/a.py")
+    assert stage.reload("/a.py")
+
+
 def test_once_something_was_edited_no_page_counts(stage: Stage) -> None:
     stage.reload("/a.py")
     builds = len(stage.builds)
