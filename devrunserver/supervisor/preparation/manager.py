@@ -56,7 +56,7 @@ from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.planning import Planning
 
 QUIET = 0.2  # seconds after a reload in which nothing happens
-VIEW_QUIET = 1.0  # the same after the first request for a page, which others follow that belong to it
+VIEW_QUIET = 3.0  # the same after the first request for a page: others follow that belong to it, and it is looked at
 NOTHING_YET = "nothing was prepared yet"
 FIRST_QUIET = 5.0  # the same after the first start: who has just started a server has other things to do than to edit
 
@@ -149,6 +149,9 @@ class Preparation:
             self._end_job(Purpose.VERIFY)
         if self._planning.on_save(path, saved_at(path)):
             self._end_job(Purpose.BUILD)
+            if self._successor is not None:
+                self._end_job(Purpose.VERIFY)
+                self._drop(self._successor)
 
     def foresee(self) -> None:
         """Looks whether the prepared checkpoint may serve, for a ``resume`` before which nothing happens to files."""
@@ -232,8 +235,8 @@ class Preparation:
         if is_wanted and Purpose.BUILD not in self._jobs:
             if is_memory_low():
                 self.why_not = "memory is low"
-            elif not self._planning.saves and is_on_battery():
-                self.why_not = "the computer runs on battery, and nothing was edited yet"
+            elif not self._planning.saves and (worker.is_broken or is_on_battery()):
+                self.why_not = NOTHING_YET  # on battery, and where a start fails, only what is edited is worth it
             elif not self._planning.is_given_up and (self._planning.edited or not self._planning.saves):
                 self.why_not = "it was not ready yet"
                 if self._planning.plan is None:

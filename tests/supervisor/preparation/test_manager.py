@@ -433,6 +433,27 @@ def test_what_was_foreseen_serves_until_a_quicker_one_is_verified(
     assert len([told for told in stage.told if told.startswith(PREPARED)]) == 2
 
 
+def test_what_is_to_take_its_place_is_spoilt(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the save of a file that it has imported, and that what was foreseen has not, which stays."""
+    monkeypatch.setattr("devrunserver.supervisor.preparation.planning.UNKNOWN_SHARE", 0.5)
+    look_at(stage, "/a.py")
+    stage.save("/a.py")
+    stage.are_held = True
+    stage.serve("/a.py")
+    assert stage.builds[-1].modules == ["b", "c", "d"]
+    assert stage.save("/c.py")
+    stage.are_held = False
+    stage.serve("/a.py", "/c.py")
+    assert stage.reload("/c.py")
+
+
+def test_where_the_start_fails_nothing_is_foreseen(stage: Stage) -> None:
+    stage.preparation.served([], False, broken=True)
+    stage.preparation.step(time.monotonic() + manager.FIRST_QUIET + 1)
+    stage.play()
+    assert (stage.builds, stage.dry_runs) == ([], 0)
+
+
 def test_what_is_to_take_its_place_and_dies_does_no_harm(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("devrunserver.supervisor.preparation.planning.UNKNOWN_SHARE", 0.5)
     look_at(stage, "/a.py")
@@ -468,7 +489,7 @@ def test_nothing_is_foreseen_on_battery(stage: Stage, monkeypatch: pytest.Monkey
     monkeypatch.setattr(manager, "is_on_battery", lambda: True)
     look_at(stage, "/a.py")
     assert stage.builds == []
-    assert "battery" in stage.preparation.why_not
+    assert stage.preparation.why_not == manager.NOTHING_YET
     assert not stage.reload("/a.py")
     assert stage.reload("/a.py")
 
