@@ -2,7 +2,7 @@
 
 Projects are generated. In each the same view module is saved several times, with a pause until the processes are calm;
 each server starts once for each size. Measured are Django's command, the quickest peer that is installed, and ours,
-whose first save resumes at an exact checkpoint and whose third at a prepared one.
+whose first save may be one that was foreseen, and whose third resumes at a checkpoint prepared for that file.
 """
 
 from __future__ import annotations
