@@ -6,8 +6,7 @@ Before events are read the shared page says that something is undecided (``fresh
 is decided on. An event becomes a change if it may concern the worker (``relevance.py``), and if the file's state is not
 the one that was seen last (``change_review.py``); cached bytecode of what was written is deleted at once.
 
-A worker that starts has not said yet which files besides sources it has read, and which its pages show; one that is
-broken never does. What changes meanwhile is kept, and shown to the worker that says so first.
+What nobody can be shown, or has answered for, is kept for the next worker (``kept_changes.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from devrunserver.common.freshness import Notice
 from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.supervisor import relevance
 from devrunserver.supervisor.change_review import ChangeReview
+from devrunserver.supervisor.kept_changes import KeptChanges
 from devrunserver.supervisor.watching import git
 from devrunserver.supervisor.watching.events import Event, Kind
 from devrunserver.supervisor.watching.polling import Snapshot, survey, token_of
@@ -31,7 +31,6 @@ from devrunserver.supervisor.worker_handle import WorkerHandle
 
 CLOCK_GRAIN = 0.02  # seconds by which the kernel's file times may lag behind the clock
 NANOSECONDS = 1_000_000_000  # in a second
-MOST_UNHEARD = 10_000  # paths that are kept for a worker that has not said what concerns it
 
 
 class FileEvents:
@@ -57,13 +56,12 @@ class FileEvents:
         self.configured_by: str | None = None  # changed since the last spawn; settings may have been read from it
         self.settings_names: set[str] = set()  # files that the settings name
         self.watcher = watcher
+        self.kept = KeptChanges()
         self._notice = notice
         self._review = review
         self._on_event = on_event
         self._clock = clock
         self._rewritten: set[str] = set()  # sources changed since the last start
-        # changed while nobody had said what is of concern, in order; whether another worker has started since
-        self._unheard: dict[str, bool] = {}
         self._git = git_directories(watcher)
         self._noted = 0  # how many of the watcher's notes were taken
 
@@ -83,24 +81,30 @@ class FileEvents:
         self._noted += len(notes)
         return notes
 
-    def start_over(self) -> list[str]:
-        """A new worker is about to read everything, so whatever has happened is no change to it; tells what has."""
+    def start_over(self) -> None:
+        """A new worker is about to read everything, so whatever has happened is no change to it."""
         self.watcher.restore()
         self.read()
-        self._unheard = dict.fromkeys(self._unheard, True)
-        dropped = self._review.changes.paths
+        self.kept.keep_unanswered(self._review.changes.paths)
+        self.kept.on_start()
         self._review.start_over()
         pyc.forget(self._rewritten)
         self._rewritten.clear()
-        return dropped
 
     def show_unheard(self) -> None:
         """The audience has said what concerns it: of what has changed before it is shown that."""
-        unheard, self._unheard = self._unheard, {}
-        changes = self._review.changes
-        for path in filter(self._concerns_somebody, unheard):
-            self._notice.undecided = True
-            changes.recall(path, token_of(path), self._clock(), unheard[path])
+        for path, is_before in self.kept.take_unheard().items():
+            if self._concerns_somebody(path):
+                self._notice.undecided = True
+                self._recall(path, is_before)
+
+    def show_unanswered(self) -> None:
+        """The audience serves: it is shown what was not answered for."""
+        for path, is_before in self.kept.take_unanswered().items():
+            self._recall(path, is_before)
+
+    def _recall(self, path: str, is_before: bool) -> None:
+        self._review.changes.recall(path, token_of(path), self._clock(), is_before)
 
     def learn(self, directories: Iterable[str], since: float) -> Snapshot:
         """Takes the present state of source files for the one that the worker reads, so that a mere ``chmod`` is none.
@@ -141,9 +145,7 @@ class FileEvents:
             is_telling = token is None or abs(time.time_ns() - token[0]) > CLOCK_GRAIN * NANOSECONDS
             self._review.changes.add(event.path, token, self._clock(), is_telling)
         elif self.audience is None or not self.audience.can_look:
-            self._unheard[event.path] = False
-            if len(self._unheard) > MOST_UNHEARD:
-                del self._unheard[next(iter(self._unheard))]
+            self.kept.keep_unheard(event.path)
 
     def _concerns_somebody(self, path: str) -> bool:
         if self.audience is None:

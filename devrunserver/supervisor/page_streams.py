@@ -14,14 +14,11 @@ still knows what to do, unless they were of more than MOST_FILES different files
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 import time
-from collections.abc import Iterable
 
 from devrunserver.common.page_changes import ERROR, PAGE, Change, announcement
-from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.supervisor.optional_parts import Registry
 
 MOST_FILES = 300  # of which changes are told; a page that has missed more is loaded again
@@ -45,7 +42,6 @@ class PageStreams:
         self._selector = selector
         self._streams: dict[socket.socket, None] = {}
         self._changes: list[Change] = []
-        self._missed: dict[str, bool] = {}  # whether another worker has started since
         self.generation = self.rendered = self._since = self._last = int(time.time() * MILLISECONDS)
 
     def __len__(self) -> int:
@@ -56,29 +52,9 @@ class PageStreams:
         self._last += 1
         return self._last
 
-    def begin_generation(self, paths: Iterable[str]) -> None:
-        """A worker starts.
-
-        Args:
-            paths: what has changed that nobody was asked about, as this worker reads all anew.
-        """
-        self.miss(paths)
-        self._missed = dict.fromkeys(self._missed, True)
+    def begin_generation(self) -> None:
+        """A worker starts."""
         self.rendered = self.next_generation()
-
-    def miss(self, paths: Iterable[str]) -> None:
-        """Keeps changes that came with a reload: to pages they may mean more than that."""
-        for path in paths:
-            if not path.endswith(SOURCE_SUFFIX) and "." in os.path.basename(path):
-                self._missed[path] = False
-
-    def take_missed(self) -> dict[str, bool]:
-        """The changes that were kept, to be shown to the worker, and whether it has started after them.
-
-        They are not kept any more.
-        """
-        missed, self._missed = self._missed, {}
-        return missed
 
     def forget(self) -> None:
         """Anything may have changed: every page that is open now is to be loaded again, with the next announcement."""

@@ -192,7 +192,7 @@ class Supervisor:
         unanswered = review.question
         path = review.give_up_waiting(now)
         if unanswered is not None and review.question is None:
-            self._parts.pages.miss(unanswered.paths)
+            self._parts.files.kept.keep_unanswered(unanswered.paths)
         if path is not None:
             self._cycle.on_change(path)
             return

@@ -148,7 +148,8 @@ class WorkerCycle:
         """Resumes a checkpoint, or spawns a worker."""
         files = self._parts.files
         self.memory_due = None
-        self._setup.optional.call(Part.PAGES, self._parts.pages.begin_generation, files.start_over())
+        files.start_over()
+        self._setup.optional.call(Part.PAGES, self._parts.pages.begin_generation)
         order = Order(
             self.lifecycle.attempt,
             self._parts.edited.paths,
@@ -192,7 +193,7 @@ class WorkerCycle:
     def _request_stop(self, patience: float) -> None:
         """Tells the worker to leave, within ``patience`` seconds."""
         if (question := self._parts.review.question) is not None:
-            self._parts.pages.miss(question.paths)
+            self._parts.files.kept.keep_unanswered(question.paths)
         self._parts.review.drop_question()  # its answer is of no interest any more
         if self.worker is None:
             self.happens(Happening.EXITS)

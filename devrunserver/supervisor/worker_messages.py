@@ -37,7 +37,6 @@ from devrunserver.supervisor.lifecycle import TRANSITIONS, Happening
 from devrunserver.supervisor.optional_parts import Part
 from devrunserver.supervisor.reload import Reload
 from devrunserver.supervisor.setup import Parts
-from devrunserver.supervisor.watching.polling import token_of
 from devrunserver.supervisor.worker_cycle import WorkerCycle
 from devrunserver.supervisor.worker_handle import WorkerHandle
 
@@ -136,8 +135,7 @@ class WorkerMessages:
         self._setup.optional.call(Part.PAGES, self._announce_start, worker)
         generation, console = self._parts.pages.generation, self._setup.console
         self._setup.optional.call(Part.TELLING, console.log_ready, generation, path, took, message)
-        for path, is_before in self._parts.pages.take_missed().items():
-            self._parts.review.changes.recall(path, token_of(path), now, is_before)
+        self._parts.files.show_unanswered()
 
     def _announce_start(self, worker: WorkerHandle) -> None:
         pages = self._parts.pages
@@ -166,7 +164,7 @@ class WorkerMessages:
         review, question = self._parts.review, self._parts.review.question
         if question is not None and question.number == message.id:
             if message.stale is not None or not self._cycle.lifecycle.is_answered:  # who starts may not know all yet
-                self._parts.pages.miss(question.paths)
+                self._parts.files.kept.keep_unanswered(question.paths)
             self._setup.optional.call(Part.PAGES, self._parts.pages.announce, message.pages)
         was_waiting = review.waits_for_prompt
         path = review.on_verdict(message.id, message.stale, message.prompt is not None)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from devrunserver.common.freshness import Notice
-from devrunserver.supervisor import file_events
+from devrunserver.supervisor import kept_changes
 from devrunserver.supervisor.change_review import ChangeReview
 from devrunserver.supervisor.file_events import FileEvents
 from devrunserver.supervisor.lifecycle import Attempt
@@ -146,7 +146,7 @@ def test_what_changes_before_a_worker_says_what_concerns_it_is_shown_then(stage:
 def test_of_very_much_that_nobody_has_asked_for_the_oldest_is_forgotten(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_events, "MOST_UNHEARD", 2)
+    monkeypatch.setattr(kept_changes, "MOST", 2)
     stage.happen(*(tmp_path / f"{number}.css" for number in range(4)))
     assert stage.files.audience is not None
     assert stage.files.audience is not None
@@ -178,6 +178,20 @@ def test_a_new_worker_reads_everything(stage: Stage, tmp_path: Path) -> None:
     stage.happen(file)
     stage.watcher.happened += [Event(Kind.WRITTEN, str(source(tmp_path, "b.py"))), Event(Kind.OVERFLOW, "")]
     stage.files.start_over()
+    assert not stage.review.is_open
+
+
+def test_changes_that_come_with_a_reload_are_shown_to_the_worker_that_serves_next(stage: Stage, tmp_path: Path) -> None:
+    sheet, page, late = (str(source(tmp_path, name)) for name in ("a.css", "b.html", "c.css"))
+    stage.files.kept.keep_unanswered([sheet, str(source(tmp_path)), str(tmp_path / "package")])
+    stage.review.changes.add(page, (1, 1, 1), 1.0)
+    stage.files.start_over()
+    stage.files.kept.keep_unanswered([late])
+    stage.files.show_unanswered()
+    assert stage.review.changes.paths == [sheet, page, late]
+    assert stage.review.changes.before == {sheet, page}
+    stage.review.take()
+    stage.files.show_unanswered()
     assert not stage.review.is_open
 
 

@@ -54,7 +54,7 @@ def test_a_page_is_told_the_generation_at_once(streams: PageStreams) -> None:
 def test_every_page_is_told_of_every_change(streams: PageStreams) -> None:
     browsers = [Browser(streams) for _ in range(3)]
     began = streams.generation
-    streams.begin_generation([])
+    streams.begin_generation()
     streams.announce_start(PAGE)
     for browser in browsers:
         assert browser.next()["changes"] == []
@@ -69,7 +69,7 @@ def test_who_comes_late_is_told_all(streams: PageStreams) -> None:
     streams.announce([(CSS, ["/static/a.css"]), (ASSET, ["/static/a.js"])])
     streams.next_generation()
     streams.announce([(PAGE, [])])
-    streams.begin_generation([])
+    streams.begin_generation()
     streams.announce_start(ERROR)
     browser = Browser(streams)
     told = browser.next()
@@ -139,7 +139,7 @@ def test_where_anything_may_have_changed_every_page_is_loaded(streams: PageStrea
     streams.announce([(CSS, ["/a.css"])])
     open_page = streams.generation
     streams.forget()
-    streams.begin_generation([])
+    streams.begin_generation()
     streams.announce_start(PAGE)
     browser = Browser(streams)
     told = browser.next()
@@ -148,7 +148,7 @@ def test_where_anything_may_have_changed_every_page_is_loaded(streams: PageStrea
 
 
 def test_the_generation_never_falls(streams: PageStreams) -> None:
-    streams.begin_generation([])
+    streams.begin_generation()
     later = streams.next_generation()
     streams.announce([(PAGE, [])])  # the worker has decided on a change before it served
     streams.announce_start(PAGE)
@@ -182,10 +182,3 @@ def test_of_too_many_the_oldest_goes(streams: PageStreams, monkeypatch: pytest.M
     assert browsers[0].next() is not None and browsers[0].next() is None
     for browser in browsers:
         browser.close()
-
-
-def test_changes_that_come_with_a_reload_are_kept_for_the_new_worker(streams: PageStreams) -> None:
-    streams.miss(["/p/a.css", "/p/views.py", "/p/package"])
-    streams.begin_generation(["/p/a.css", "/p/b.html"])
-    assert streams.take_missed() == {"/p/a.css": True, "/p/b.html": True}
-    assert streams.take_missed() == {}
