@@ -70,11 +70,10 @@ class LiveReload:
         self._is_off = not inserts
         self._console = console
         self._below = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
-        self._last_tag = ((0, "", ""), b"")  # and what it was made for: most pages have the same
-        self._last = ((0, "", ""), Tag(lambda nonce: b"", str, self._fail))  # the same, of what makes it
+        self._last = ((0, "", ""), Tag(lambda nonce: b"", str, self._fail))  # and for what it was made
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if name := self._name(environ):
+        if PATH in environ.get("PATH_INFO", "") and (name := self._name(environ)):
             if name == STREAM:
                 return self._serve_stream(environ, start_response)
             if name == CONSOLE and self._console is not None:
@@ -93,7 +92,8 @@ class LiveReload:
         made_for, tag = self._last
         if made_for != wanted:
             path = self._below + PATH
-            tag = Tag(lambda nonce: self._tag(generation, method, nonce), lambda: source_of(host, path), self._fail)
+            make = functools.lru_cache(maxsize=1)(lambda nonce: self._tag(generation, method, nonce))
+            tag = Tag(make, lambda: source_of(host, path), self._fail)
             self._last = wanted, tag
         return tag
 
@@ -113,13 +113,8 @@ class LiveReload:
         return path.removeprefix(PATH) if path.startswith(PATH) else ""
 
     def _tag(self, generation: int, method: str, nonce: str) -> bytes:
-        wanted = generation, method, nonce
-        made_for, tag = self._last_tag
-        if made_for != wanted:
-            names = [CLIENT] if self._console is None else [CLIENT, CONSOLE_CLIENT]
-            tag = b"".join(self._script(name, *wanted) for name in names)
-            self._last_tag = wanted, tag
-        return tag
+        names = [CLIENT] if self._console is None else [CLIENT, CONSOLE_CLIENT]
+        return b"".join(self._script(name, generation, method, nonce) for name in names)
 
     def _script(self, name: str, generation: int, method: str, nonce: str) -> bytes:
         attributes = {

@@ -14,11 +14,13 @@ stream is enough: it goes out as soon as it comes.
 Where the page has a content security policy, the tag gets the nonce of the page's own scripts, or the policy is
 amended by our path (``content_policy.py``).
 
-Every document pays for this, so headers are looked through once, and content is copied once.
+Every document pays for this, so headers are looked through once, what most answers say is known from the one before,
+and content is copied once.
 """
 
 from __future__ import annotations
 
+import functools
 import gzip
 import re
 import zlib
@@ -38,9 +40,12 @@ DOCUMENTS = {"document", "iframe", "frame", "embed", "object"}  # of Sec-Fetch-D
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 # What scripts that ask for a part of a page say
 FRAGMENT_HEADERS = ("HTTP_HX_REQUEST", "HTTP_TURBO_FRAME", "HTTP_X_REQUESTED_WITH", "HTTP_X_PJAX", "HTTP_X_INERTIA")
-HTML = {"text/html", "text/html; charset=utf-8"}  # as nearly all answers say it
 UNSHOWN = {204, 205, 206, 304}  # statuses without a document, or with a part of one
 DIGESTS = {"content-md5", "digest", "content-digest", "repr-digest"}  # of content that may not be changed then
+# Headers for whose sake a document is left as it is, or changed in another way
+SPECIAL = DIGESTS | content_policy.NAMES | {"content-encoding", "content-disposition"}
+LENGTH = "Content-Length"
+KNOWN_KINDS = 64  # of answers: pairs of status and type
 PROLOGUE_SIZE = 65_536  # bytes in which the beginning of a document is looked for
 MOST_UNPACKED = 20_000_000  # bytes; a larger document is left as it is
 
@@ -75,19 +80,21 @@ def _by_name(headers: Headers) -> dict[str, str]:
 
 
 def _is_document(status: str, values: dict[str, str]) -> bool:
-    code = int(status[:3])
-    if code < 200 or 300 <= code < 400 or code in UNSHOWN:
+    if not _is_shown_html(status, values.get("content-type", "")):
         return False
-    kind = values.get("content-type", "")
-    if kind not in HTML:
-        kind = kind.lower()
-        if kind.partition(";")[0].strip() != "text/html" or _UNREADABLE_CHARSET.search(kind):
-            return False
-    return (
+    return SPECIAL.isdisjoint(values) or (
         values.get("content-encoding", "identity").strip().lower() in ("identity", "gzip")
         and not values.get("content-disposition", "").strip().lower().startswith("attachment")
         and DIGESTS.isdisjoint(values)
     )
+
+
+@functools.lru_cache(maxsize=KNOWN_KINDS)
+def _is_shown_html(status: str, kind: str) -> bool:
+    code, kind = int(status[:3]), kind.lower()
+    if code < 200 or 300 <= code < 400 or code in UNSHOWN:
+        return False
+    return kind.partition(";")[0].strip() == "text/html" and not _UNREADABLE_CHARSET.search(kind)
 
 
 def find_place(content: bytes) -> int:
@@ -104,8 +111,8 @@ def insert(content: bytes, tag: bytes) -> bytes:
 
 
 def _put(content: bytes, tag: bytes) -> bytes:
-    place, view = find_place(content), memoryview(content)
-    return b"".join((view[:place], tag, view[place:]))
+    before = content[: find_place(content)]
+    return content.replace(before, before + tag, 1)  # found at once, and one copy of the rest
 
 
 def _is_blank(content: bytes) -> bool:
@@ -151,45 +158,45 @@ def insert_tag(headers: Headers, result: Iterable[bytes], tag: Tag) -> tuple[Hea
 def _insert_tag(
     headers: Headers, values: dict[str, str], result: Iterable[bytes], tag: Tag
 ) -> tuple[Headers, Iterable[bytes]]:
-    nonce, amended = "", headers
-    if not content_policy.NAMES.isdisjoint(values):
+    nonce, amended, is_packed = "", headers, False
+    if not SPECIAL.isdisjoint(values):
         if (permission := content_policy.permit(headers, tag.source())) is None:
             return headers, result
         amended, nonce = permission
+        is_packed = values.get("content-encoding", "").strip().lower() == "gzip"
     inserted = tag.make(nonce)
-    is_packed = "content-encoding" in values and values["content-encoding"].strip().lower() == "gzip"
     length = values.get("content-length", "")
     if (content := _whole(result)) is None:
         if is_packed:  # its end is not there yet
             return headers, result
-        if length.strip().isdecimal():
-            length = str(int(length) + len(inserted))
-        return _with_length(amended, length), _Stream(result, inserted)
+        longer = int(length) + len(inserted) if length.strip().isdecimal() else None
+        return _with_length(amended, longer), _Stream(result, inserted)
     unpacked = _unpack(content) if is_packed else content
     if unpacked is None or _is_blank(unpacked):
         return headers, result
     changed = _put(unpacked, inserted)
     if is_packed:
         changed = gzip.compress(changed, compresslevel=1, mtime=0)
-    return _with_length(amended, str(len(changed)) if length else ""), _Whole(changed, result)
+    return _with_length(amended, len(changed) if length else None), _Whole(changed, result)
 
 
 class _Head:
     """What the application says before its content, kept back until it is known what becomes of it."""
 
+    status = ""
+    headers: Headers  # once there is a status
+    _is_sent = False
+    _write: Callable[[bytes], object] | None = None
+
     def __init__(self, start_response: StartResponse) -> None:
-        self.status = ""
-        self.headers: Headers = []
         self._start = start_response
-        self._is_sent = False
-        self._write: Callable[[bytes], object] | None = None
 
     def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
         """As PEP 3333."""
         if self._is_sent or (self.status and exc_info is None):
             self.send()
             return self._start(status, headers, *([exc_info] if exc_info else []))
-        self.status, self.headers = status, list(headers)
+        self.status, self.headers = status, headers
         return self._write_through
 
     def send(self) -> None:
@@ -262,13 +269,12 @@ def _unpack(content: bytes) -> bytes | None:
     return unpacked if unpacking.eof and not unpacking.unused_data else None
 
 
-def _with_length(headers: Headers, length: str) -> Headers:
-    if not length:
+def _with_length(headers: Headers, length: int | None) -> Headers:
+    """The headers with this length, where they have one."""
+    if length is None:
         return headers
-    size = len("content-length")
-    return [
-        (name, length if len(name) == size and name.lower() == "content-length" else value) for name, value in headers
-    ]
+    said = str(length)
+    return [(name, said if name == LENGTH or name.lower() == LENGTH.lower() else value) for name, value in headers]
 
 
 def _close(result: Any) -> None:
