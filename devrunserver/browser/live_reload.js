@@ -12,11 +12,17 @@
 // - templates, translations, code: the page is asked for again and the difference is applied (`morph.js`);
 // - where that is in doubt, for other files that it uses, and after a pause in which more happened than the stream
 //   can tell: it is loaded, and what was typed and scrolled is restored;
+// - a page that Turbo has fetched and put into this one is like any other; what a frame of Turbo's shows is asked for
+//   by itself; a page that Turbo has kept and brought back is loaded, for what the server had sent of it is not known;
 // - an error: `overlay.js` shows it over the page, which stays as it is until the error is mended.
 //
 // This script runs before every other one, so that it sees what the server has sent before scripts change it.
 
 (() => {
+  const RUNNING = Symbol.for("devrunserver");
+  if (window[RUNNING]) return; // a script has put another page with its tag into this one
+  window[RUNNING] = true;
+
   const tag = document.currentScript;
   const base = new URL(".", tag.src);
   const { token, version, method } = tag.dataset;
@@ -43,9 +49,8 @@
   let again = 0; // the timer of the next one
   let overlay = null; // the module that shows an error, while it shows one
   let shown = 0; // the generation of that error
-  let from = null; // the page as the server has sent it
+  let from = null; // the page as the server has sent it; null where that is not known
   let live = new Map(); // its counterparts in the page
-  let body = null; // among them
 
   // What the server has sent
 
@@ -63,20 +68,26 @@
 
   /** Remembers the page as it is now. */
   function remember() {
-    const copy = document.implementation.createHTMLDocument().importNode(document.documentElement, true);
-    live = new Map();
-    const pair = (one, other) => {
-      live.set(one, other);
-      const attributes = originals.get(other);
-      attributes?.forEach((value, name) => (value === null ? one.removeAttribute(name) : one.setAttribute(name, value)));
-      for (let a = one.firstChild, b = other.firstChild; a && b; a = a.nextSibling, b = b.nextSibling) pair(a, b);
-    };
-    pair(copy, document.documentElement);
+    const { copy, counterparts } = copyOf(document.documentElement);
+    live = counterparts;
     for (const script of copy.querySelectorAll("script")) {
       if (isAdded(live.get(script)) && !script.hasAttribute("async")) script.remove();
     }
     from = reduce(copy);
-    body = document.body;
+  }
+
+  /** An element as the server has sent it, and for each node of that its counterpart in the page. */
+  function copyOf(element) {
+    const copy = document.implementation.createHTMLDocument().importNode(element, true);
+    const counterparts = new Map();
+    const pair = (one, other) => {
+      counterparts.set(one, other);
+      const attributes = originals.get(other);
+      attributes?.forEach((value, name) => (value === null ? one.removeAttribute(name) : one.setAttribute(name, value)));
+      for (let a = one.firstChild, b = other.firstChild; a && b; a = a.nextSibling, b = b.nextSibling) pair(a, b);
+    };
+    pair(copy, element);
+    return { copy, counterparts };
   }
 
   /** Whether a script was added by another one: it is asynchronous then, as data and what is empty are in any case. */
@@ -98,9 +109,17 @@
     originals.clear();
     restore();
   });
-  document.addEventListener("turbo:load", () => {
-    if (document.body !== body) remember(); // Turbo has put another one into this page
+
+  // Turbo tells of a page that it shows in this one before any script can change it
+  let isFetched = false; // whether that is as the server has sent it, and not a snapshot, or the answer to a form
+  for (const name of ["visit", "submit-end"]) document.addEventListener(`turbo:${name}`, () => (isFetched = false));
+  document.addEventListener("turbo:before-fetch-response", () => (isFetched = true));
+  document.addEventListener("turbo:render", () => {
+    if (isFetched) remember();
+    else from = null;
   });
+  const frames = new WeakMap(); // what the server has sent for frames that have a source of their own
+  document.addEventListener("turbo:frame-render", ({ target }) => frames.set(target, copyOf(target)));
 
   // What the server tells
 
@@ -210,7 +229,8 @@
     const isHtml = (response.headers.get("Content-Type") ?? "").startsWith("text/html");
     const text = await response.text();
     if (!response.ok && isHtml && (await showFailure(text))) return false;
-    if (!response.ok || !isHtml || response.redirected || !from) return load("the answer is another page");
+    if (!response.ok || !isHtml || response.redirected) return load("the answer is another page");
+    if (!from) return load("Turbo has brought it back, or it is not complete");
     const { Doubt, hasSameScripts, morph, parse } = await import(fileUrl("morph.js"));
     const parsed = parse(text);
     const sent = parsed.querySelector(OWN)?.dataset.generation;
@@ -229,7 +249,27 @@
     rendered = Math.max(rendered, generation, Number(sent ?? 0));
     window.Turbo?.cache?.clear(); // pages of the generation before
     for (const store of [localStorage, sessionStorage]) store.removeItem("htmx-history-cache");
+    await Promise.all([...document.querySelectorAll("turbo-frame[src]")].map(refreshFrame));
     return true;
+  }
+
+  /** The same for a frame of Turbo's; where that is in doubt Turbo loads it. */
+  async function refreshFrame(frame) {
+    try {
+      const { hasSameScripts, morph, parse } = await import(fileUrl("morph.js"));
+      const headers = { Accept: "text/html, application/xhtml+xml", "Turbo-Frame": frame.id };
+      const signal = AbortSignal.timeout(SHEET_PATIENCE);
+      const response = await fetch(frame.getAttribute("src"), { headers, cache: "reload", signal });
+      const page = reduce(parse(await response.text()).documentElement);
+      const to = page.querySelector(`turbo-frame#${CSS.escape(frame.id)}`);
+      const { copy, counterparts } = frames.get(frame);
+      if (!hasSameScripts(copy, to)) throw new Error("its scripts are others");
+      for (const { name } of [...to.attributes]) to.removeAttribute(name); // they are the page's affair
+      for (const { name, value } of copy.attributes) to.setAttribute(name, value);
+      await settle(morph(copy, to, counterparts, tag.nonce));
+    } catch {
+      await frame.reload?.();
+    }
   }
 
   /** The answer that a navigation would get; nothing where the page's policy forbids to ask. */

@@ -102,6 +102,9 @@ class Morph {
       for (const one of [this.of(old), old]) {
         one.content.replaceChildren(one.content.ownerDocument.importNode(now.content, true));
       }
+    } else if (old !== this.root && old.localName === "turbo-frame" && this.of(old).hasAttribute("src")) {
+      // what it shows is another document's
+      old.replaceChildren(...[...now.childNodes].map((one) => old.ownerDocument.importNode(one, true)));
     } else if (old.localName === "select") {
       const page = this.of(old);
       const isUntouched = page.selectedIndex === chosenByDefault(page);

@@ -66,8 +66,9 @@ def asks_for_document(environ: dict[str, Any]) -> bool:
         return True
     if (destination := environ.get("HTTP_SEC_FETCH_DEST")) is not None:
         return destination in DOCUMENTS
-    accepts = "text/html" in environ.get("HTTP_ACCEPT", "")
-    return accepts and not any(name in environ for name in FRAGMENT_HEADERS)
+    accepts = environ.get("HTTP_ACCEPT", "")
+    is_page = "text/html" in accepts and ("," not in accepts or "*/*" in accepts)  # Turbo Drive names types alone
+    return is_page and not any(name in environ for name in FRAGMENT_HEADERS)
 
 
 def is_document(status: str, headers: Headers) -> bool:

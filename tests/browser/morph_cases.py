@@ -242,6 +242,20 @@ KEPT = [
         'kept === $("div") && kept.textContent === "a" && $("i").textContent === "2"',
     ),
     Case(
+        "what a frame of Turbo's has loaded",
+        '<turbo-frame id="f" src="/x"><p>wait</p></turbo-frame><i>1</i>',
+        '<turbo-frame id="f" src="/x"><b>soon</b></turbo-frame><i>2</i>',
+        '$("turbo-frame").innerHTML = "<h1>loaded</h1>"',
+        '$("turbo-frame").innerHTML === "<h1>loaded</h1>" && $("i").textContent === "2"',
+    ),
+    Case(
+        "a frame of Turbo's that has no source",
+        '<turbo-frame id="f"><p>a</p></turbo-frame>',
+        '<turbo-frame id="f"><p>b</p></turbo-frame>',
+        "",
+        '$("p").textContent === "b"',
+    ),
+    Case(
         "permanent, htmx",
         '<div id="p" hx-preserve>a</div><i>1</i>',
         '<div id="p" hx-preserve>b</div><i>2</i>',

@@ -17,6 +17,7 @@ FILES = {
 <head>
   <title>Probe</title>
   <link rel="stylesheet" href="{% static 'probe.css' %}">
+  {% if turbo %}<script src="{% static 'turbo_drive.js' %}" defer></script>{% endif %}
   <script{% if nonce %} nonce="{{ nonce }}"{% endif %}>
     window.loads = sessionStorage.loads = Number(sessionStorage.loads || 0) + 1;
     document.documentElement.dataset.theme = "dark";
@@ -32,6 +33,7 @@ FILES = {
   </form>
   <details><summary>more</summary>inner</details>
   <dialog>a dialog</dialog>
+  {% if turbo %}<turbo-frame id="frame" src="/probe/part/">wait</turbo-frame>{% endif %}
   <div id="root"></div>
   <div id="permanent" data-turbo-permanent>first</div>
   <video id="video"></video>
@@ -42,6 +44,7 @@ FILES = {
 </body>
 </html>
 """,
+    "shop/static/turbo_drive.js": Path(__file__).with_name("turbo_drive.js").read_text(),
     SHEET: "h1 { color: rgb(0, 0, 1) }\n#long { height: 4000px }\n",
     "bookshop/probe_urls.py": """\
 from django.urls import path
@@ -74,8 +77,11 @@ def page(request, kind):
 
 def answer(request, kind):
     context = {"code": CODE, "method": request.method, "frame": kind == "frame", "nonce": kind == "nonce" and "abc"}
+    context["turbo"] = kind == "turbo"
     if kind == "stream":
         return StreamingHttpResponse([render_to_string("probe.html", context, request)])
+    if kind == "part":
+        return HttpResponse(f"<turbo-frame id=frame><b id=inside>{CODE}</b><input id=within></turbo-frame>")
     if kind == "broken":
         return HttpResponse(f"<b><p><table><div id=mark>{CODE}</table></b><form><p><input id=name></li><!-- ")
     if kind in ("small", "large"):

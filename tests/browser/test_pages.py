@@ -333,6 +333,85 @@ def test_a_stream_that_has_died_without_a_word(pages: Pages) -> None:
         assert pages.is_the_same
 
 
+# The page knows its own streams, and what Turbo has shown in it
+COUNT_STREAMS = """
+delete window.SharedWorker;
+window.sources = [];
+window.EventSource = class extends EventSource { constructor(url) { super(url); sources.push(this); } };
+window.shown = 0;
+document.addEventListener("turbo:load", () => { window.shown++; });
+"""
+OPEN_STREAMS = "return sources.filter((one) => one.readyState !== EventSource.CLOSED).length"
+
+INSIDE = "return document.getElementById('inside')?.textContent"  # the frame of Turbo's
+
+
+def visit(pages: Pages, script: str) -> None:
+    """Has Turbo show another page, and waits for it."""
+    before = pages.run("return window.shown")
+    pages.run(script)
+    wait_for(lambda: pages.run("return window.shown") == before + 1, "the page")
+
+
+def test_pages_of_turbo_follow_as_one_page(pages: Pages) -> None:
+    """Each by what the server has sent of it, by one stream; one that Turbo had kept too."""
+    with new_documents(pages, COUNT_STREAMS):
+        pages.open("turbo")
+        pages.wait_for_stream()
+        pages.run("window.permanent = document.getElementById('permanent')")
+        visit(pages, "Turbo.visit('/probe/turbo/?second')")
+        wait_for(lambda: pages.run(INSIDE), "the frame, for it pushes down what is below")
+        pages.run("document.getElementById('root').append('an app');" + FILL)
+        marks = [pages.probe.save_template(), pages.probe.save_code()]
+        for mark in marks:
+            pages.wait_for_text(mark)
+        assert pages.is_the_same and pages.run(STATE) == FILLED
+        assert pages.run("return document.getElementById('root').textContent") == "an app"
+        assert pages.run("return window.permanent === document.getElementById('permanent')")
+        visit(pages, "history.back()")
+        for mark in marks:
+            assert mark in pages.text(), "what Turbo had kept of the page that was left is none of this generation"
+        assert pages.run(OPEN_STREAMS) == 1 and pages.is_the_same
+        visit(pages, "Turbo.visit('/probe/turbo/?third')")
+        visit(pages, "history.back()")
+        pages.wait_for_text(pages.probe.save_template())
+        pages.wait_for_text(pages.probe.save_code())
+        assert pages.run(OPEN_STREAMS) == 1
+
+
+def test_a_frame_of_turbo_follows_by_itself(pages: Pages) -> None:
+    """What was typed in it stays; in a page that was loaded, and in one that Turbo has shown."""
+    with new_documents(pages, COUNT_STREAMS):
+        pages.open("turbo")
+        for is_first in (True, False):
+            if not is_first:
+                visit(pages, "Turbo.visit('/probe/turbo/?second')")
+            wait_for(lambda: pages.run(INSIDE), "the frame")
+            pages.wait_for_stream()
+            pages.run("document.getElementById('within').value = 'typed'")
+            mark = pages.probe.save_code()
+            wait_for(lambda mark=mark: pages.run(INSIDE) == mark, "the frame's text")  # type: ignore[misc]
+            pages.wait_for_text(mark)
+            assert pages.is_the_same and pages.run("return document.getElementById('within').value") == "typed"
+
+
+def test_a_second_tag_does_nothing(pages: Pages) -> None:
+    """A script has fetched a page with one, and put it into this page."""
+    with new_documents(pages, COUNT_STREAMS):
+        pages.open()
+        pages.wait_for_stream()
+        pages.run("""
+        const tag = document.querySelector("[data-devrunserver]");
+        const again = document.createElement("script");
+        for (const { name, value } of tag.attributes) again.setAttribute(name, value);
+        again.onload = () => { window.isAgain = true; };
+        document.head.append(again);
+        """)
+        wait_for(lambda: pages.run("return window.isAgain"), "the second tag")
+        pages.wait_for_text(pages.probe.save_template())
+        assert pages.run(OPEN_STREAMS) == 1 and pages.is_the_same
+
+
 # Takes the first style sheet that is put into the page in another's place, and breaks it
 BREAK_ONCE = """
 window.broken = 0;

@@ -23,6 +23,8 @@ REQUESTS = [
     ({"HTTP_SEC_FETCH_DEST": "script"}, False),
     ({"HTTP_SEC_FETCH_DEST": "empty", "HTTP_X_DEVRUNSERVER": "refresh"}, True),
     ({"HTTP_ACCEPT": "text/html,application/xhtml+xml,*/*;q=0.8"}, True),  # a browser without Sec-Fetch
+    ({"HTTP_ACCEPT": "text/html"}, True),
+    ({"HTTP_ACCEPT": "text/html, application/xhtml+xml"}, False),  # Turbo Drive
     ({"HTTP_ACCEPT": "*/*"}, False),  # curl, scripts
     ({}, False),
     ({"HTTP_ACCEPT": "application/json"}, False),
