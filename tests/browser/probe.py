@@ -9,6 +9,7 @@ from tests.live import copy_testproject, replace
 TEMPLATE = "shop/templates/probe.html"
 SHEET = "shop/static/probe.css"
 CODE = "bookshop/probe.py"
+ADMIN = "shop/templates/admin/base_site.html"
 
 FILES = {
     TEMPLATE: """\
@@ -43,6 +44,10 @@ FILES = {
   <script></script>
 </body>
 </html>
+""",
+    ADMIN: """\
+{% extends "admin/base.html" %}
+{% block footer %}<p id="mark">template-0</p>{% endblock %}
 """,
     "shop/static/turbo_drive.js": Path(__file__).with_name("turbo_drive.js").read_text(),
     SHEET: "h1 { color: rgb(0, 0, 1) }\n#long { height: 4000px }\n",
@@ -132,6 +137,10 @@ class Probe:
         self._write(TEMPLATE, FILES[TEMPLATE].replace("template-0", mark).replace(old, new))
         return mark
 
+    def save_admin(self) -> str:
+        """The same of the pages of Django's admin."""
+        return self._save(ADMIN, "template-0", "template")
+
     def save_code(self) -> str:
         return self._save(CODE, "code-0", "code")
 
@@ -149,7 +158,7 @@ class Probe:
 
     def restore(self) -> None:
         """All files as they were first."""
-        for name in (TEMPLATE, CODE, SHEET):
+        for name in (TEMPLATE, CODE, SHEET, ADMIN):
             if (self.project / name).read_text() != FILES[name]:
                 self._write(name, FILES[name])
 

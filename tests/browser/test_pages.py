@@ -60,7 +60,10 @@ class Pages:
         self._known = server.port
 
     def open(self, kind: str = "plain") -> None:
-        self.browser.get(f"http://127.0.0.1:{self._known}/probe/{kind}/")
+        self.open_path(f"/probe/{kind}/")
+
+    def open_path(self, path: str) -> None:
+        self.browser.get(f"http://127.0.0.1:{self._known}{path}")
         self.browser.execute_script("sessionStorage.clear(); sessionStorage.loads = 1; window.mark = 1")
 
     def run(self, script: str) -> Any:
@@ -127,9 +130,10 @@ def test_what_was_done_to_a_page_stays(pages: Pages, kind: str) -> None:
 def test_focus_and_selection_stay(pages: Pages) -> None:
     pages.open()
     pages.run(FILL + "document.getElementById('name').setSelectionRange(1, 3)")
-    pages.wait_for_text(pages.probe.save_template())
-    assert pages.run(STATE) == FILLED
-    assert pages.run("return document.getElementById('name').selectionStart") == 1
+    for save in (pages.probe.save_template, pages.probe.save_code):
+        pages.wait_for_text(save())
+        assert pages.is_the_same and pages.run(STATE) == FILLED
+        assert pages.run("return document.getElementById('name').selectionStart") == 1
 
 
 def test_a_page_with_other_scripts_is_loaded_and_what_was_typed_is_restored(pages: Pages) -> None:
@@ -243,6 +247,7 @@ def test_nothing_is_loaded_without_a_change(pages: Pages) -> None:
     pages.wait_for_stream()
     (pages.probe.project / "notes.txt").write_text("nothing")
     pages.run("window.updates = 0; document.addEventListener('devrunserver:update', () => { window.updates++ })")
+    pages.run("dispatchEvent(new Event('online'))")  # the stream is opened anew, and tells all that it has told
     mark = pages.probe.save_template()
     pages.wait_for_text(mark)
     wait_for(lambda: pages.run("return window.updates") == 1, "one update")
@@ -301,6 +306,15 @@ def test_broken_html(pages: Pages) -> None:
     pages.run("document.getElementById('name').value = 'typed'")
     pages.wait_for_text(pages.probe.save_code())
     assert pages.is_the_same and pages.run("return document.getElementById('name').value") == "typed"
+
+
+def test_the_admin(pages: Pages) -> None:
+    """Its scripts and styles are many, and it chooses a theme by one of them."""
+    pages.open_path("/admin/login/")
+    pages.run("document.getElementById('id_username').value = 'typed'; document.getElementById('id_password').focus()")
+    pages.wait_for_text(pages.probe.save_admin())
+    assert pages.is_the_same and pages.run("return document.getElementById('id_username').value") == "typed"
+    assert pages.run("return document.activeElement.id") == "id_password"
 
 
 def test_two_windows(pages: Pages) -> None:
