@@ -19,9 +19,9 @@
 // This script runs before every other one, so that it sees what the server has sent before scripts change it.
 
 (() => {
-  const RUNNING = Symbol.for("devrunserver");
-  if (window[RUNNING]) return; // a script has put another page with its tag into this one
-  window[RUNNING] = true;
+  // a script may put another page with its tag into this one; one that writes the document anew ends who listens
+  if (!document.dispatchEvent(new Event("devrunserver:start", { cancelable: true }))) return;
+  document.addEventListener("devrunserver:start", (event) => event.preventDefault());
 
   const tag = document.currentScript;
   const base = new URL(".", tag.src);
@@ -249,7 +249,10 @@
     rendered = Math.max(rendered, generation, Number(sent ?? 0));
     window.Turbo?.cache?.clear(); // pages of the generation before
     for (const store of [localStorage, sessionStorage]) store.removeItem("htmx-history-cache");
-    await Promise.all([...document.querySelectorAll("turbo-frame[src]")].map(refreshFrame));
+    const loadedFrames = [...document.querySelectorAll("turbo-frame[src]")].filter(
+      (one) => frames.has(one) || one.hasAttribute("complete"), // others have shown nothing yet
+    );
+    await Promise.all(loadedFrames.map(refreshFrame));
     return true;
   }
 
