@@ -39,6 +39,8 @@ PATIENCE = 120.0  # seconds for a project to start, or to be on the screen
 SHEET_PATIENCE = 20.0  # seconds for a style sheet to be there; what takes longer does not show it
 SHEETS = re.compile(r'<link[^>]*\shref="([^"]+\.css\b[^"]*)"')
 OURS, THEIRS = "devrunserver", "Django's command, django-browser-reload"
+MORE, ALONE = "of that without the page's requests", "a request at once"
+COLUMNS = (OURS, MORE, ALONE, THEIRS)
 MARKS = {"template": "template-0", "code": "code-0", "sheet": "rgb(0, 0, 1)"}
 
 OUR_SETTINGS = """\
@@ -69,6 +71,14 @@ const look = () => {
   requestAnimationFrame(look);
 };
 look();
+"""
+# How long the page has waited for answers since a moment: for itself, and for style sheets after that
+WAITED = """
+const asked = performance.getEntriesByType("resource").filter(
+  (one) => performance.timeOrigin + one.startTime >= arguments[0],
+);
+const [begins, ends] = [asked.map((one) => one.startTime), asked.map((one) => one.responseEnd)];
+return asked.length && Math.max(...ends) - Math.min(...begins);
 """
 
 
@@ -120,8 +130,8 @@ class Side:
         replace(self._files[kind], self._texts[kind].replace(MARKS[kind], mark))
         return mark
 
-    def measure(self, kind: str) -> float:
-        """Milliseconds from a save to what it brings on the screen."""
+    def measure(self, kind: str) -> tuple[float, float]:
+        """Milliseconds from a save to what it brings on the screen; and those without a wait for an answer."""
         began = time.time()
         mark = self.save(kind)
 
@@ -135,8 +145,9 @@ class Side:
         except AssertionError:
             if kind != "sheet":
                 raise
-            return math.inf
-        return float(self._browser.execute_script("return window.shownAt")) - began * MILLISECONDS
+            return math.inf, math.inf
+        took = float(self._browser.execute_script("return window.shownAt")) - began * MILLISECONDS
+        return took, took - float(self._browser.execute_script(WAITED, began * MILLISECONDS))
 
     def answer_time(self, kind: str) -> float:
         """Milliseconds from a save to the answers to requests that are sent at once; the open page asks too."""
@@ -178,9 +189,12 @@ def measure_pages(subject: Subject, rounds: int, tell: Callable[[dict[tuple[str,
             for kind in subject.files:
                 for name, side in both.items():
                     progress(f"round {number + 1} of {rounds}: {kind}, {name}")
-                    samples[kind, name].append(side.measure(kind))
+                    took, more = side.measure(kind)
+                    samples[kind, name].append(took)
+                    if name == OURS:
+                        samples[kind, MORE].append(more)
                     time.sleep(PAUSE)
-                samples[kind, "the server alone"].append(both[OURS].answer_time(kind))
+                samples[kind, ALONE].append(both[OURS].answer_time(kind))
                 time.sleep(PAUSE)
         tell(samples)
 
@@ -228,9 +242,9 @@ def main() -> None:
 
     def tell(samples: dict[tuple[str, str], list[float]]) -> None:
         counted = f"the median of {options.rounds - WARM_UP} (least to most)"
-        print(f"| save to screen, ms, {counted} | {OURS} | the server alone | {THEIRS} |\n|---|---:|---:|---:|")
+        print(f"| save to screen, ms, {counted} | {' | '.join(COLUMNS)} |\n|---|---:|---:|---:|---:|")
         for kind in subject.files:
-            cells = [cell(samples[kind, name][WARM_UP:]) for name in (OURS, "the server alone", THEIRS)]
+            cells = [cell(samples[kind, name][WARM_UP:]) for name in COLUMNS]
             print(f"| {kind} | {' | '.join(cells)} |", flush=True)
 
     measure_pages(subject, options.rounds, tell)
