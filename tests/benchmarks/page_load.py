@@ -1,10 +1,10 @@
 """What following the save costs a server under load: ``python -m tests.benchmarks.page_load`` (Linux).
 
 Two servers of the bookshop, supervisor and worker, one with the tag in its pages and one with ``BROWSER_RELOAD`` off.
-Each round puts the same load on both, as a browser asks, in turn and the other way round the next time. Counted is the
-processor time of the worker, from the first byte that it reads of a request to the last of its answer: what else runs
-on the machine costs both the same. All is started anew now and then, for a process may be a little quicker than
-another for all its life. ``page_cost.py`` measures what is ours of it alone.
+They are asked in turn, request by request, as a browser asks. Counted is the processor time of the worker from one
+answer to the next, so what else runs on the machine costs both the same; of each round the median. All is started
+anew now and then, for a process may be a little quicker than another for all its life. ``page_cost.py`` measures what
+is ours of it alone.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from tests.benchmarks.__main__ import machine, progress
-from tests.benchmarks.load import load
-from tests.benchmarks.server import PAGE, PAGE_CONNECTIONS, STATIC, make_project
+from tests.benchmarks.load import Client, Result
+from tests.benchmarks.server import PAGE, STATIC, make_project
 from tests.live import Server
 
 MICROSECONDS = 1_000_000
-WARM_UP = 100  # requests to each page before anything is counted
 SETTINGS = 'from benchmark_ours import *\n\nDEVRUNSERVER = {{"BROWSER_RELOAD": {is_on}}}\n'
 DOCUMENT, FILE = "Sec-Fetch-Dest: document\r\n", "Sec-Fetch-Dest: style\r\n"
 SCHEDULER_CLOCK = 2  # of clock_getcpuclockid(3): time that the scheduler has given, in nanoseconds
@@ -35,34 +34,27 @@ def processor_time(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | SCHEDULER_CLOCK)
 
 
-def pages(path: str, count: int) -> Callable[[int], int]:
-    """A load of one page again and again, on one connection; returns how many times."""
-
-    def run(port: int) -> int:
-        load(port, [path] * count, 1, fields=lambda path: DOCUMENT)
-        return count
-
-    return run
-
-
-def page_with_files(count: int) -> Callable[[int], int]:
-    """A load of pages with all their files, as a browser has them the first time; returns how many pages."""
-
-    def run(port: int) -> int:
-        for _ in range(count):
-            load(port, PAGE, 1, fields=lambda path: DOCUMENT)
-            load(port, STATIC, PAGE_CONNECTIONS, fields=lambda path: FILE)
-        return count
-
-    return run
-
-
-LOADS = {
-    "five bytes of a trivial view": ("/trivial/", pages("/trivial/", 1000)),
-    "the bookshop's list": ("/", pages("/", 250)),
-    "the admin's login": ("/admin/login/", pages("/admin/login/", 150)),
-    "the admin's login and 60 files": ("/admin/login/", page_with_files(10)),
+LOADS = {  # what is asked for as one, on a connection that is kept, and how many times in a round
+    "five bytes of a trivial view": (["/trivial/"], 200),
+    "the bookshop's list": (["/"], 60),
+    "the admin's login": (["/admin/login/"], 60),
+    "the admin's login and 60 files": ([*PAGE, *STATIC], 8),
 }
+
+
+class Side:
+    """One of the two servers, with a connection to it."""
+
+    def __init__(self, server: Server) -> None:
+        self._worker, self._client = server.worker_pid(), Client(server.port, keep_alive=True)
+
+    def ask(self, paths: list[str]) -> float:
+        """Microseconds of the worker since it was asked last: what it does after an answer counts for the next one."""
+        for path in paths:
+            self._client.ask(path, FILE if path in STATIC else DOCUMENT)
+            while not self._client.receive(Result()):
+                pass
+        return processor_time(self._worker) * MICROSECONDS
 
 
 def measure(rounds: int, starts: int) -> dict[str, list[tuple[float, float]]]:
@@ -89,19 +81,20 @@ def _serving(project: Path) -> Server:
 
 
 def measure_pair(on: Server, off: Server, rounds: int, where: str, found: dict[str, list[tuple[float, float]]]) -> None:
-    workers = {server: server.worker_pid() for server in (on, off)}
-    for path, _ in LOADS.values():
-        for server in (on, off):
-            load(server.port, [path] * WARM_UP, 1, fields=lambda path: DOCUMENT)
-    for number in range(rounds):
-        for title, (_, run) in LOADS.items():
+    """One server after the other, request by request: so the machine is the same to both."""
+    sides = Side(on), Side(off)
+    for number in range(-1, rounds):
+        for title, (paths, count) in LOADS.items():
             progress(f"{where}, round {number + 1} of {rounds}: {title}")
-            costs: dict[Server, float] = {}
-            for server in (on, off) if number % 2 else (off, on):
-                began = processor_time(workers[server])
-                count = run(server.port)
-                costs[server] = (processor_time(workers[server]) - began) / count * MICROSECONDS
-            found[title].append((costs[on], costs[off]))
+            used: dict[Side, list[float]] = {side: [] for side in sides}
+            for turn in range(count):
+                for side in sides if turn % 2 else reversed(sides):
+                    used[side].append(side.ask(paths))
+            on_cost, off_cost = (
+                statistics.median(later - one for one, later in pairwise(used[side])) for side in sides
+            )
+            if number >= 0:  # the one before the first warms up
+                found[title].append((on_cost, off_cost))
 
 
 def row(title: str, pairs: list[tuple[float, float]]) -> str:

@@ -389,6 +389,7 @@ def test_pages_of_turbo_follow_as_one_page(pages: Pages) -> None:
         visit(pages, "Turbo.visit('/probe/turbo/?third')")
         visit(pages, "history.back()")
         pages.wait_for_text(pages.probe.save_template())
+        assert not pages.is_the_same, "what the server had sent of it is not known"
         pages.wait_for_text(pages.probe.save_code())
         assert pages.run(OPEN_STREAMS) == 1
 
