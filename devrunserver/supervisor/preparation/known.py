@@ -15,8 +15,11 @@ class Known:
         volatile: what differs between exact starts, and whether it has an order all the same.
         judged: what has differed, so that modules were left out.
         is_undecided: one needed another exact start, and did not get to its end.
+        width_shows: it shows in an order, or keeps something from being imported ahead, where modules are left out that
+            nobody has edited.
     """
 
     volatile: dict[Attribute, bool] = field(default_factory=dict)
     judged: set[Attribute] = field(default_factory=set)
     is_undecided: bool = False
+    width_shows: bool = False

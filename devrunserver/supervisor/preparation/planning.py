@@ -210,6 +210,8 @@ class Planning:
 
     def _budget(self, plan: Plan) -> float:
         """Seconds that may be spent on leaving out what nobody has edited."""
+        if self.known.width_shows and plan.edited:
+            return 0.0
         return min(KNOWN_SHARE * plan.saves, LITTLE) if self.saves else UNKNOWN_SHARE * plan.saves
 
     def _saved_paths(self, count: int) -> list[str]:
@@ -236,6 +238,13 @@ class Planning:
         self.is_given_up = True
         if self.plan is None or self.record is None or self.base is None:  # forgotten meanwhile
             return False
+        narrow = self._from(self.base, self.plan.edited)
+        if self.plan.edited and narrow.excluded != self.plan.excluded:
+            # likely because of what was left out in passing, which must not make the reload of the edited files slower
+            self.known.width_shows = True
+            self.plan = narrow
+            self.is_given_up = self.attempts >= ATTEMPTS or narrow.saves < WORTH
+            return not self.is_given_up
         found = set(self.plan.modules) & set(culprits)
         self.left_out |= found
         self.plan = self._widened(self._from(self.base, self.plan.edited), self.base)

@@ -447,6 +447,20 @@ def test_what_is_to_take_its_place_is_spoilt(stage: Stage, monkeypatch: pytest.M
     assert stage.reload("/c.py")
 
 
+def test_what_is_left_out_in_passing_costs_what_is_likely_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that shows in an order it is not done any more; nothing else is left out because of it."""
+    monkeypatch.setattr("devrunserver.supervisor.preparation.planning.UNKNOWN_SHARE", 0.5)
+    stage.exact, stage.prepared = [traces("bcd")], traces("bdc")
+    # once the first of them was forked, which has left out "c"
+    stage.when_asked = lambda message: setattr(stage, "prepared", traces("bcd")) if stage.builds else None
+    look_at(stage, "/a.py")
+    assert [build.modules for build in stage.builds] == [["b", "d"], ["b", "c", "d"]]
+    assert [stage.reload("/a.py") for _ in range(2)] == [True, True]
+    assert len(stage.builds) == 2
+
+
 def test_where_the_start_fails_nothing_is_foreseen(stage: Stage) -> None:
     stage.preparation.served([], False, broken=True)
     stage.preparation.step(time.monotonic() + manager.FIRST_QUIET + 1)
