@@ -80,7 +80,7 @@ def test_what_the_supervisor_sends_is_received(ends: Ends) -> None:
 
 
 STOP, FRESH, CHANGED = (
-    b'{"kind":"Stop"}\n',
+    b'{"kind":"Stop","is_reload":false}\n',
     b'{"kind":"Fresh"}\n',
     '{"kind":"Changed","id":1,"paths":["ü"],"generation":0,"before":[]}\n'.encode(),
 )
@@ -108,7 +108,7 @@ def test_messages_in_pieces(
 
 def test_last_words_are_heard_and_then_the_end(raw: tuple[Link, socket.socket]) -> None:
     receiver, sock = raw
-    sock.sendall(b'{"kind":"Stop"}\n{"kind":"cut o')
+    sock.sendall(b'{"kind":"Stop","is_reload":false}\n{"kind":"cut o')
     sock.close()
     assert receiver.receive() == [Stop()]
     with pytest.raises(LinkClosed):
@@ -269,7 +269,7 @@ def test_a_large_message_brings_its_sockets(ends: Ends) -> None:
 @pytest.mark.parametrize("cut", [5, 40])
 def test_sockets_of_a_message_in_pieces(raw: tuple[Link, socket.socket], cut: int) -> None:
     receiver, sock = raw
-    line = b'{"kind": "Go", "listener": 1, "is_reload": true}\n{"kind": "Stop"}\n'
+    line = b'{"kind": "Go", "listener": 1, "is_reload": true}\n{"kind": "Stop", "is_reload": false}\n'
     with ExitStack() as stack:
         (sent,), _ = pipes(stack, 1)
         socket.send_fds(sock, [line[:cut]], [sent.fileno()])

@@ -47,4 +47,4 @@ def test_it_is_silent_unless_asked_for(capfd: pytest.CaptureFixture[str], monkey
     for is_on in (False, True):
         monkeypatch.setattr(trace, "is_on", lambda is_on=is_on: is_on)
         trace.note(Role.SUPERVISOR, "to", Role.WORKER, Stop())
-        assert ("supervisor to worker: Stop()" in capfd.readouterr().err) is is_on
+        assert ("supervisor to worker: Stop(" in capfd.readouterr().err) is is_on
