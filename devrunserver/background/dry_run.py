@@ -1,7 +1,7 @@
 """A start that ends where serving would begin, with low priority, silently and without the listening socket.
 
-It is forked from a checkpoint, exact or prepared, and tells what it has come to (``state_report.py``). One that has
-come to listen on a port leaves: that was free because a worker has just ended, and is the next worker's.
+It is forked from a checkpoint, exact or prepared, and tells what it has come to (``state_report.py``). A port on which
+it has come to listen is released: it may have been free because a worker has just ended, and is the next worker's.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from devrunserver.background import state_report
 from devrunserver.checkpoints.fork_safety import listening
-from devrunserver.checkpoints.forking import silence
-from devrunserver.common import link, process_exit
+from devrunserver.checkpoints.forking import release, silence
+from devrunserver.common import link
 from devrunserver.common.import_record import ImportRecord
 
 
@@ -39,7 +39,6 @@ class DryRunTeller:
         Args:
             record: what was imported.
         """
-        if listening() - self._listening:
-            process_exit.leave(process_exit.FAILURE)
+        release(listening() - self._listening)
         state_report.stand_aside()
         state_report.answer_questions(self._link, self._is_project, record)

@@ -132,15 +132,14 @@ def silence() -> None:
     os.close(nowhere)
 
 
-def release_descriptors(kept: Collection[int]) -> None:
+def release(descriptors: Collection[int]) -> None:
     """Leads to nowhere what this process has open: a port or a lock of the worker is to be free once that has ended.
 
     They stay open, so that no file that is opened later takes a number that an object of the project holds.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor, _ in list(open_descriptors()):
-        if descriptor not in (*kept, *OUTPUTS, nowhere):
-            os.dup2(nowhere, descriptor, inheritable=False)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor, inheritable=False)
     os.close(nowhere)
 
 

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from devrunserver.checkpoints.checkpoint import Checkpoints
-from devrunserver.checkpoints.forking import release_descriptors
+from devrunserver.checkpoints.forking import open_descriptors, release
 from devrunserver.common import faults, link, process_exit
 from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.process import OUTPUTS
 from devrunserver.common.role import Role
 from devrunserver.worker.identity import Identity
 
@@ -68,7 +69,7 @@ def _report(identity: Identity, is_own: Callable[[str], bool], record: Callable[
     """Reports, in the process that is for it, until nobody asks any more."""
     sock, identity.state_link = identity.state_link, None
     assert sock is not None
-    release_descriptors({sock.fileno()})
+    release({descriptor for descriptor, _ in open_descriptors()} - {sock.fileno(), *OUTPUTS})
     identity.become(Role.STATE_REPORTER)
     from devrunserver.background import state_report  # here, as hardly any process needs it
 

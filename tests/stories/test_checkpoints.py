@@ -41,6 +41,7 @@ IN_WORKER = 'if os.environ.get("RUN_MAIN") == "true":'
 MEMORY_NOISE = 5 * 1024  # kilobytes
 MOST_THREADS = 5  # of a worker that one client asks: main, link, and those that answer
 ZIP_PATIENCE = 15.0  # seconds
+VAIN_PATIENCE = 3.0  # seconds for what is not to happen
 HEALING_PATIENCE = 30.0  # seconds
 
 
@@ -447,11 +448,12 @@ if "runserver" in sys.argv:
 def test_prompts_of_the_first_start_come_one_after_the_other(project: Path) -> None:
     """As with Django's command, which sets up the project once in each process."""
     append(project / "shop/apps.py", BREAKPOINT)
+    append(project / "bookshop/settings.py", 'DEVRUNSERVER["SUPERVISOR_SETUP"] = True\n')
     with typist(project) as user:
         for process in (0, 1):
             user.wait_for("(Pdb) ", process + 1)
             with contextlib.suppress(AssertionError):
-                wait_for(lambda count=process + 2: user.screen.count("(Pdb) ") >= count, "two", QUICK)  # type: ignore[misc]
+                wait_for(lambda count=process + 2: user.screen.count("(Pdb) ") >= count, "two", VAIN_PATIENCE)  # type: ignore[misc]
             assert user.screen.count("(Pdb) ") == process + 1
             user.type("continue\n")
         port = user.port
