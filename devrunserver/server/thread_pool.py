@@ -2,25 +2,20 @@
 
 Theory of operation
 -------------------
-Python runs one thread at a time, so that two which both have something to compute only get in each other's way. Most
-requests are answered sooner than another thread has got going: so more work waits for PATIENCE while the thread that
-began last is at its work; whoever finishes takes it. Work that blocks delays other work by no more than that.
-While this process computes all the time since somebody waits, another thread would only share what there is; so more
-work waits up to COMPUTING_PATIENCE. ``urge`` tells the loop that gives out the work when to look again.
+Python runs one thread at a time, so that two which both have something to compute only get in each other's way. So
+more work waits for a while (``wait.py``) as long as the thread that began last is at its work; whoever finishes takes
+it. ``urge`` tells the loop that gives out the work when to look again.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
-PATIENCE = 0.001  # seconds that work waits for a thread that may be about to finish
-COMPUTING_PATIENCE = 0.05  # the same while this process computes
-COMPUTING_SHARE = 0.7  # of a core; a thread that waits for a database or a file leaves more of it
-COMPUTING_INTERVAL = 0.005  # seconds between two looks whether it still does: as often as Python switches threads
+from devrunserver.server.wait import Wait
+
 IDLE_LIFETIME = 10.0  # seconds that a thread without work is kept, and with it its database connections
 RETRY = 0.05  # seconds until the system is asked for a thread again
 NAME = "devrunserver-request"
@@ -43,10 +38,7 @@ class ThreadPool:
         self._lock = threading.Lock()
         self._closed = False
         self._youngest: Inbox | None = None  # of the thread that began last, while it is at its work
-        self._begun = 0.0  # the moment (monotonic) when it did
-        # since when work waits for that one: the moment, and the seconds of a core that this process had used; asked
-        # for where work does wait alone, as it is a system call
-        self._waits: tuple[float, float] | None = None
+        self._wait = Wait()  # for that one
         self._at_work = 0  # threads
 
     @property
@@ -69,7 +61,7 @@ class ThreadPool:
             with self._lock:
                 if not self._waiting:
                     return None
-                if self._youngest is not None and (left := self._left()) > 0:
+                if self._youngest is not None and (left := self._wait.left()) > 0:
                     return left
                 work = self._waiting.popleft()
                 is_new = not self._idle
@@ -95,19 +87,9 @@ class ThreadPool:
         for inbox in idle:
             inbox.put(None)
 
-    def _left(self) -> float:
-        """Seconds that work waits for the thread that began last."""
-        now = time.monotonic()
-        if self._waits is None:
-            self._waits = now, time.process_time()
-        waits = now - self._waits[0]
-        if waits < PATIENCE:
-            return PATIENCE - waits
-        computes = time.process_time() - self._waits[1] >= COMPUTING_SHARE * waits
-        return COMPUTING_INTERVAL if computes and now - self._begun < COMPUTING_PATIENCE else 0.0
-
     def _begin(self, inbox: Inbox) -> None:
-        self._youngest, self._begun, self._waits = inbox, time.monotonic(), None
+        self._youngest = inbox
+        self._wait.begin()
 
     def _live(self, inbox: Inbox) -> None:
         try:

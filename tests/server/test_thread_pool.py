@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from devrunserver.server import thread_pool as server_threads
+from devrunserver.server import wait
 from devrunserver.server.thread_pool import ThreadPool
 from tests.live import wait_for
 
@@ -84,7 +85,7 @@ def test_it_may_close_before_the_work_ends(pool: Pool) -> None:
 
 
 def test_work_waits_for_a_thread_that_may_be_about_to_finish(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_threads, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(wait, "PATIENCE", PATIENCE)
     pool.run(1)
     pool.threads.run(pool.work)
     left = pool.threads.urge()
@@ -124,13 +125,13 @@ def test_work_that_fails_ends_its_thread_alone(pool: Pool, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("at_work", "computed", "left"),
     [
-        (0.0, 0.0, server_threads.PATIENCE),
-        (0.0004, 0.0004, server_threads.PATIENCE - 0.0004),
+        (0.0, 0.0, wait.PATIENCE),
+        (0.0004, 0.0004, wait.PATIENCE - 0.0004),
         (0.002, 0.0, 0.0),  # it waits for something
         (0.002, 0.001, 0.0),
-        (0.002, 0.002, server_threads.COMPUTING_INTERVAL),  # another thread would only be in its way
-        (0.002, 0.004, server_threads.COMPUTING_INTERVAL),  # on two cores
-        (0.049, 0.049, server_threads.COMPUTING_INTERVAL),
+        (0.002, 0.002, wait.COMPUTING_INTERVAL),  # another thread would only be in its way
+        (0.002, 0.004, wait.COMPUTING_INTERVAL),  # on two cores
+        (0.049, 0.049, wait.COMPUTING_INTERVAL),
         (0.051, 0.051, 0.0),  # and no longer
     ],
 )
@@ -138,10 +139,10 @@ def test_how_long_work_waits(
     pool: Pool, monkeypatch: pytest.MonkeyPatch, at_work: float, computed: float, left: float
 ) -> None:
     clock = SimpleNamespace(monotonic=lambda: 100.0, process_time=lambda: 7.0)
-    monkeypatch.setattr(server_threads, "time", clock)
+    monkeypatch.setattr(wait, "time", clock)
     pool.run(1)
     pool.threads.run(pool.work)
-    assert pool.threads.urge() == server_threads.PATIENCE
+    assert pool.threads.urge() == wait.PATIENCE
     clock.monotonic, clock.process_time = lambda: 100.0 + at_work, lambda: 7.0 + computed
     assert pool.threads.urge() == (pytest.approx(left) if left else None)
     wait_for(lambda: len(pool.worked) == (1 if left else 2), "as much work as should be", PATIENCE)
@@ -151,11 +152,11 @@ def test_the_time_of_the_process_is_asked_for_where_work_waits_alone(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(monotonic=lambda: 100.0)
-    monkeypatch.setattr(server_threads, "time", clock)  # without process_time
+    monkeypatch.setattr(wait, "time", clock)  # without process_time
     pool.run(1)
     clock.monotonic, clock.process_time = lambda: 100.03, lambda: 7.03
     pool.threads.run(pool.work)
-    assert pool.threads.urge() == server_threads.PATIENCE  # what was computed before it waited is not known
+    assert pool.threads.urge() == wait.PATIENCE  # what was computed before it waited is not known
     clock.monotonic, clock.process_time = lambda: 100.032, lambda: 7.03
     wait_for(lambda: not pool.threads.urge() and len(pool.worked) == 2, "both are at work", PATIENCE)
 

@@ -6,19 +6,17 @@ A coroutine costs little to begin, so all requests that have come could be; but 
 each of them would then take as long as all together. Worse, what has been begun cannot be handed over to the next
 worker: a reload would have to wait for many answers, and might cut them. One after the other has a price too: Django
 goes from the loop to a thread and back several times in a request, and where several are under way there is always
-something to do, so that neither falls asleep and has to be woken. So up to SIDE_BY_SIDE are begun at once. By the rules
-of ``thread_pool.py`` each further request waits, unread, for PATIENCE while the one that began last is at its work, or
-until that one is for COMPUTING_PATIENCE while this process computes. An answer that waits for something delays no other
-by more than that.
+something to do, so that neither falls asleep and has to be woken. So up to SIDE_BY_SIDE are begun at once. Each further
+request waits, unread, for a while (``server/wait.py``) as long as the one that began last is at its work. An answer
+that waits for something delays no other by more than PATIENCE.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Protocol
 
-from devrunserver.server.thread_pool import COMPUTING_INTERVAL, COMPUTING_PATIENCE, COMPUTING_SHARE, PATIENCE
+from devrunserver.server.wait import PATIENCE, Wait
 
 SIDE_BY_SIDE = 4  # requests
 
@@ -47,9 +45,7 @@ class Pace:
         self._waiting: dict[Answering, None] = {}  # in their order
         self._at_work: set[Answering] = set()  # whose answer has not begun, as far as was looked
         self._youngest: Answering | None = None  # who began last, until it ends
-        self._begun = 0.0  # the moment (monotonic) when that was
-        # since when somebody waits for that one: the moment, and the seconds of a core that this process had used
-        self._waits: tuple[float, float] | None = None
+        self._wait = Wait()  # for that one
         self._timer: asyncio.TimerHandle | None = None
 
     def is_waiting(self, who: Answering) -> bool:
@@ -70,8 +66,8 @@ class Pace:
     def begin(self, who: Answering) -> None:
         """A request is begun."""
         self._at_work.add(who)
-        self._youngest, self._begun = who, time.monotonic()
-        self._waits = (self._begun, time.process_time()) if self._waiting else None  # which is a system call
+        self._youngest = who
+        self._wait.begin(is_waited_for=bool(self._waiting))
 
     def end(self, who: Answering) -> None:
         """It is answered."""
@@ -99,14 +95,7 @@ class Pace:
         """Seconds that a request waits for the one that began last."""
         if self._youngest is None or self._youngest.has_begun or self._has_room:
             return 0.0
-        now, used = time.monotonic(), time.process_time()
-        if self._waits is None:
-            self._waits = now, used
-        at_work, waits = now - self._begun, now - self._waits[0]
-        if waits < PATIENCE:
-            return PATIENCE - waits
-        computes = used - self._waits[1] >= COMPUTING_SHARE * waits
-        return COMPUTING_INTERVAL if computes and at_work < COMPUTING_PATIENCE else 0.0
+        return self._wait.left()
 
     def _look_again(self, left: float) -> None:
         if self._timer is None:

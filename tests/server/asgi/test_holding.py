@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from devrunserver.server import wait
 from devrunserver.server.asgi import pace
 from devrunserver.server.asgi.server import AsgiServer
 from devrunserver.server.asgi.turn import Options
@@ -85,7 +86,7 @@ def test_what_is_idle_or_has_begun_is_handed_over(run_asgi: RunAsgi, gate: Playe
 def test_what_waits_for_its_turn_is_handed_over_whole(
     run_asgi: RunAsgi, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "PATIENCE", 10 * PATIENCE)
+    monkeypatch.setattr(wait, "PATIENCE", 10 * PATIENCE)
     monkeypatch.setattr(pace, "SIDE_BY_SIDE", 1)
     running = keep(run_asgi(Views()), gate)
     sent = request("/body", "Content-Length: 4\r\n", "POST") + "body"
@@ -148,7 +149,7 @@ def test_what_a_busy_loop_has_not_seen_is_given_back() -> None:
 def test_who_has_closed_its_side_gets_its_turn(
     run_asgi: RunAsgi, gate: PlayedGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "PATIENCE", 10 * PATIENCE)
+    monkeypatch.setattr(wait, "PATIENCE", 10 * PATIENCE)
     monkeypatch.setattr(pace, "SIDE_BY_SIDE", 1)
     running = keep(run_asgi(Views()), gate)
     with running.wire() as first, running.wire() as second:

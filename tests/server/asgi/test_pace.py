@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from devrunserver.server import wait
 from devrunserver.server.asgi import pace
 from devrunserver.server.asgi.pace import Pace
-from devrunserver.server.thread_pool import COMPUTING_INTERVAL, COMPUTING_PATIENCE, PATIENCE
+from devrunserver.server.wait import COMPUTING_INTERVAL, COMPUTING_PATIENCE, PATIENCE
 
 
 class Clock:
@@ -61,7 +62,7 @@ class Request:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(pace, "time", clock)
+    monkeypatch.setattr(wait, "time", clock)
     return clock
 
 
