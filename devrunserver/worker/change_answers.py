@@ -50,8 +50,8 @@ class ChangeAnswers:
 
     def on_changed(self, message: Changed) -> None:
         try:
-            news = [path for path in message.paths if path not in message.before]
-            stale = next(filter(self._makes_stale, news), None)
+            before = set(message.before)
+            stale = next((path for path in message.paths if path not in before and self._makes_stale(path)), None)
         except Exception as error:  # a reload is always right
             faults.tell("the look at what changed", error, "the server reloads")
             stale = message.paths[0]

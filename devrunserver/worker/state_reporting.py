@@ -43,7 +43,7 @@ def _leave_reporter(
     identity: Identity, checkpoints: Checkpoints, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]
 ) -> None:
     """Forks it, and waits until it has released what it has open: then it has closed its end of a pipe."""
-    ours, theirs = os.pipe()
+    released, unreleased = os.pipe()
     try:
         if _forks(checkpoints):
             try:
@@ -51,11 +51,11 @@ def _leave_reporter(
             finally:  # whatever it is, this process must not go on as a second worker
                 process_exit.leave(process_exit.FAILURE)
     finally:
-        os.close(theirs)
+        os.close(unreleased)
         poll = select.poll()
-        poll.register(ours, select.POLLIN)
+        poll.register(released, select.POLLIN)
         poll.poll(RELEASE_PATIENCE)
-        os.close(ours)
+        os.close(released)
 
 
 def _forks(checkpoints: Checkpoints) -> bool:

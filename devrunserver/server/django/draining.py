@@ -96,7 +96,7 @@ def hand_over(server: Draining) -> None:
     """Gives the connections away whose next request nobody has begun to answer."""
     if server.gate is None:
         return
-    waiting = server.idle.of(Phase.NEW, Phase.READING, Phase.IDLE, Phase.HELD)
+    waiting = server.idle.of(*UNFINISHED)
     for connection in waiting:
         server.idle.leave(connection)
         if connection.is_upgraded and server.asgi is not None:  # whose end is the loop's

@@ -156,7 +156,7 @@ class Backends:
                 self.observer = Observer(self._wake)
         except OSError as error:
             self.note(f"Watching by polling: {LIMITS.get(error.errno or 0, error)}.")
-        except Exception as error:  # a watchdog of another version, a libc without inotify
+        except Exception as error:  # no watchdog, one of another version, a libc without inotify
             self.note(f"Watching by polling: native file events are not available ({error}).")
 
     def _is_silent(self, directory: str) -> bool:
