@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from devrunserver.common import file_state
 from devrunserver.common.database_answers import answer_to
@@ -42,6 +43,12 @@ DESCRIBING = r"PRAGMA\s+(\w+\.)?((table|index|foreign_key)_x?(info|list)|schema_
 TRANSACTION = re.compile(r"\s*(BEGIN|SAVEPOINT)\b", re.I)
 READING = re.compile(rf"\s*(SELECT|VALUES|EXPLAIN|{DESCRIBING})\b", re.I)
 MAY_READ = re.compile(r"\s*(SELECT|VALUES|EXPLAIN|WITH|PRAGMA)\b", re.I)  # and if it writes it is refused where we ask
+
+
+def is_sqlite(connection: Any) -> TypeGuard[sqlite3.Connection]:
+    """Whether a connection that Django has made is one to SQLite."""
+    sqlite3 = sys.modules.get("sqlite3")  # not imported: most projects do without
+    return sqlite3 is not None and isinstance(connection, sqlite3.Connection)
 
 
 class DatabaseReads:

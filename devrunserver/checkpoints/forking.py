@@ -126,20 +126,20 @@ def silenced() -> Iterator[None]:
 def silence() -> None:
     """From now on what this process prints goes nowhere."""
     flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in OUTPUTS:
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    release(OUTPUTS, inheritable=True)
 
 
-def release(descriptors: Collection[int]) -> None:
+def release(descriptors: Collection[int], inheritable: bool = False) -> None:
     """Leads to nowhere what this process has open: a port or a lock of the worker is to be free once that has ended.
 
     They stay open, so that no file that is opened later takes a number that an object of the project holds.
+
+    Args:
+        inheritable: whether programs that this process starts have them, too.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in descriptors:
-        os.dup2(nowhere, descriptor, inheritable=False)
+        os.dup2(nowhere, descriptor, inheritable)
     os.close(nowhere)
 
 

@@ -26,7 +26,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from devrunserver.checkpoints import audit
-from devrunserver.checkpoints.database_reads import DJANGOS, DatabaseReads
+from devrunserver.checkpoints.database_reads import DJANGOS, DatabaseReads, is_sqlite
 from devrunserver.checkpoints.fork_safety import IN_MEMORY, describe
 from devrunserver.common import file_state, process_exit
 from devrunserver.common.facts import Fact, Opened
@@ -74,8 +74,7 @@ class SpareDatabases:
 
     def on_connection(self, connection: Any) -> None:
         """Django has connected to a database."""
-        sqlite3 = sys.modules.get("sqlite3")
-        if sqlite3 is not None and isinstance(connection, sqlite3.Connection):
+        if is_sqlite(connection):
             self._reads.follow(connection)
         else:
             self._pause("a database connection")

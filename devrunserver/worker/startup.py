@@ -7,7 +7,6 @@ from there.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from django.db.backends.signals import connection_created
 from devrunserver import conf, project
 from devrunserver.checkpoints import audit, fork_safety
 from devrunserver.checkpoints.checkpoint import Checkpoints
+from devrunserver.checkpoints.database_reads import is_sqlite
 from devrunserver.checkpoints.import_hook import ImportHook
 from devrunserver.checkpoints.policy import CheckpointPolicy
 from devrunserver.checkpoints.read_recorder import ReadRecorder
@@ -227,8 +227,7 @@ class Startup:
         if self._spare is not None:
             self._spare.databases.on_connection(connection.connection)
             return
-        sqlite3 = sys.modules.get("sqlite3")
-        if sqlite3 is not None and isinstance(connection.connection, sqlite3.Connection):
+        if is_sqlite(connection.connection):
             self.checkpoints.fork_safety.databases.follow(connection.connection)
         else:
             self.close_to_forks("it opened a database connection")
