@@ -66,6 +66,11 @@ def identity_of(path: str) -> tuple[int, ...]:
     return status.st_dev, status.st_ino
 
 
+def resolved(path: str) -> str:
+    """A path with links to directories resolved, as the supervisor knows it; a file may be a link itself."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
 def saved_at(path: str) -> float:
     """When a file was saved last, in seconds since the epoch; 0.0, which is before all else, where it is gone."""
     try:

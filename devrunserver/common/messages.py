@@ -173,6 +173,12 @@ class Checked(Message):
     """The checks that ran beside me are done, and have found nothing that keeps the project from starting."""
 
 
+# How many entries of a history are kept, by the worker until it tells them, and then by the supervisor
+MOST_REQUESTS = 200
+MOST_ERRORS = 20
+MOST_CONSOLE_MESSAGES = 50
+
+
 @message
 class History(Message):
     """The answer to ``HistoryAsked``; what I know alone, also told when I leave."""

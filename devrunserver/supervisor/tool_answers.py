@@ -20,16 +20,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from devrunserver.common.messages import Broken, History, HistoryAsked, Serving
+from devrunserver.common.messages import (
+    MOST_CONSOLE_MESSAGES,
+    MOST_ERRORS,
+    MOST_REQUESTS,
+    Broken,
+    History,
+    HistoryAsked,
+    Serving,
+)
 from devrunserver.supervisor.control_server import Client, ControlServer, Question
 from devrunserver.supervisor.lifecycle import State
 
 ANSWER_PATIENCE = 0.04  # seconds for the worker
 WAIT_LIMIT = 3600.0  # seconds
 WAIT_DEFAULT = 60.0  # seconds
-MOST_REQUESTS = 200
-MOST_ERRORS = 20
-MOST_MESSAGES = 50  # of browsers
 NAMES = {
     State.STARTING: "starting",
     State.SERVING: "ready",
@@ -85,7 +90,9 @@ class Memory:
     error: dict[str, Any] | None = None  # that keeps the project from starting
     errors: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST_ERRORS))
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST_REQUESTS))
-    browser: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST_MESSAGES))  # what pages wrote
+    browser: deque[dict[str, Any]] = field(
+        default_factory=lambda: deque(maxlen=MOST_CONSOLE_MESSAGES)
+    )  # what pages wrote
     routes: list[dict[str, str]] = field(default_factory=list)
 
 

@@ -21,14 +21,18 @@ from typing import TYPE_CHECKING, Any
 from django.core.signals import got_request_exception
 
 from devrunserver.common import faults
-from devrunserver.common.messages import History, HistoryAsked, Message
+from devrunserver.common.messages import (
+    MOST_CONSOLE_MESSAGES,
+    MOST_ERRORS,
+    MOST_REQUESTS,
+    History,
+    HistoryAsked,
+    Message,
+)
 
 if TYPE_CHECKING:
     from devrunserver.browser.console_messages import Message as ConsoleMessage
 
-MOST_REQUESTS = 200
-MOST_ERRORS = 20
-MOST_MESSAGES = 50  # of browsers
 LONGEST_TEXT = 8_000  # characters of an error's text, of which the beginning tells most
 LARGEST_DESCRIPTION = 64_000  # characters of an error's description as JSON
 LONGEST_PATH = 2_000  # characters
@@ -50,7 +54,7 @@ class RequestHistory:
         self._serves = False
         self._requests: deque[dict[str, Any]] = deque(maxlen=MOST_REQUESTS)
         self._errors: deque[dict[str, Any]] = deque(maxlen=MOST_ERRORS)
-        self._browser: deque[dict[str, Any]] = deque(maxlen=MOST_MESSAGES)
+        self._browser: deque[dict[str, Any]] = deque(maxlen=MOST_CONSOLE_MESSAGES)
         self._lock = Lock()
 
     def begin(self, server: Any) -> None:

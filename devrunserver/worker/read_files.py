@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from devrunserver.common.file_state import resolved
 from devrunserver.common.pyc import SOURCE_SUFFIX
 
 # Names of files that change by themselves
@@ -90,4 +91,4 @@ class ReadFiles:
             return
         name = os.fsdecode(path)
         if os.path.basename(name) in self._names:
-            self._paths.discard(os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name)))
+            self._paths.discard(resolved(name))

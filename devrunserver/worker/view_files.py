@@ -9,12 +9,12 @@ once, so that requests that come again and again neither cost anything nor wake 
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from devrunserver.common import faults
+from devrunserver.common.file_state import resolved
 from devrunserver.common.messages import Message, ViewAsked
 from devrunserver.common.module_files import file_of
 
@@ -57,7 +57,7 @@ class ViewFiles:
         if file is None or not self._is_own(file) or file in self._told:
             return
         self._told.add(file)
-        self._say(ViewAsked(os.path.join(os.path.realpath(os.path.dirname(file)), os.path.basename(file))))
+        self._say(ViewAsked(resolved(file)))
 
 
 def code_behind(view: Any) -> Any:

@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 
-from devrunserver.common.messages import Broken, History, HistoryAsked, Serving
+from devrunserver.common.messages import (
+    MOST_CONSOLE_MESSAGES,
+    MOST_ERRORS,
+    MOST_REQUESTS,
+    Broken,
+    History,
+    HistoryAsked,
+    Serving,
+)
 from devrunserver.supervisor.control_server import Client, Question
 from devrunserver.supervisor.lifecycle import State
 from devrunserver.supervisor.tool_answers import (
     ANSWER_PATIENCE,
-    MOST_ERRORS,
-    MOST_MESSAGES,
-    MOST_REQUESTS,
     WAIT_LIMIT,
     Memory,
     ToolAnswers,
@@ -207,14 +212,14 @@ def test_what_is_remembered_has_bounds(play: Play) -> None:
     play.serves()
     for number in range(3):
         requests, errors = [{"path": str(number)}] * MOST_REQUESTS, [{"type": str(number)}] * MOST_ERRORS
-        play.answers.on_history(History(0, requests, errors, [], [{"text": str(number)}] * MOST_MESSAGES))
+        play.answers.on_history(History(0, requests, errors, [], [{"text": str(number)}] * MOST_CONSOLE_MESSAGES))
     play.breaks()
     for command, most in (("requests", MOST_REQUESTS), ("errors", MOST_ERRORS)):
         play.ask(command)
         play.worker_answers()
         told = play.step()
         assert told is not None and len(told[command]) == most
-        assert command != "errors" or len(told["browser"]) == MOST_MESSAGES
+        assert command != "errors" or len(told["browser"]) == MOST_CONSOLE_MESSAGES
     play.ask("requests", limit=2)
     play.worker_answers()
     assert play.step() == {"requests": [{"path": "2"}] * 2, "worker_responds": True}

@@ -13,12 +13,10 @@ from django.urls import include, path
 from django.views.generic import TemplateView
 
 from devrunserver.browser.console_messages import Message as ConsoleMessage
-from devrunserver.common.messages import History, Message
+from devrunserver.common.messages import MOST_CONSOLE_MESSAGES, MOST_REQUESTS, History, Message
 from devrunserver.worker.history import (
     LARGEST_DESCRIPTION,
     LONGEST_TEXT,
-    MOST_MESSAGES,
-    MOST_REQUESTS,
     RequestHistory,
     summary,
     without_secrets,
@@ -50,7 +48,7 @@ def test_a_history_is_taken_once_and_bounded() -> None:
     requests, errors, browser = history.take()
     assert len(requests) == MOST_REQUESTS and errors == []
     assert requests[-1]["path"] == f"/{MOST_REQUESTS + 4}?key=********"
-    assert len(browser) == MOST_MESSAGES
+    assert len(browser) == MOST_CONSOLE_MESSAGES
     assert browser[-1]["text"] == f"{MOST_REQUESTS + 4}: /?token=******** is gone"
     assert history.take() == ([], [], [])
 
