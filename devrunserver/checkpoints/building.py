@@ -72,6 +72,7 @@ class Building:
         """
         with suppress(link.LinkClosed):
             self.to_supervisor.send(BuildFailed(culprit if culprit in self._planned else self._importing, reason))
+        self._fork_safety.temporary_files.remove()
         process_exit.leave(process_exit.FAILURE)
 
 

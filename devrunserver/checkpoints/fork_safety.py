@@ -38,6 +38,8 @@ from devrunserver.checkpoints import audit
 from devrunserver.checkpoints.connections import Connections, beyond_ours
 from devrunserver.checkpoints.database_reads import DatabaseReads
 from devrunserver.checkpoints.forking import open_descriptors
+from devrunserver.checkpoints.temporary_files import EVENTS as TEMPORARY
+from devrunserver.checkpoints.temporary_files import TemporaryFiles
 from devrunserver.common.facts import Fact
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.module_files import PACKAGES, executed, is_standard
@@ -47,7 +49,6 @@ DEBUGGERS = ("pydevd", "debugpy", "_pydevd_bundle")
 # Audit events: what forbids checkpoints from then on, what does for as long as it is there, and what only explains.
 DATABASE = "sqlite3.connect"
 CONNECTION = "socket.connect"
-TEMPORARY = {"tempfile.mkstemp": "file", "tempfile.mkdtemp": "directory"}
 IN_MEMORY = ":memory:"  # a database that is the process' own
 # Native threads, by name, that are made to be forked over
 FORKED_OVER = {"jemalloc_bg_thd": "jemalloc, as in pyarrow: takes its locks before a fork, and does without it after"}
@@ -75,6 +76,7 @@ class ForkSafety:
         self.is_suspicious = False  # something has happened since then that may forbid it
         self.connections = Connections()
         self.suspect = ""  # the module whose body was executed then
+        self.temporary_files = TemporaryFiles()
         self.databases = DatabaseReads(note, self.forbid, self.looking_away)
         self._lasting = ""  # what forbids it for ever
         self._ours = ours
@@ -82,7 +84,6 @@ class ForkSafety:
         self._inherited = _sockets()
         self._ignoring = False
         self._culprits: dict[str, str] = {}  # by kind, who did it last
-        self._temporary: dict[str, str] = {}  # by path, what forbids it while that exists
 
     @property
     def handlers(self) -> dict[str, audit.Handler]:
@@ -112,7 +113,7 @@ class ForkSafety:
                 self._threads,
                 self._sockets,
                 lambda: self.databases.open_now(open_descriptors()),
-                self._temporaries,
+                self.temporary_files.existing,
             ),
             *(self._children, self._timers, self._memory),
         )
@@ -150,10 +151,6 @@ class ForkSafety:
             self.forbid(f"it connected to a server ({by})")
         return self._lasting
 
-    def _temporaries(self) -> str:
-        self._temporary = {path: reason for path, reason in self._temporary.items() if os.path.lexists(path)}
-        return next(iter(self._temporary.values()), "")
-
     def _children(self) -> str:
         with suppress(ChildProcessError):
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -185,8 +182,7 @@ class ForkSafety:
     def _making(self, kind: str) -> audit.Handler:
         def handler(args: tuple[Any, ...]) -> None:
             if not self._ignoring:
-                by = describe(audit.culprit())
-                self._temporary[os.path.abspath(os.fsdecode(args[0]))] = f"a temporary {kind} exists ({by})"
+                self.temporary_files.on_make(args[0], f"a temporary {kind} exists ({describe(audit.culprit())})")
                 self._suspect()
 
         return handler

@@ -52,17 +52,24 @@ def leave_in_order() -> NoReturn:
 
 
 def flush_files() -> None:
-    """Writes out what the buffers of open files hold, where a file is open for writing at all."""
+    """Writes out what the buffers of open files hold, and removes temporary files as Python does at its end.
+
+    That is, where a file is open for writing at all.
+    """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
     if not _writes_files():
         return
     gc.unfreeze()  # or else some objects would not be listed
+    named = getattr(sys.modules.get("tempfile"), "_TemporaryFileWrapper", ())
     for one in gc.get_objects():
-        if isinstance(one, io.TextIOWrapper | io.BufferedWriter | io.BufferedRandom):
-            with contextlib.suppress(OSError, ValueError):
+        # by its type: what is lazy answers for what it stands for, which it would have to make
+        with contextlib.suppress(OSError, ValueError):
+            if issubclass(type(one), io.TextIOWrapper | io.BufferedWriter | io.BufferedRandom):
                 one.flush()
+            elif issubclass(type(one), named):
+                one.close()
 
 
 def _writes_files() -> bool:

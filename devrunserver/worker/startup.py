@@ -142,6 +142,7 @@ class Startup:
     def reach_end(self) -> None:
         """All is imported. A dry run tells how that went, and does not return; a spare waits here at the latest."""
         if self._dry_run is not None:
+            self.checkpoints.fork_safety.temporary_files.remove()
             self._dry_run.finish(self.history.record)
         if self._spare is not None:
             self._spare.pause("the end of the start")

@@ -253,6 +253,7 @@ class Worker:
     def _leave_unless(self, act: Act, expected: Act) -> None:
         """What follows is for those who serve: any other process has failed, and has told why if it had to."""
         if act is not expected:
+            self._startup.checkpoints.fork_safety.temporary_files.remove()
             process_exit.leave(process_exit.FAILURE)
 
     def _on_prompt(self) -> None:

@@ -627,8 +627,13 @@ CONNECTED = "s = socket.create_server(('127.0.0.1', 0)); socket.create_connectio
         ("file = tempfile.NamedTemporaryFile()", "a temporary file exists (inner)"),
     ],
 )
-def test_what_keeps_it_from_being_built(stage: Theatre, a: Path, tmp_path: Path, code: str, reason: str) -> None:
+def test_what_keeps_it_from_being_built(
+    stage: Theatre, a: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str
+) -> None:
     """What was done and is over counts too; named is the module that did it, not the one that imports it."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     write(tmp_path / "inner.py", f"import os, socket, sqlite3, tempfile\n{code}")
     write(tmp_path / "outer.py", "import inner")
     one = stage("import a\nserve()")
@@ -637,6 +642,7 @@ def test_what_keeps_it_from_being_built(stage: Theatre, a: Path, tmp_path: Path,
     builder = one.build(checkpoint, ["outer", "inner"], ["a"])
     assert builder.hear(BuildFailed) == BuildFailed("inner", reason)
     assert builder.has_ended()
+    assert list(temporary.iterdir()) == []  # it has left nothing behind
 
 
 def test_a_thread_keeps_it_from_being_built(stage: Theatre, a: Path, tmp_path: Path) -> None:
