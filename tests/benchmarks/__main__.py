@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import signal
 import sys
 import tempfile
 import time
@@ -16,14 +15,13 @@ import django
 
 from tests.benchmarks import chart, sizes
 from tests.benchmarks.measure import FIGURES, SERVERS, Samples, measure
+from tests.benchmarks.processes import end_in_order
 from tests.benchmarks.projects import available
 
 
 def main() -> None:
     options = parse_options()
-    # whoever ends the benchmark ends its servers and folders as well
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
+    end_in_order()
     if options.plot or options.redraw:
         if options.plot:
             sizes.write(sizes.measure(machine(), options.plot_sizes, progress))

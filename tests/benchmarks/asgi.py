@@ -19,7 +19,6 @@ import resource
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,7 +30,7 @@ from typing import NamedTuple
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.benchmarks.load import load
-from tests.benchmarks.processes import cpu_seconds, ending
+from tests.benchmarks.processes import cpu_seconds, end_in_order, running
 from tests.live import REPOSITORY, Server, copy_testproject, get, wait_for
 
 FILES = 60
@@ -231,11 +230,9 @@ def serving(project: Path, line: list[str]) -> Iterator[tuple[int, int]]:
         port = free.getsockname()[1]
     command = [sys.executable, *(part.replace("PORT", str(port)) for part in line)]
     variables = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{project}", "PYTHONUNBUFFERED": "1"}
-    with (project / "benchmark.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=project, env=variables, stdout=log, stderr=log)
-        with ending(process):
-            wait_for(lambda: get(port, "/trivial/").status == 200, f"{line} answers")
-            yield port, process.pid
+    with (project / "benchmark.log").open("wb") as log, running(command, project, variables, log) as process:
+        wait_for(lambda: get(port, "/trivial/").status == 200, f"{line} answers")
+        yield port, process.pid
 
 
 def compare(rounds: int, seconds: float, wanted: str) -> None:
@@ -323,6 +320,7 @@ async def idle() -> None:
 
 
 def main() -> None:
+    end_in_order()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement, about")

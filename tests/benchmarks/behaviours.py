@@ -10,7 +10,6 @@ import functools
 import importlib.util
 import os
 import socket
-import subprocess
 import sys
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ import django
 from django.conf import settings
 
 from devrunserver.server.django import static_setup
-from tests.benchmarks.processes import ending
+from tests.benchmarks.processes import end_in_order, running
 from tests.live import REPOSITORY, wait_for
 from tests.server.application import FILES, Application
 from tests.server.exchange import play
@@ -103,13 +102,13 @@ def plays(port: int, row: Row, outcome: Outcome) -> bool:
 
 
 def main() -> None:
+    end_in_order()
     count = sum(map(len, TABLE.values()))
     for name, line in servers().items():
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         command = [sys.executable, *(part.replace("PORT", str(port)) for part in line)]
-        quiet = subprocess.DEVNULL
-        with ending(subprocess.Popen(command, cwd=REPOSITORY, stdout=quiet, stderr=quiet)):
+        with running(command, REPOSITORY):
             wait_for(partial(passes, port, SIMPLE), f"{name} answers")
             found = {group: failed(port, rows) for group, rows in TABLE.items()}
         print(f"{name}: {count - sum(map(len, found.values()))} of {count}", flush=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.benchmarks.__main__ import machine, progress
 from tests.benchmarks.measure import SERVERS, free_port
+from tests.benchmarks.processes import end_in_order
 from tests.live import Server, copy_testproject, get, replace, wait_for
 from tests.pairs import PARTS, Client, add_probe, stories
 
@@ -35,6 +36,7 @@ Table = dict[str, Counter[str]]  # outcomes by row
 
 
 def main() -> None:
+    end_in_order()
     options = parse_options()
     print(machine(), flush=True)
     tables: dict[str, Table] = {}

@@ -13,7 +13,6 @@ import importlib.util
 import itertools
 import ssl
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,7 +24,7 @@ from devrunserver.https import authority, certificate
 from tests.benchmarks.__main__ import machine, progress
 from tests.benchmarks.freshness import CLIENTS, LONGEST, count_posts
 from tests.benchmarks.load import load
-from tests.benchmarks.processes import ending
+from tests.benchmarks.processes import end_in_order, running
 from tests.benchmarks.server import environment, free_port, make_project
 from tests.live import Server, copy_testproject, replace, wait_for
 from tests.pairs import PARTS, Client, Connection, add_probe, stories
@@ -51,6 +50,7 @@ REQUESTS = {"trivial view": 800, "admin login": 150, "static file": 800}
 
 def main() -> None:
     options = parse_options()
+    end_in_order()
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder:
         if options.pairs:
@@ -162,10 +162,8 @@ def serving(project: Path, name: str, line: list[str], context: ssl.SSLContext) 
     """Runs a server; gives its port."""
     port = free_port()
     command = [sys.executable, *(part.replace("PORT", str(port)) for part in line)]
-    with (project.parent / "servers.log").open("ab") as log:
-        environ = {**environment(), **private(project.parent)}
-        process = subprocess.Popen(command, cwd=project, env=environ, stdout=log, stderr=log)
-    with ending(process):
+    environ = {**environment(), **private(project.parent)}
+    with (project.parent / "servers.log").open("ab") as log, running(command, project, environ, log):
         wait_for(lambda: answers(port, name, context), f"{name} answers")
         yield port
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.__main__ import machine, progress
+from tests.benchmarks.processes import end_in_order
 from tests.benchmarks.server import free_port
 from tests.browser.conftest import chromium
 from tests.browser.probe import CODE, SHEET, TEMPLATE, make_project
@@ -236,6 +237,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def main() -> None:
+    end_in_order()
     options = parse_options()
     print(machine(), flush=True)
     subject = other(options) if options.project else bookshop()

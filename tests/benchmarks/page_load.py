@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.benchmarks.__main__ import machine, progress
 from tests.benchmarks.load import Client, Result
+from tests.benchmarks.processes import end_in_order
 from tests.benchmarks.server import PAGE, STATIC, make_project
 from tests.live import Server
 
@@ -105,6 +106,7 @@ def row(title: str, pairs: list[tuple[float, float]]) -> str:
 
 
 def main() -> None:
+    end_in_order()
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.page_load", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="of each start; default: 5")
     parser.add_argument("--starts", type=int, default=5, help="of both servers; default: 5")

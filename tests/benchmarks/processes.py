@@ -5,25 +5,38 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tests.live import pids
 
 NANOSECONDS = 1e9
 KILOBYTES_IN_MB = 1024
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 END_PATIENCE = 5.0  # seconds for a server to end
 PARENT, USED = 1, slice(11, 15)  # fields of proc_pid_stat(5) behind the name: pid; user, system, and of ended children
 
 
+def end_in_order() -> None:
+    """Whoever ends this benchmark, as ``timeout`` does, ends its servers and folders as well."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
+
+
 @contextlib.contextmanager
-def ending(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Ends a process that was started."""
+def running(
+    command: list[str], cwd: Path, environ: dict[str, str] | None = None, log: IO[bytes] | int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends when it is not needed any more, or at the latest with this one, however that ends."""
+    process = subprocess.Popen([*ENDS_WITH_US, *command], cwd=cwd, env=environ, stdout=log, stderr=log)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import importlib.util
 import os
-import signal
 import socket
 import statistics
 import subprocess
@@ -23,7 +22,7 @@ from typing import NamedTuple
 
 from tests.benchmarks.__main__ import machine, progress
 from tests.benchmarks.load import Result, load
-from tests.benchmarks.processes import ending
+from tests.benchmarks.processes import end_in_order, running
 from tests.live import REPOSITORY, copy_testproject, get, wait_for
 
 FILES = 60
@@ -151,8 +150,7 @@ def _conditions(head: bytes) -> str:
 
 def main() -> None:
     options = parse_options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    end_in_order()
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="devrunserver-benchmark-") as folder, contextlib.ExitStack() as stack:
         project = make_project(Path(folder))
@@ -198,9 +196,7 @@ def serving(project: Path, name: str, line: list[str]) -> Iterator[int]:
     """Runs a server; gives its port."""
     port = free_port()
     command = [sys.executable, *(part.replace("PORT", str(port)) for part in line)]
-    with (project.parent / "servers.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=project, env=environment(), stdout=log, stderr=log)
-    with ending(process):
+    with (project.parent / "servers.log").open("ab") as log, running(command, project, environment(), log):
         wait_for(lambda: get(port, "/trivial/").status == 200, f"{name} answers")
         yield port
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from devrunserver.common.state_file import Running, running_servers
 from devrunserver.control.client import ask
 from tests.benchmarks.__main__ import machine
-from tests.benchmarks.processes import cpu_percent, footprint
+from tests.benchmarks.processes import cpu_percent, end_in_order, footprint
 from tests.live import Server, copy_testproject, wait_for
 
 MILLISECONDS = 1000
@@ -65,6 +65,7 @@ def latencies(running: Running, sending: list[multiprocessing.Process]) -> list[
 
 
 def main() -> None:
+    end_in_order()
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.tools", description=__doc__)
     parser.add_argument("--questions", type=int, default=10_000, help="and the like, in all; default: 10000")
     options = parser.parse_args()

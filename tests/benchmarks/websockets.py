@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import importlib.util
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks.processes import ending
+from tests.benchmarks.processes import end_in_order, running
 from tests.live import REPOSITORY, wait_for
 from tests.server.asgi.frames import HANDSHAKES, LIMIT, TABLE, handshake
 from tests.server.asgi.sockets import Sockets, play, shake_hands
@@ -91,6 +90,7 @@ def cases() -> dict[str, list[tuple[str, Callable[[Wire], None]]]]:
 
 
 def main() -> None:
+    end_in_order()
     table = cases()
     count = sum(map(len, table.values()))
     with tempfile.TemporaryDirectory() as folder:
@@ -98,8 +98,7 @@ def main() -> None:
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 port = listener.getsockname()[1]
             command = [sys.executable, *(part.replace("PORT", str(port)) for part in line)]
-            quiet = subprocess.DEVNULL
-            with ending(subprocess.Popen(command, cwd=REPOSITORY, stdout=quiet, stderr=quiet)):
+            with running(command, REPOSITORY):
                 simple = shakes_hands(handshake(), SWITCHING_PROTOCOLS)
                 wait_for(partial(passes, port, simple), f"{name} answers")
                 failed = {
