@@ -36,7 +36,15 @@ def listen(
                 handlers.pop(event, None)
                 on_fault(fault)
 
+    # Python lets nobody look into a hook; who measures coverage may, as that stops nowhere
+    hook.__cantrace__ = is_measured()  # type: ignore[attr-defined]
     sys.addaudithook(hook)
+
+
+def is_measured() -> bool:
+    """Whether coverage is measured by ``sys.monitoring``, which there is from Python 3.12 on."""
+    monitoring = getattr(sys, "monitoring", None)
+    return monitoring is not None and monitoring.get_tool(monitoring.COVERAGE_ID) is not None
 
 
 def culprit() -> FrameType:

@@ -34,7 +34,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from devrunserver.checkpoints import audit
+from devrunserver.checkpoints import audit, native_threads
 from devrunserver.checkpoints.connections import Connections, beyond_ours
 from devrunserver.checkpoints.database_reads import DatabaseReads
 from devrunserver.checkpoints.forking import open_descriptors
@@ -50,8 +50,6 @@ DEBUGGERS = ("pydevd", "debugpy", "_pydevd_bundle")
 DATABASE = "sqlite3.connect"
 CONNECTION = "socket.connect"
 IN_MEMORY = ":memory:"  # a database that is the process' own
-# Native threads, by name, that are made to be forked over
-FORKED_OVER = {"jemalloc_bg_thd": "jemalloc, as in pyarrow: takes its locks before a fork, and does without it after"}
 OUR_THREADS = "devrunserver-"  # how their names begin
 EXPLAINING = {
     "_thread.start_new_thread": "thread",
@@ -81,6 +79,7 @@ class ForkSafety:
         self._lasting = ""  # what forbids it for ever
         self._ours = ours
         self._trial = trial
+        self._remaining = native_threads.Remaining()
         self._inherited = _sockets()
         self._ignoring = False
         self._culprits: dict[str, str] = {}  # by kind, who did it last
@@ -136,9 +135,9 @@ class ForkSafety:
     def _threads(self) -> str:
         if len(sys._current_frames()) > 1:
             return f"a thread runs{self._by('thread') or of_thread()}"
-        if native_threads() > 1:
+        if native_threads.others():
             self._trial()
-            if native_threads() > 1:  # it did not end itself before the fork, as OpenBLAS' do (pthread_atfork)
+            if self._remaining.are_there():  # it did not end itself before the fork, as OpenBLAS' do (pthread_atfork)
                 return "a thread runs that an extension module has started"
         return ""
 
@@ -206,7 +205,7 @@ def has_no_other_threads() -> bool:
     uses none of that.
     """
     ours = sum(one.name.startswith(OUR_THREADS) for one in threading.enumerate())
-    return max(len(sys._current_frames()), native_threads()) <= 1 + ours
+    return max(len(sys._current_frames()) - 1, len(native_threads.others())) <= ours
 
 
 def of_thread() -> str:
@@ -251,18 +250,6 @@ def describe(frame: FrameType | None) -> str:
     if not importing or importing in (nearest, "__main__"):
         return own or nearest
     return f"{nearest}, while {importing} was imported"
-
-
-def native_threads() -> int:
-    """The threads of this process, also those that Python does not know of, but for those made to be forked over."""
-    count = 0
-    try:
-        for thread in os.listdir("/proc/self/task"):
-            with suppress(OSError), open(f"/proc/self/task/{thread}/comm") as file:  # one may end meanwhile
-                count += file.read().strip() not in FORKED_OVER
-    except OSError:
-        return 1
-    return count
 
 
 def _sockets() -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -207,7 +208,8 @@ def test_what_it_pauses_before(tmp_path: Path) -> None:
     script = tmp_path / "doing.py"
     script.write_text(DOING)
     argv = [sys.executable, str(script), str(tmp_path / "db.sqlite3")]
-    told = subprocess.run(argv, capture_output=True, text=True, cwd=REPOSITORY, env={"PYTHONPATH": str(REPOSITORY)})
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    told = subprocess.run(argv, capture_output=True, text=True, cwd=REPOSITORY, env=environ)
     assert not told.stderr
     assert json.loads(told.stdout) == {
         "thread": ["a thread of __main__"],
