@@ -64,20 +64,25 @@ class ThreadPool:
                 if self._youngest is not None and (left := self._wait.left()) > 0:
                     return left
                 work = self._waiting.popleft()
-                is_new = not self._idle
-                inbox = queue.SimpleQueue() if is_new else self._idle.pop()
-                self._at_work += 1
+                inbox, is_new = self._choose()
                 self._begin(inbox)
-            inbox.put(work)
-            if is_new:
-                try:
-                    threading.Thread(target=self._live, args=(inbox,), name=NAME, daemon=True).start()
-                except RuntimeError:  # the system gives no more of them now
-                    with self._lock:
-                        self._waiting.appendleft(work)
-                        self._at_work -= 1
-                        self._youngest = None
-                    return RETRY
+            try:
+                self._give(inbox, is_new, work)
+            except RuntimeError:  # the system gives no more of them now
+                with self._lock:
+                    self._waiting.appendleft(work)
+                    self._youngest = None
+                return RETRY
+
+    def run_at_once(self, work: Work) -> None:
+        """Has the work begun now; other work does not wait for it. Safe from any thread.
+
+        Raises:
+            RuntimeError: the system gives no more threads now.
+        """
+        with self._lock:
+            inbox, is_new = self._choose()
+        self._give(inbox, is_new, work)
 
     def close(self) -> None:
         """Ends the threads that have no work, and each other one when it has none any more."""
@@ -86,6 +91,26 @@ class ThreadPool:
             idle, self._idle = self._idle, []
         for inbox in idle:
             inbox.put(None)
+
+    def _choose(self) -> tuple[Inbox, bool]:
+        """A thread that has no work, by its inbox, and whether it is still to be started."""
+        self._at_work += 1
+        return (self._idle.pop(), False) if self._idle else (queue.SimpleQueue(), True)
+
+    def _give(self, inbox: Inbox, is_new: bool, work: Work) -> None:
+        """Has a thread do it, which was chosen.
+
+        Raises:
+            RuntimeError: the system gives no more threads now.
+        """
+        inbox.put(work)
+        if is_new:
+            try:
+                threading.Thread(target=self._live, args=(inbox,), name=NAME, daemon=True).start()
+            except RuntimeError:
+                with self._lock:
+                    self._at_work -= 1
+                raise
 
     def _begin(self, inbox: Inbox) -> None:
         self._youngest = inbox

@@ -27,12 +27,6 @@ PATIENCE = 3.0  # seconds for the loop to come to what was given to it
 MOST_TOLD = 20  # places
 DEBUGGERS = {"bdb", "pdb", "cmd", "code", "IPython", "pudb", "pydevd", "_pydevd_bundle"}
 OURS = os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep
-# of asgiref before 3.12.1: the loop waits for the thread of a request whose client has gone, and that perhaps for it
-DEADLOCK = ("asgiref.sync", "__aexit__")
-DEADLOCK_REMEDY = (
-    "A client went away, and asgiref has the event loop wait for the thread of its request (django/asgiref issue 535): "
-    "requests wait, perhaps until the next save. To mend it: python -m pip install -U 'asgiref>=3.12.1'"
-)
 
 logger = logging.getLogger("django.server")
 
@@ -96,8 +90,6 @@ def description(stack: Iterable[Place]) -> str:
     stack = list(stack)
     if any(place.module.partition(".")[0] in DEBUGGERS for place in stack):
         return ""
-    if any((place.module, place.function) == DEADLOCK for place in stack):
-        return DEADLOCK_REMEDY
     own = next(filter(_is_own, stack), None)
     if own is None:
         return ""

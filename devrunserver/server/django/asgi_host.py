@@ -9,15 +9,14 @@ import time
 from typing import Any
 from wsgiref.types import StartResponse
 
-from django.core.signals import request_finished
-from django.db import connections as databases
-
+from devrunserver.common import faults
 from devrunserver.server.access_log import Recorder
 from devrunserver.server.asgi.scope import Endpoints
 from devrunserver.server.asgi.server import AsgiServer
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.django.draining import put_back
 from devrunserver.server.django.handler import escaped
+from devrunserver.server.django.request_context import lend_threads
 from devrunserver.server.injection import Tag
 from devrunserver.server.protocol.parser import FramingError, Request
 
@@ -41,7 +40,8 @@ class AsgiHandler:
     def begin(self, server: Any) -> None:
         """Has a ``Serving`` serve it: from now on there are a loop and its thread."""
         server.asgi = self.server
-        request_finished.connect(_close_databases, dispatch_uid="devrunserver-asgi")
+        with faults.contained("lending threads to requests"):
+            lend_threads(server._pool)
         self.server.start(AsgiHost(server, server.get_app()))  # as it is now, with what was put around it
 
 
@@ -134,8 +134,3 @@ def not_found(environ: dict[str, Any], start_response: StartResponse) -> list[by
     """The WSGI application where there is nothing but the ASGI application."""
     start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", str(len(NOT_FOUND)))])
     return [NOT_FOUND]
-
-
-def _close_databases(**kwargs: Any) -> None:
-    """Closes the database connections of a thread, which ends with its request: nobody else could use them."""
-    databases.close_all()
