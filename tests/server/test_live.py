@@ -93,13 +93,14 @@ def test_a_truncated_upload_is_one_line_and_no_traceback(project: Path) -> None:
         assert len(re.findall("/echo/", server.log)) == 1
 
 
-def test_persistent_database_connections_persist(project: Path) -> None:
+@pytest.mark.parametrize("kind", ["--noasgi", "--asgi"])
+def test_persistent_database_connections_persist(project: Path, kind: str) -> None:
     with (project / "bookshop/settings.py").open("a") as settings:
         settings.write('\nDATABASES["default"]["CONN_MAX_AGE"] = None\n')
     (project / "shop/opened.py").write_text(OPENED)
     with (project / "bookshop/urls.py").open("a") as urls:
         urls.write("\nfrom shop.opened import opened\nurlpatterns.append(path('opened/', opened))\n")
-    with Server(project, "--noreload") as server:
+    with Server(project, "--noreload", kind) as server:
         threads = [server.get("/opened/").body.split() for _ in range(10)][-1]  # each on a connection of its own
         assert len(threads) < 10
         assert len(set(threads)) == len(threads), "no thread opened a second one"
