@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import webbrowser
+from typing import Any
+
 import pytest
 from django.test import override_settings
 
@@ -75,3 +79,30 @@ def test_without_a_screen_no_browser_is_opened(monkeypatch: pytest.MonkeyPatch) 
     said: list[str] = []
     banner.open_browser("http://localhost/", said.append, {})
     assert said == ["--open: there is no screen here to open http://localhost/ on."]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (True, []),
+        (False, ["--open: no browser could be opened for http://localhost/; the variable BROWSER names one."]),
+        (webbrowser.Error("none"), ["--open: none"]),
+    ],
+)
+def test_a_browser_is_opened(monkeypatch: pytest.MonkeyPatch, outcome: Any, expected: list[str]) -> None:
+    opened: list[str] = []
+
+    def open_browser(url: str) -> bool:
+        opened.append(url)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return bool(outcome)
+
+    monkeypatch.setattr(webbrowser, "open", open_browser)
+    said: list[str] = []
+    banner.open_browser("http://localhost/", said.append, {"DISPLAY": ":0"})
+    for thread in threading.enumerate():
+        if thread.name == "devrunserver-open":
+            thread.join(30)
+    assert opened == ["http://localhost/"]
+    assert said == expected

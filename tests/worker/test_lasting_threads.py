@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -41,3 +43,27 @@ def test_only_threads_that_are_no_daemons_are_waited_for(ended: threading.Event,
 def test_several(ended: threading.Event) -> None:
     threads = [threading.Thread(name=name) for name in ("one", "two")]
     assert "the threads 'one', 'two'." in lasting_threads.describe(threads)
+
+
+def test_it_is_told_later_where_one_is_left(
+    ended: threading.Event, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timers: list[tuple[float, Callable[[], None]]] = []
+
+    def timer(delay: float, call: Callable[[], None]) -> Any:
+        timers.append((delay, call))
+        return SimpleNamespace(start=lambda: None)
+
+    monkeypatch.setattr(lasting_threads, "lasting", list)
+    monkeypatch.setattr(threading, "Timer", timer)
+    lasting_threads.tell_later()
+    assert not timers
+    monkeypatch.setattr(lasting_threads, "lasting", lambda: [threading.Thread(name="poller")])
+    lasting_threads.tell_later()
+    ((delay, tell),) = timers
+    assert delay == lasting_threads.DELAY
+    tell()
+    assert "'poller'" in capsys.readouterr().err
+    monkeypatch.setattr(lasting_threads, "lasting", list)
+    tell()
+    assert capsys.readouterr().err == ""  # it has ended meanwhile
