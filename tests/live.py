@@ -23,7 +23,8 @@ from typing import NamedTuple, Self
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TESTPROJECT = REPOSITORY / "testproject"
-PATIENCE = 30.0  # seconds for a fact to come true; only a failing test waits so long
+# Seconds for a fact to come true; only a failing test waits so long.
+PATIENCE = float(os.environ.get("DEVRUNSERVER_TESTS_PATIENCE", "30"))
 KILL_PATIENCE = 15.0  # seconds for what dies with its parent to be gone, on a machine that has much else to do
 LOOK_INTERVAL = 0.02  # seconds between two looks at a fact
 # What it starts is interrupted when we end, however we do: an aborted run of the tests leaves no server behind.

@@ -70,7 +70,7 @@ def edit(tree: Tree, rng: random.Random) -> Step:
     if tree.broken:
         what = _mend(tree)
     elif rng.random() < BREAKING:
-        what = _break(tree, rng)
+        what = break_one(tree, rng)
     else:
         count = rng.choice((1, 1, 1, 2, MOST_AT_ONCE))
         what = "; ".join(_one(tree, rng) for _ in range(count))
@@ -97,7 +97,7 @@ def _one(tree: Tree, rng: random.Random) -> str:
             return what
 
 
-def _break(tree: Tree, rng: random.Random) -> str:
+def break_one(tree: Tree, rng: random.Random) -> str:
     path = rng.choice([path for path in tree.lasting() if tree.modules[path].tier > Tier.SETTINGS])
     tree.broken = path
     tree.touch(path)

@@ -20,6 +20,7 @@ from tests.oracle.edits import Step
 from tests.oracle.tree import Tree
 
 State = dict[str, Any]
+Edit = Callable[[Tree, random.Random], Step]
 
 SETTLING = 3.0  # seconds for a reload that is still to come: files that are saved in a burst may cause two
 LAZY_SHARE = 0.25  # how often modules are imported on request before an edit
@@ -41,6 +42,7 @@ class Oracle:
         seed: of what happens.
         prepared: reloads are prepared, so that modules that do not depend on each other may come in another order.
         with_spares: reloads go on from spares.
+        fresh_directory: a path by which fresh servers see the project, which is not there yet; None: beside it.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Oracle:
         seed: int,
         prepared: bool = False,
         with_spares: bool = False,
+        fresh_directory: Path | None = None,
     ) -> None:
         self._prepared = prepared
         self._with_spares = with_spares
@@ -63,8 +66,8 @@ class Oracle:
         self._done: list[str] = []
         self._last = ""  # the path of the module that was edited last
         # the log of a server is named for its directory
-        self._fresh_directory = directory.with_name(f"{directory.name}-fresh")
-        self._fresh_directory.symlink_to(directory)
+        self.fresh_directory = fresh_directory or directory.with_name(f"{directory.name}-fresh")
+        self.fresh_directory.symlink_to(directory)
 
     def run(self, count: int) -> None:
         """Edits that many times."""
@@ -76,16 +79,21 @@ class Oracle:
         if self.tree.broken:
             self.step(edits.edit)
 
-    def run_in_a_hurry(self, count: int) -> None:
-        """Edits that many times, after pauses at random."""
-        hurry = edits.Hurry()
+    def run_in_a_hurry(self, count: int, edit: Edit | None = None, longest_pause: float = LONGEST_PAUSE) -> None:
+        """Edits that many times, after pauses at random.
+
+        Args:
+            edit: None: as :class:`edits.Hurry` does.
+            longest_pause: seconds.
+        """
+        edit = edit or edits.Hurry()
         for _ in range(count):
-            time.sleep(self._rng.uniform(0.0, LONGEST_PAUSE))
-            self.step(hurry)
+            time.sleep(self._rng.uniform(0.0, longest_pause))
+            self.step(edit)
         if self.tree.broken:
             self.step(edits.edit)
 
-    def step(self, edit: Callable[[Tree, random.Random], Step], patience: float = PATIENCE) -> None:
+    def step(self, edit: Edit, patience: float = PATIENCE) -> None:
         """One edit, saved.
 
         Raises:
@@ -106,11 +114,11 @@ class Oracle:
         if self.tree.broken:
             return
         fresh = self.fresh(witness)
-        found = list(self._differences(reloaded, fresh))
+        found = self.compare(reloaded, fresh, witness)
         if found:
             self.late += 1
             with suppress(AssertionError):
-                wait_for(lambda: self._differs_not(fresh), "no difference any more", SETTLING)
+                wait_for(lambda: self._differs_not(fresh, witness), "no difference any more", SETTLING)
                 return
         assert not found, "\n".join(["a reloaded server (+) differs from a fresh one (-):", *found, history])
 
@@ -128,21 +136,30 @@ class Oracle:
 
     def fresh(self, witness: str) -> State:
         """What a new server says first."""
-        arguments = ["--explain-reload"] * self._prepared  # as the other server has
-        environ = {**project.SEEDED, project.FRESH: "1"}
-        if self._with_spares:
-            arguments, environ = [*project.WITHOUT_CHECKS], {**environ, **project.SPARES}
-        with Server(self._fresh_directory, *arguments, environ=environ) as server:
-            answer = server.get("/state/")
+        with self.start_fresh() as server:
+            answer = get(server.port, "/state/", patience=PATIENCE)
             assert answer.status == 200, answer.body[:2000]
             state: State = json.loads(answer.body)
             assert self._is_current(state, witness), "a fresh server must have read what was saved"
         return state
 
+    def start_fresh(self) -> Server:
+        """A server to compare with."""
+        arguments = ["--explain-reload"] * self._prepared  # as the other server has
+        environ = {**project.SEEDED, project.FRESH: "1"}
+        if self._with_spares:
+            arguments, environ = [*project.WITHOUT_CHECKS], {**environ, **project.SPARES}
+        return Server(self.fresh_directory, *arguments, environ=environ)
+
+    def compare(self, reloaded: State, fresh: State, witness: str) -> list[str]:
+        """What is in one state and not in the other, or elsewhere."""
+        return list(differences(reloaded, fresh, self._prepared))
+
     def _is_current(self, state: State | str, witness: str) -> bool:
         """Whether all modules that a server has loaded are there, and as they are now."""
         if isinstance(state, str) or self.tree.broken:
-            return isinstance(state, str) and f"broken-{self.tree.modules[witness].mark:06}" in state
+            broken = self.tree.modules.get(self.tree.broken)
+            return isinstance(state, str) and broken is not None and f"broken-{broken.mark:06}" in state
         marks = {
             os.path.relpath(os.path.realpath(file), self._directory): mark for file, mark in state["marks"].items()
         }
@@ -158,12 +175,9 @@ class Oracle:
         with suppress(AssertionError):
             wait_for(lambda: PREPARED.search(self._server.log.rpartition("reloaded in")[2]), "prepared", PREPARING)
 
-    def _differs_not(self, fresh: State) -> bool:
+    def _differs_not(self, fresh: State, witness: str) -> bool:
         answer = get(self._port, "/state/", patience=PATIENCE)
-        return answer.status == 200 and not any(self._differences(json.loads(answer.body), fresh))
-
-    def _differences(self, ours: State, fresh: State) -> Iterator[str]:
-        return differences(ours, fresh, self._prepared)
+        return answer.status == 200 and not self.compare(json.loads(answer.body), fresh, witness)
 
     @property
     def reloads(self) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ import signal
 import sys
 import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -58,6 +58,16 @@ def lazy(request: HttpRequest) -> HttpResponse:
                 if name.startswith("lazy_"):
                     value()
     return HttpResponse("done")
+
+
+def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Answers what is asked here, in a project that has its own idea of what URLs there are."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        views = {"/state/": state, "/lazy/": lazy}
+        return views.get(request.path_info, get_response)(request)
+
+    return respond
 
 
 def _is_ours(name: str) -> bool:
