@@ -124,8 +124,7 @@ class Checkpoints:
         if not self.active or self.prepared or threading.current_thread() is not threading.main_thread():
             return False
         began = time.monotonic()
-        self._lender.let_go()
-        if self.fork_safety.forbids():
+        if not self.may_fork():
             self._refused = self._refused or (at, self.fork_safety.reason)
             if self.fork_safety.is_lasting:
                 self.finish()
@@ -142,6 +141,11 @@ class Checkpoints:
             self._lender.take_up(resumption)
         self._policy.made(time.monotonic(), time.monotonic() - began if goes_on else 0.0)
         return resumption is not None
+
+    def may_fork(self) -> bool:
+        """Whether a process that is forked now is what this one is; closes first what would be opened again."""
+        self._lender.let_go()
+        return not self.fork_safety.forbids()
 
     def end(self) -> None:
         """No more checkpoints are made."""

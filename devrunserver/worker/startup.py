@@ -129,7 +129,7 @@ class Startup:
 
     def may_fork(self) -> bool:
         """Whether a process that is forked now is what this one is."""
-        return self.checkpoints.active and not self.checkpoints.fork_safety.forbids()
+        return self.checkpoints.active and self.checkpoints.may_fork()
 
     def may_leave_reporter(self) -> bool:
         """Whether a process that is forked now can tell in what state this one is, though it may not serve itself."""

@@ -15,10 +15,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
 
+from devrunserver.checkpoints.checkpoint import Checkpoints
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common.facts import Read
 from devrunserver.common.link import Link, LinkClosed, pair
 from devrunserver.common.messages import (
@@ -833,3 +836,18 @@ def test_where_children_are_ignored(stage: Theatre, a: Path) -> None:
     checkpoint.hear(FactsRead)
     worker = one.resume(checkpoint)
     assert worker.hear_served() == {"pid": worker.pid}
+
+
+@pytest.mark.parametrize("is_needed", [False, True])
+def test_what_would_be_opened_again_keeps_nobody_from_forking(monkeypatch: pytest.MonkeyPatch, is_needed: bool) -> None:
+    """A database that a start opens after its last checkpoint, say: checks are run in a process of their own even so."""
+    is_open = True
+
+    def close() -> None:
+        nonlocal is_open
+        is_open = is_needed
+
+    lender: Any = SimpleNamespace(let_go=close)
+    checkpoints = Checkpoints(lender, ReadRecorder(lambda directory: False), None, lambda file: True)
+    monkeypatch.setattr(checkpoints.fork_safety, "forbids", lambda: is_open)
+    assert checkpoints.may_fork() is not is_needed
