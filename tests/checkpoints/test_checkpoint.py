@@ -840,7 +840,7 @@ def test_where_children_are_ignored(stage: Theatre, a: Path) -> None:
 
 @pytest.mark.parametrize("is_needed", [False, True])
 def test_what_would_be_opened_again_keeps_nobody_from_forking(monkeypatch: pytest.MonkeyPatch, is_needed: bool) -> None:
-    """A database that a start opens after its last checkpoint, say: checks are run in a process of their own even so."""
+    """A database that is opened after the last checkpoint, say: checks run in a process of their own even so."""
     is_open = True
 
     def close() -> None:
