@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from django.apps import AppConfig, apps
@@ -14,7 +14,7 @@ from django.core import checks, management
 
 from devrunserver import conf, project
 from devrunserver.checks import check_precedence, check_setting, check_watchdog, check_websockets
-from devrunserver.common import environment, stdio, verbosity
+from devrunserver.common import environment, process, stdio, verbosity
 
 
 class DevrunserverConfig(AppConfig):
@@ -32,13 +32,23 @@ class DevrunserverConfig(AppConfig):
 
             joining.current()
         else:
-            from devrunserver.supervisor import early_start
-
-            above = [config.path for config in apps.app_configs.values()]
-            if early_start.begin(above) and not needs_setup(above):
-                self.left_out = leave_out_others(settings.INSTALLED_APPS, len(above))
+            self._supervise([config.path for config in apps.app_configs.values()])
         if sys.argv[1:2] == ["runserver"] and "--noreload" not in sys.argv:
             keep_command(self.name)
+
+    def _supervise(self, above: Sequence[str]) -> None:
+        """Starts the first worker, where this is a supervisor. Returns in that worker, too, where it is a copy."""
+        from devrunserver.supervisor import early_start
+
+        if not early_start.is_due(above):
+            return
+        copy, source = copying() if not above else (None, None)
+        if early_start.begin(copy):
+            from devrunserver.worker import joining
+
+            joining.current()
+        elif not needs_setup(above, source):
+            self.left_out = leave_out_others(settings.INSTALLED_APPS, len(above))
 
     def ready(self) -> None:
         joining = sys.modules.get("devrunserver.worker.joining")  # where it is not there, this is no worker
@@ -48,27 +58,57 @@ class DevrunserverConfig(AppConfig):
             checks.register(check)
 
 
-def needs_setup(above: Sequence[str]) -> bool:
+def copying() -> tuple[Callable[[], int] | None, str | None]:
+    """What makes the first worker a copy of this process, the supervisor, which has set up no other app.
+
+    Returns:
+        None where the worker has to start afresh; and what ``lasting_source`` has said, None where it was not asked.
+    """
+    source = None
+    try:
+        if not (conf.makes_checkpoints(conf.load()) and process.adopt_orphans()):
+            return None, None
+        from devrunserver.checkpoints import first_worker, forking  # here, as no other process needs it
+
+        if not (reason := first_worker.obstacle()):
+            source = lasting_source()
+            reason = source or first_worker.doubt()
+        if not reason:
+            return forking.copy, source
+    except Exception as error:
+        reason = f"the look at it has failed: {error!r}"
+    if verbosity.current() >= verbosity.VERBOSE:
+        print(f"The first worker is no copy of this process ({reason}).", file=sys.stderr)
+    return None, source
+
+
+def needs_setup(above: Sequence[str], source: str | None = None) -> bool:
     """Whether the supervisor is to set up all apps, as Django's reloader does.
 
     Args:
         above: the directories of apps above ours: they may need those below it.
+        source: what ``lasting_source`` has said already.
     """
     chosen = conf.load().SUPERVISOR_SETUP
     if chosen is not None or above:
         return chosen is not False
+    source = lasting_source() if source is None else source
+    if source and verbosity.current() >= verbosity.VERBOSE:
+        print(f"All apps are set up in this process, too, as in Django's reloader ({source}).", file=sys.stderr)
+    return bool(source)
+
+
+def lasting_source() -> str:
+    """A source of the project's that may be meant for the process that outlives reloads; empty where there is none."""
     try:
         from devrunserver.supervisor import lasting_code  # here, as no other process needs it
 
         names = [str(name) for name in settings.INSTALLED_APPS]
         own = project.roots(names)
         others = (name for name in names if not name.startswith(("django.", f"{DevrunserverConfig.name}.")))
-        reason = lasting_code.find(own, project.directories_of(others))
+        return lasting_code.find(own, project.directories_of(others))
     except Exception as error:
-        reason = f"the search has failed: {error!r}"
-    if reason and verbosity.current() >= verbosity.VERBOSE:
-        print(f"All apps are set up in this process, too, as in Django's reloader ({reason}).", file=sys.stderr)
-    return bool(reason)
+        return f"the search has failed: {error!r}"
 
 
 def leave_out_others(installed: object, position: int) -> list[str]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from devrunserver.apps import leave_out_others, needs_setup
+from devrunserver.apps import copying, leave_out_others, needs_setup
+from devrunserver.checkpoints import first_worker, forking
+from devrunserver.common import process
 from devrunserver.supervisor import lasting_code
 
 
@@ -44,6 +46,45 @@ def test_whether_the_supervisor_sets_up_all_apps(
     monkeypatch.setattr(settings, "DEVRUNSERVER", {"SUPERVISOR_SETUP": chosen}, raising=False)
     monkeypatch.setattr(lasting_code, "find", lambda own, installed: found)
     assert needs_setup(above) == needed
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "obstacle", "found", "doubt", "is_copy", "source"),
+    [
+        (6, "", "", "", True, ""),
+        (6, "a thread runs", "", "", False, None),
+        (6, "", "jobs.py", "", False, "jobs.py"),
+        (6, "", "", "settings.py", False, ""),
+        (0, "", "", "", False, None),
+    ],
+)
+def test_whether_the_first_worker_is_a_copy(
+    monkeypatch: pytest.MonkeyPatch,
+    checkpoints: int,
+    obstacle: str,
+    found: str,
+    doubt: str,
+    is_copy: bool,
+    source: str | None,
+) -> None:
+    monkeypatch.setattr(settings, "DEVRUNSERVER", {"CHECKPOINTS": checkpoints}, raising=False)
+    monkeypatch.setattr(process, "adopt_orphans", lambda: True)
+    monkeypatch.setattr(first_worker, "obstacle", lambda: obstacle)
+    monkeypatch.setattr(lasting_code, "find", lambda own, installed: found)
+    monkeypatch.setattr(first_worker, "doubt", lambda: doubt)
+    assert copying() == (forking.copy if is_copy else None, source)
+
+
+def test_what_was_found_is_not_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(lasting_code, "find")
+    assert not needs_setup([], "")
+    assert needs_setup([], "jobs.py")
+
+
+def test_a_look_that_fails_is_a_reason_to_start_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "adopt_orphans", lambda: True)
+    monkeypatch.delattr(first_worker, "obstacle")
+    assert copying() == (None, None)
 
 
 def test_a_search_that_fails_is_a_reason_to_set_them_up(monkeypatch: pytest.MonkeyPatch) -> None:

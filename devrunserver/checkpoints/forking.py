@@ -6,6 +6,7 @@ and the process in between ends at once. One that does something on the side is 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -107,6 +108,17 @@ class Forks:
             if (pid := self.child()) == 0:
                 process_exit.leave(process_exit.SUCCESS)
             os.waitpid(pid, 0)
+
+
+def copy() -> int:
+    """Forks a process that goes on in place of one that starts afresh (``first_worker.py``). Returns 0 in it.
+
+    Raises:
+        OSError: the system does not fork.
+    """
+    flush()
+    gc.freeze()  # a collection would write to every object, which would make memory pages differ that are shared
+    return os.fork()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Container, Mapping, MutableMapping
 from typing import NamedTuple
 
 RUN_MAIN = "RUN_MAIN"  # Django's: "true" in the process that serves
+ASKING = (b"RUN_MAIN", b"AUTORELOAD_ENV")  # in code that asks for it: the variable, or Django's name for that
 LINK = "DEVRUNSERVER_LINK"  # descriptor of the worker's end of the link
 CHECKPOINTS = "DEVRUNSERVER_CHECKPOINTS"
 SPAWNED = "DEVRUNSERVER_SPAWNED"

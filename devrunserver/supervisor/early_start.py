@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 
 from devrunserver.common import environment
@@ -27,19 +27,25 @@ def collection() -> StartCollection:
     return StartCollection()
 
 
-def begin(app_paths: Iterable[str]) -> bool:
-    """Spawns the first worker, if it is certain enough that this process will be its supervisor; whether it is.
-
-    It prints nothing before it has our word. If we end first, so does it.
+def is_due(app_paths: Iterable[str]) -> bool:
+    """Whether it is certain enough that this process will be a supervisor.
 
     Args:
         app_paths: of the apps above ours, one of which may have the command instead.
     """
-    if not will_supervise(sys.argv, os.environ) or any(map(ships_runserver, app_paths)):
-        return False
-    launcher().spawn_early()
+    return will_supervise(sys.argv, os.environ) and not any(map(ships_runserver, app_paths))
+
+
+def begin(copy: Callable[[], int] | None = None) -> bool:
+    """Starts the first worker: whether this process is it, which ``copy`` has forked. See ``Launcher.spawn_early``.
+
+    It prints nothing before it has our word. If we end first, so does it.
+    """
+    if launcher().spawn_early(copy):
+        launcher.cache_clear()
+        return True
     collection().begin()
-    return True
+    return False
 
 
 def will_supervise(argv: Sequence[str], environ: Container[str]) -> bool:

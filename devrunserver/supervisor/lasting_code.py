@@ -16,9 +16,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 
+from devrunserver.common.environment import ASKING
 from devrunserver.supervisor.watching.exclusions import Exclusions
 
-ASKING = (b"RUN_MAIN", b"AUTORELOAD_ENV")  # anywhere
 # In the project's own sources, and where an app is told that all is ready. Not threads: those of the parent would go on
 # with code that was edited since, and nobody misses them.
 STARTING = (

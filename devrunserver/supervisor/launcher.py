@@ -5,11 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from subprocess import TimeoutExpired
 
-from devrunserver.common import link, process, progress_page, terminal_line
+from devrunserver.common import environment, link, process, progress_page, terminal_line
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import Hello
 from devrunserver.common.role import Role
@@ -33,13 +33,41 @@ class Launcher:
         self._guard: terminal_line.OutputGuard | None = None  # while a worker that was started early may show its line
         self.progress = progress_page.make()  # where workers say how far they are; None: they cannot
 
-    def spawn_early(self) -> None:
-        """Starts the first worker now; the first call of ``spawn`` returns it."""
-        self._first = self._spawn(Attempt.NORMAL, (), "")
+    def spawn_early(self, copy: Callable[[], int] | None = None) -> bool:
+        """Starts the first worker now; the first call of ``spawn`` returns it.
+
+        Args:
+            copy: forks this process, in the state that a worker is in where it joins us; None: it starts afresh.
+
+        Returns:
+            Whether this process is that worker: its environment says so, too.
+        """
+        self._first = self._spawn(Attempt.NORMAL, (), "") if copy is None else self._copied(copy)
+        if self._first is None:
+            return True
         if self.progress is not None and terminal_line.is_capable(os.environ):
             self._guard = terminal_line.OutputGuard(self.progress)
             self._guard.install()  # it may show where it is while we set up the project, too
         atexit.register(self.abandon)
+        return False
+
+    def _copied(self, copy: Callable[[], int]) -> tuple[process.Process, link.Link] | None:
+        """The worker that ``copy`` makes of this process; None in that."""
+        began = process.started_at()
+        start = WorkerStart(spawned=began, makes_checkpoints=process.adopt_orphans(), progress=self._page)
+        ours, theirs = link.pair(Role.WORKER)
+        with theirs:
+            try:
+                pid = copy()
+            except OSError:
+                ours.close()
+                return self._spawn(Attempt.NORMAL, (), "")
+            if pid == 0:
+                ours.close()
+                os.environ.update(environment.write(start, os.dup(theirs.fileno())))
+                return None
+        self.began, ours.peer_pid = began, pid
+        return process.Adopted(pid), ours
 
     def be_safe(self) -> None:
         """From now on workers make no checkpoints, and one that was started early is not asked for."""

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 
 from devrunserver.common import environment, process
 from devrunserver.common.environment import WorkerStart
+
+SLOW_CLOCK = 0.05  # seconds by which it may be told to be earlier: two ticks of the kernel, and a rounding
 
 # The interpreter's options, the program with its arguments
 COMMAND_LINES: list[tuple[list[str], list[str]]] = [
@@ -116,6 +119,14 @@ def test_an_inherited_socket_is_not_passed_on() -> None:
         assert not inherited.get_inheritable()
         inherited.sendall(b"hello")
         assert ours.recv(5) == b"hello"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="proc(5)")
+def test_when_this_process_began() -> None:
+    began = time.time()
+    command = [sys.executable, "-c", "from devrunserver.common.process import started_at; print(started_at())"]
+    told = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert began - SLOW_CLOCK <= told <= time.time()
 
 
 CHILD = """

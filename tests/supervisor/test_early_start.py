@@ -102,8 +102,9 @@ class FakeLauncher:
     def __init__(self) -> None:
         self.spawned = 0
 
-    def spawn_early(self) -> None:
+    def spawn_early(self, copy: object) -> bool:
         self.spawned += 1
+        return copy is not None
 
 
 @pytest.mark.parametrize(
@@ -124,8 +125,16 @@ def test_begin(
     monkeypatch.delenv("RUN_MAIN", raising=False)
     if runserver_above:
         (app / "management/commands/runserver.py").touch()
-    early_start.begin(iter([str(app.parent), str(app)]))
+    if early_start.is_due(iter([str(app.parent), str(app)])):
+        assert not early_start.begin()
     assert launcher.spawned == spawned
+
+
+def test_the_worker_that_is_a_copy_forgets_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = early_start.launcher()
+    monkeypatch.setattr(launcher, "spawn_early", lambda copy: True)
+    assert early_start.begin(lambda: 0)
+    assert early_start.launcher() is not launcher
 
 
 def test_there_is_one_launcher() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from devrunserver.common import process, progress_page
+from devrunserver.common import environment, process, progress_page
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.link import LinkClosed
 from devrunserver.common.process import Process
@@ -144,6 +144,45 @@ def test_the_first_is_started_early_and_once(
     launcher.abandon()  # it was asked for, so it is not ours to end
     first.close()
     second.close()
+
+
+def fail_to_fork() -> int:
+    raise BlockingIOError("no process left")
+
+
+@pytest.mark.parametrize(("copy", "spawns"), [(lambda: 4712, 0), (fail_to_fork, 1)])
+def test_the_first_may_be_a_copy_of_the_supervisor(
+    monkeypatch: pytest.MonkeyPatch,
+    spawned: list[tuple[list[str], WorkerStart]],
+    copy: Callable[[], int],
+    spawns: int,
+) -> None:
+    monkeypatch.setattr(process, "started_at", lambda: 5.0)
+    launcher = Launcher(ORIG_ARGV)
+    assert not launcher.spawn_early(copy)
+    worker, ours = launcher.spawn(Attempt.NORMAL, [], "")
+    assert len(spawned) == spawns
+    assert (worker.pid, ours.peer_pid) == ((4711, 4711) if spawns else (4712, 4712))
+    assert (launcher.began == 5.0) == (not spawns), "it has read files since this process began"
+    with pytest.raises(LinkClosed):
+        ours.receive()  # the other end is the worker's alone
+    ours.close()
+
+
+def test_in_the_copy(monkeypatch: pytest.MonkeyPatch, atexit: list[Callable[[], None]]) -> None:
+    environ: dict[str, str] = {}
+    monkeypatch.setattr(process, "started_at", lambda: 5.0)
+    monkeypatch.setattr(os, "environ", environ)
+    assert Launcher(ORIG_ARGV).spawn_early(lambda: 0)
+    assert not atexit, "it ends no other process"
+    assert environment.serves(environ)
+    descriptor, start = environment.take(environ)
+    assert start == WorkerStart(spawned=5.0, makes_checkpoints=True)
+    assert descriptor is not None
+    to_supervisor = process.inherited_socket(descriptor)
+    assert to_supervisor is not None
+    with to_supervisor:
+        assert to_supervisor.recv(1) == b"", "the supervisor's end is closed here"
 
 
 # A worker that says hello as the process of some pid, or as itself, and waits
