@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+MIGRATED = "BOOKSHOP_MIGRATED"  # variable of the environment: set in all processes that the first one starts
+
 
 def migrate() -> None:
     """Bring the SQLite file up to date, so that the first page has books to show.
@@ -21,8 +23,9 @@ def migrate() -> None:
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bookshop.settings")
-    if sys.argv[1:2] == ["runserver"] and os.environ.get("RUN_MAIN") != "true":
+    if sys.argv[1:2] == ["runserver"] and MIGRATED not in os.environ:
         migrate()
+        os.environ[MIGRATED] = "true"
 
     from django.core.management import execute_from_command_line
 

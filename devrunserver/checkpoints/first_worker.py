@@ -19,10 +19,10 @@ import signal
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from devrunserver.checkpoints.fork_safety import is_traced, native_threads
-from devrunserver.checkpoints.forking import open_descriptors
+from devrunserver.checkpoints.forking import Forks, open_descriptors
 from devrunserver.common import file_state, module_files, process
 from devrunserver.common.environment import ASKING
 
@@ -38,13 +38,19 @@ def obstacle() -> str:
         return "python -m devrunserver"
     if is_traced() or MEASURING in sys.modules:
         return "a debugger, tracer or profiler is attached"
-    if max(len(sys._current_frames()), native_threads()) > 1:
+    if _runs_threads():
         return "a thread runs"
     if any(signal.getitimer(signal.ITIMER_REAL)):
         return "a timer runs"
     if process.children():
         return "a program that was started runs"
     return _open()
+
+
+def _runs_threads() -> bool:
+    if len(sys._current_frames()) == 1 and native_threads() > 1:
+        Forks(nullcontext).trial()  # some end themselves before a fork, as OpenBLAS' do (pthread_atfork)
+    return max(len(sys._current_frames()), native_threads()) > 1
 
 
 def _open() -> str:
