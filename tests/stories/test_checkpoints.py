@@ -663,21 +663,28 @@ def test_refusal_is_told_once(
             assert not server.family()
 
 
-def test_what_settings_print_is_seen_as_often_as_with_djangos_command(project: Path) -> None:
-    """Once per process that reads them; a resumed one does not."""
+def test_what_settings_print_is_seen_once(project: Path) -> None:
+    """The first worker is a copy of the supervisor, and a resumed one does not read them again either.
+
+    Where they ask in which process they are each reads them, as with Django's command.
+    """
     write(project / "talking.py", 'from bookshop.settings import *\nprint("settings speak", flush=True)\n')
-    write(project / "stock.py", 'from talking import *\nINSTALLED_APPS.remove("devrunserver")\n')
-    counts = []
-    for settings in ("stock", "talking"):
-        with serve(project, settings=settings) as server:
-            server.wait_for_log("Quit the server")
-            counts.append(server.log.count("settings speak"))
-            if settings == "talking":
-                server.wait_for_body("mark-0")
-                save_mark(server, 1)
-                save_mark(server, 2)
-                counts.append(server.log.count("settings speak"))
-    assert counts == [2, 2, 2]
+    write(
+        project / "asking.py", 'from talking import *\nimport os\nprint("in", os.environ.get("RUN_MAIN"), flush=True)\n'
+    )
+    with serve(project, settings="asking") as server:
+        server.wait_for_log("Quit the server")
+        assert (server.log.count("settings speak"), server.log.count("in None"), server.log.count("in true")) == (
+            2,
+            1,
+            1,
+        )
+    (project / "asking.py").unlink()
+    with serve(project, settings="talking") as server:
+        server.wait_for_body("mark-0")
+        save_mark(server, 1)
+        save_mark(server, 2)
+        assert server.log.count("settings speak") == 1
 
 
 # Saves during a start
