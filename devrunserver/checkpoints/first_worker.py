@@ -21,7 +21,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 
-from devrunserver.checkpoints.fork_safety import is_traced, native_threads
+from devrunserver.checkpoints import native_threads
+from devrunserver.checkpoints.fork_safety import is_traced
 from devrunserver.checkpoints.forking import Forks, open_descriptors
 from devrunserver.common import file_state, module_files, process
 from devrunserver.common.environment import ASKING
@@ -48,9 +49,11 @@ def obstacle() -> str:
 
 
 def _runs_threads() -> bool:
-    if len(sys._current_frames()) == 1 and native_threads() > 1:
+    if len(sys._current_frames()) > 1:
+        return True
+    if native_threads.others():
         Forks(nullcontext).trial()  # some end themselves before a fork, as OpenBLAS' do (pthread_atfork)
-    return max(len(sys._current_frames()), native_threads()) > 1
+    return native_threads.Remaining().are_there()
 
 
 def _open() -> str:

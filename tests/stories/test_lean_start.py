@@ -78,6 +78,7 @@ COPYING = {
     *("devrunserver.checkpoints", "devrunserver.checkpoints.audit", "devrunserver.checkpoints.connections"),
     *("devrunserver.checkpoints.database_reads", "devrunserver.checkpoints.first_worker"),
     *("devrunserver.checkpoints.fork_safety", "devrunserver.checkpoints.forking"),
+    *("devrunserver.checkpoints.native_threads", "devrunserver.checkpoints.temporary_files"),
 }
 MOST = 125  # modules of ours, in either process; about 110 are
 
