@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from devrunserver.server.asgi.channel import Channel
 from devrunserver.server.asgi.http import Message, Receive, Send
 from devrunserver.server.asgi.scope import Scope, websocket_scope
-from devrunserver.server.asgi.websocket import Limits, WebSocket
+from devrunserver.server.asgi.websocket import WebSocket
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.protocol.parser import Request
 
@@ -51,9 +51,7 @@ class WebSocketTurn:
         self._is_over = False  # it ended meanwhile
         self._alone: asyncio.TimerHandle | None = None  # while nothing else is begun
         self._stop_code = 0  # by which it is closed, once the server leaves
-        options = server.options
-        limits = Limits(options.handshake_timeout, options.message_limit, options.frame_limit)
-        self._websocket = WebSocket(channel, request, self, limits)
+        self._websocket = WebSocket(channel, request, self, server.options)
 
     @property
     def _connection(self) -> Connection:

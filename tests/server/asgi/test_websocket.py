@@ -15,8 +15,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from devrunserver.server import ThreadedWSGIServer, WSGIRequestHandler
 from devrunserver.server.asgi import websocket_turn
+from devrunserver.server.asgi.options import Options
 from devrunserver.server.asgi.server import AsgiServer
-from devrunserver.server.asgi.turn import Options
 from devrunserver.server.django.asgi_host import AsgiHandler, not_found
 from tests.live import wait_for
 from tests.server.asgi.conftest import RunAsgi
