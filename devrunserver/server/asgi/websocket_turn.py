@@ -17,6 +17,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from websockets.frames import CloseCode
+
 from devrunserver.server.asgi.channel import Channel
 from devrunserver.server.asgi.http import Message, Receive, Send
 from devrunserver.server.asgi.scope import Scope, websocket_scope
@@ -114,7 +116,8 @@ class WebSocketTurn:
         """The server leaves."""
         self._stop_code = code
         if self._websocket.is_accepted:  # or else as soon as it is: nobody is refused
-            self._websocket.close(code, "The server restarts", STOP_PATIENCE)
+            reason = "The server restarts" if code == CloseCode.SERVICE_RESTART else "The server ends"
+            self._websocket.close(code, reason, STOP_PATIENCE)
 
     def cut(self) -> None:
         """The server does not wait any longer."""
