@@ -14,7 +14,8 @@ Every object is described once, where it is met first; elsewhere it stands for t
 objects is told from another one, and nothing is described five hundred times. Nothing is evaluated: types are asked by
 ``type()``, attributes by ``object.__getattribute__``, so that lazy objects stay what they are. Addresses do not count.
 
-Fingerprints can be compared between processes that were forked from the same one: they share the seed of ``hash``.
+Fingerprints can be compared between processes that share the seed of ``hash``: those that were forked from the same
+one, or that were started with the same ``PYTHONHASHSEED``.
 """
 
 from __future__ import annotations
@@ -216,6 +217,8 @@ class Fingerprint:
         if kind is str:
             known = self._texts.get(value)
             return known if known is not None else self._text_digest(value)
+        if kind in SINGLE:
+            return hash(kind.__name__)  # their own hash is their address, for some versions of Python
         if kind in SCALARS:
             return hash(value) if kind not in VARYING and value == value else self._varying.number(value)
         if (describe := BY_NAME.get(kind)) is not None:
@@ -377,6 +380,7 @@ def _property(value: Any) -> Digest:
     return hash(tuple(_function(one) if type(one) is FunctionType else 0 for one in (value.fget, value.fset)))
 
 
+SINGLE = frozenset({type(None), type(Ellipsis), type(NotImplemented)})
 SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented)})
 VARYING = frozenset({int, float})
 TABLES = frozenset({dict, list, tuple})

@@ -1,4 +1,4 @@
-"""Importing modules ahead of their turn, in a process that was forked from a checkpoint and becomes one itself."""
+"""Importing modules ahead of their turn, in a process that pauses afterwards: a fork of a checkpoint, or a spare."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
-from devrunserver.checkpoints.fork_safety import ForkSafety
-from devrunserver.common import link, process_exit
+from devrunserver.common import link
 from devrunserver.common.messages import BuildFailed
 from devrunserver.common.module_files import BODY, executed
+
+
+class Safety(Protocol):
+    """Knows whether this process may wait, as ``fork_safety.py`` does."""
+
+    reason: str
+    is_suspicious: bool
+    suspect: str
+
+    def forbids(self) -> bool: ...
 
 
 class Building:
@@ -21,28 +30,31 @@ class Building:
     Args:
         to_supervisor: whom to tell what cannot be imported ahead.
         excluded: modules that must not be imported.
-        fork_safety: whether this process may become a checkpoint.
-        let_go: closes what a checkpoint must not have open.
+        safety: whether this process may wait afterwards.
+        let_go: closes what a process that waits must not have open.
+        leave: ends this process, where something cannot be imported ahead.
     """
 
     def __init__(
         self,
         to_supervisor: link.Link,
         excluded: Collection[str],
-        fork_safety: ForkSafety,
+        safety: Safety,
         let_go: Callable[[], None],
+        leave: Callable[[], NoReturn],
     ) -> None:
         self.to_supervisor = to_supervisor
         self._excluded = frozenset(excluded)
-        self._fork_safety = fork_safety
+        self._safety = safety
         self._planned: Collection[str] = ()
         self._let_go = let_go
+        self._leave = leave
         self._importing = ""
 
     def before(self, fullname: str) -> None:
         """A module is about to be loaded. Does not return if it must not be."""
         if fullname in self._excluded:
-            self._give_up(f"it imports {fullname}", executed(sys._getframe()))
+            self.give_up(f"it imports {fullname}", executed(sys._getframe()))
 
     def import_all(self, modules: Collection[str]) -> None:
         """Imports these modules. Returns if all is well, and does not otherwise."""
@@ -51,20 +63,20 @@ class Building:
             try:
                 importlib.import_module(self._importing)
             except BaseException as error:  # whatever it is, it must not get out of here
-                self._give_up(repr(error), failed(error.__traceback__))
-            if self._fork_safety.is_suspicious or len(sys._current_frames()) > 1:
+                self.give_up(repr(error), failed(error.__traceback__))
+            if self._safety.is_suspicious or len(sys._current_frames()) > 1:
                 self._look()
         self._importing = ""
         self._look()
 
     def _look(self) -> None:
-        """Gives up where this process must not become a checkpoint."""
-        culprit = self._fork_safety.suspect if self._fork_safety.is_suspicious else ""
+        """Gives up where this process must not wait."""
+        culprit = self._safety.suspect if self._safety.is_suspicious else ""
         self._let_go()
-        if self._fork_safety.forbids():
-            self._give_up(self._fork_safety.reason, culprit)
+        if self._safety.forbids():
+            self.give_up(self._safety.reason, culprit)
 
-    def _give_up(self, reason: str, culprit: str) -> NoReturn:
+    def give_up(self, reason: str, culprit: str) -> NoReturn:
         """Ends.
 
         Args:
@@ -72,8 +84,7 @@ class Building:
         """
         with suppress(link.LinkClosed):
             self.to_supervisor.send(BuildFailed(culprit if culprit in self._planned else self._importing, reason))
-        self._fork_safety.temporary_files.remove()
-        process_exit.leave(process_exit.FAILURE)
+        self._leave()
 
 
 def failed(traceback: TracebackType | None) -> str:

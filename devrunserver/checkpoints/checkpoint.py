@@ -37,7 +37,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.machinery import PathFinder
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from devrunserver.checkpoints import connections
 from devrunserver.checkpoints.building import Building
@@ -228,7 +228,9 @@ class Checkpoints:
         to_supervisor.send(Hello(os.getpid()))
         self._lender.become(Role.BUILDER)
         self.prepared = True
-        self.building = Building(to_supervisor, message.excluded, self.fork_safety, self._lender.let_go)
+        self.building = Building(
+            to_supervisor, message.excluded, self.fork_safety, self._lender.let_go, self._leave_building
+        )
         with silenced(), self.fork_safety.looking_away(is_ours=False):
             self.building.import_all(message.modules)
         self.building = None
@@ -236,6 +238,11 @@ class Checkpoints:
         self._lender.become(Role.CHECKPOINT)
         to_supervisor.role = Role.CHECKPOINT
         return to_supervisor, functools.partial(FactsRead, self._reads.take())
+
+    def _leave_building(self) -> NoReturn:
+        """What was to be imported ahead cannot be."""
+        self.fork_safety.temporary_files.remove()
+        process_exit.leave(process_exit.FAILURE)
 
     def _sockets(self) -> set[int]:
         """The descriptors of our own sockets."""

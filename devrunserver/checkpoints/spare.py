@@ -13,6 +13,10 @@ audit events come before what they tell of. A thread would do its work twice, he
 what is due. A server that is not there teaches nothing: that is tried beforehand. What is read in a database that is a
 file is facts (``spare_databases.py``). What is printed is held back by the supervisor.
 
+Where it waits it may be told to import ahead what comes after the edited files and does not depend on them
+(``supervisor/preparation/spare_plans.py``), and waits again. Whatever it would have paused before makes it give up
+then. Or it is told to go on as a dry run, to be compared with another one.
+
 While it waits it is one thread that sleeps. End-of-file on its link means that it is not wanted; then it leaves as a
 worker would, by the project's ``atexit`` handlers.
 """
@@ -32,6 +36,7 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol
 
 from devrunserver.checkpoints import audit
+from devrunserver.checkpoints.building import Building
 from devrunserver.checkpoints.checkpoint import refresh
 from devrunserver.checkpoints.connections import beyond_ours
 from devrunserver.checkpoints.fork_safety import CONNECTION, DATABASE, describe, is_datagram, is_traced
@@ -39,7 +44,7 @@ from devrunserver.checkpoints.forking import flush
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.checkpoints.spare_databases import SpareDatabases
 from devrunserver.common import link, module_files, process, process_exit
-from devrunserver.common.messages import BuildFailed, FactsRead, Resume
+from devrunserver.common.messages import BuildFailed, DryRun, FactsRead, ImportAhead, Resume
 
 PROGRAM = "subprocess.Popen"
 SERVER = "socket.bind"
@@ -66,8 +71,20 @@ class Lender(Protocol):
     def let_go(self) -> None:
         """Closes what would be opened again when it is wanted, and is better not open in a process that waits."""
 
-    def take_up(self, resumption: Resume) -> None:
-        """Becomes the worker, with what a message brings."""
+    def take_up(self, order: Resume | DryRun) -> None:
+        """Becomes the worker, or a dry run of it, with what a message brings."""
+
+
+class SpareSafety:
+    """Whether a spare that has imported ahead may wait: nothing but a thread leaves no event of its own."""
+
+    def __init__(self) -> None:
+        self.reason = "a thread runs"
+        self.is_suspicious = False
+        self.suspect = ""
+
+    def forbids(self) -> bool:
+        return len(sys._current_frames()) > 1
 
 
 class Spare:
@@ -92,8 +109,10 @@ class Spare:
         is_project: Callable[[str], bool],
     ) -> None:
         self.resumed_at = ""  # where, once it was resumed
+        self.is_prepared = False  # modules were imported ahead of their turn
         self.databases = SpareDatabases(reads.note, self.pause, lender.let_go)
         self._link = to_supervisor
+        self._orders = to_supervisor.messages()
         self._lender = lender
         self._reads = reads
         self._edited = frozenset(edited)
@@ -101,6 +120,7 @@ class Spare:
         self._is_project = is_project
         self._is_ahead = True  # it has not paused yet
         self._is_trying = False  # to connect, to see whether somebody listens
+        self._building: Building | None = None  # while it imports ahead
 
     @property
     def handlers(self) -> dict[str, audit.Handler]:
@@ -120,6 +140,9 @@ class Spare:
 
     def before(self, fullname: str, file: str) -> bool:
         """A module is about to be loaded. Pauses where it is due; returns True once it was resumed."""
+        if self._building is not None:
+            self._building.before(fullname)
+            return False
         is_due = self._is_ahead and self._is_project(file) and self._reads.path_of(file) in self._edited
         return is_due and self.pause(fullname)
 
@@ -129,33 +152,49 @@ class Spare:
         Args:
             at: what comes next, for the user.
         """
-        if not self._is_ahead or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
+            return False
+        if self._building is not None:
+            self._building.give_up(f"it comes to {at}", module_files.executed(sys._getframe()))
+        if not self._is_ahead:
             return False
         self._is_ahead = False
         if why_not := self.databases.why_not_to_wait():
             self._give_up(why_not)
         self.databases.stop()
-        resumption = self._wait(at)
-        if resumption is None:
+        while isinstance(order := self._wait(at), ImportAhead):
+            self._import_ahead(order)
+        if order is None:
             process_exit.leave_in_order()
-        self._release_outputs()
-        self._link.close()
+        if isinstance(order, Resume):  # whoever makes a dry run is held by this link
+            self._release_outputs()
+            self._link.close()
         refresh()
         self.resumed_at = at
-        self._lender.take_up(resumption)
+        self._lender.take_up(order)
         return True
 
-    def _wait(self, at: str) -> Resume | None:
+    def _wait(self, at: str) -> Resume | DryRun | ImportAhead | None:
         """The word to go on; None: it is not wanted."""
         flush()
         imported, phase = self._lender.progress()
         with _deaf(), contextlib.suppress(link.LinkClosed):
             importing = [*module_files.incomplete(), at]
             self._link.send(FactsRead(self._reads.take(), imported, importing, phase))
-            for message in self._link.messages():
-                assert isinstance(message, Resume)  # by its route
-                return message
+            message = next(self._orders, None)
+            assert isinstance(message, Resume | DryRun | ImportAhead | None)  # by its route
+            return message
         return None
+
+    def _import_ahead(self, order: ImportAhead) -> None:
+        """Imports modules ahead of their turn. Does not return if that cannot be."""
+        if self.databases.are_open:
+            self._give_up("a database is open")
+        leave = process_exit.leave_in_order
+        self._building = Building(self._link, order.excluded, SpareSafety(), self._lender.let_go, leave)
+        self._is_ahead = True  # what it must not do ahead is looked for again
+        self._building.import_all(order.modules)
+        self._building, self._is_ahead, self.is_prepared = None, False, True
 
     def _release_outputs(self) -> None:
         """From now on what is printed is seen. What was printed before is the supervisor's to show."""

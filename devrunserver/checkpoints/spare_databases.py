@@ -58,7 +58,18 @@ class SpareDatabases:
         self._is_executing = False  # a statement, before which it pauses
         self._is_looking_away = False
         self._reads = DatabaseReads(note, self._before_writing, self._looking_away, self._before_transaction)
-        self.stop, self.end = self._reads.stop, self._reads.end
+        self._is_stopped = False
+        self.end = self._reads.end
+
+    @property
+    def are_open(self) -> bool:
+        """Whether Django has a connection that could not be closed."""
+        return any(True for _ in self._reads.open_connections())
+
+    def stop(self) -> None:
+        """Nothing counts any more. May be called while a statement is about to be executed."""
+        self._is_stopped = True
+        self._reads.stop()
 
     def on_open(self, args: tuple[Any, ...]) -> None:
         """The audit event: somebody opens a database."""
@@ -67,7 +78,7 @@ class SpareDatabases:
             return
         self._opener = describe(culprit)
         module = str(culprit.f_globals.get("__name__", ""))
-        if module == DJANGOS:
+        if module == DJANGOS and not self._is_stopped:
             self._reads.on_open(name, self._opener, module)
         else:
             self._pause(f"a database of {self._opener}")

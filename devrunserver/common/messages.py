@@ -355,7 +355,7 @@ class Resume(Message):
 
 @message
 class DryRun(Message):
-    """Fork, and go on until you could serve; then answer questions."""
+    """Go on until you could serve, then answer questions: a checkpoint in a fork, a spare itself."""
 
     link: socket.socket = field(metadata=SOCKET)
     is_urgent: bool  # sources are to be read before somebody saves again: no low priority until then
@@ -366,6 +366,14 @@ class Build(Message):
     """Fork, import these modules ahead of their turn, and pause as a checkpoint."""
 
     link: socket.socket = field(metadata=SOCKET)
+    modules: list[str]
+    excluded: list[str]  # what must not be imported meanwhile
+
+
+@message
+class ImportAhead(Message):
+    """Import these modules ahead of their turn, and pause again."""
+
     modules: list[str]
     excluded: list[str]  # what must not be imported meanwhile
 
@@ -456,8 +464,9 @@ ROUTES: dict[type[Message], Route] = {
     Generation: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Stop: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT, Role.SPARE]),
-    DryRun: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
+    DryRun: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT, Role.SPARE]),
     Build: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
+    ImportAhead: _route(Role.SUPERVISOR, to=[Role.SPARE]),
     ImportsAsked: _route(Role.SUPERVISOR, to=_TELLERS),
     StateAsked: _route(Role.SUPERVISOR, to=_TELLERS),
     UnexplainedAsked: _route(Role.SUPERVISOR, to=_TELLERS),

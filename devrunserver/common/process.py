@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from devrunserver.common import environment, process_exit
@@ -133,17 +133,22 @@ else:
 
 
 def spawn(
-    argv: Sequence[str], link: socket.socket, start: WorkerStart, held: Sequence[int] = ()
+    argv: Sequence[str],
+    link: socket.socket,
+    start: WorkerStart,
+    held: Sequence[int] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Starts a worker that inherits its end of the link, and the page on which it says how far it is.
 
     Args:
         held: where it is to write for now, in place of standard output and error, which it inherits besides.
+        variables: of its environment, besides ours.
     """
     with _lent(OUTPUTS if held else ()) as lent:
         start = start._replace(outputs=tuple(lent))
         page = [start.progress] if start.progress >= 0 else []
-        environ = {**os.environ, **environment.write(start, link.fileno())}
+        environ = {**os.environ, **(variables or {}), **environment.write(start, link.fileno())}
         return _popen(argv, environ, link, held, [*lent, *page])
 
 

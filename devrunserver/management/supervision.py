@@ -56,6 +56,7 @@ def run(
         prepares=settled.PREPARE and forks,
         forks=forks,
         spares=conf.makes_spares(settled),
+        prepares_spares=settled.PREPARE,
     )
     launcher, directory = early_start.launcher(), project_directory(sys.argv)
     progress = start_progress.of(launcher.progress, directory, options.get("verbosity", 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from subprocess import TimeoutExpired
 
@@ -16,6 +16,7 @@ from devrunserver.common.role import Role
 from devrunserver.supervisor.lifecycle import Attempt
 
 END_PATIENCE = 0.5  # seconds for a worker that was killed
+HASH_SEED, RANDOM = "PYTHONHASHSEED", "random"  # Python's variable, and its default
 
 
 class Launcher:
@@ -125,6 +126,20 @@ class Launcher:
         popen, ours = self._connect(Role.SPARE, process.worker_argv(self._orig_argv), start, held)
         return popen, ours, began
 
+    def spawn_to_compare(self, edited: Collection[str], held: Sequence[int]) -> tuple[process.Process, link.Link]:
+        """A spare that never serves, whose state can be compared with that of another one; and our end of the link.
+
+        Args:
+            edited: the files before the first of which it is to pause.
+            held: where it writes to, in place of standard output and error.
+
+        Raises:
+            OSError: the system does not start it.
+        """
+        start = WorkerStart(spawned=time.time(), edited=tuple(edited))
+        variables = {} if os.environ.get(HASH_SEED, RANDOM) != RANDOM else {HASH_SEED: "0"}
+        return self._connect(Role.SPARE, process.worker_argv(self._orig_argv), start, held, variables)
+
     @property
     def _page(self) -> int:
         """The descriptor of the page on which workers say how far they are; -1: they cannot."""
@@ -149,12 +164,16 @@ class Launcher:
 
     @staticmethod
     def _connect(
-        role: Role, argv: Sequence[str], start: WorkerStart, held: Sequence[int] = ()
+        role: Role,
+        argv: Sequence[str],
+        start: WorkerStart,
+        held: Sequence[int] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> tuple[process.Process, link.Link]:
         ours, theirs = link.pair(role)
         try:
             with theirs:
-                popen = process.spawn(argv, theirs, start, held)
+                popen = process.spawn(argv, theirs, start, held, variables)
         except OSError:
             ours.close()
             raise

@@ -21,6 +21,7 @@ from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part, uncontained
 from devrunserver.supervisor.page_streams import PageStreams
 from devrunserver.supervisor.preparation.manager import Preparation
+from devrunserver.supervisor.preparation.spare_plans import SparePlans
 from devrunserver.supervisor.spares import Spares
 from devrunserver.supervisor.start_progress import StartProgress
 from devrunserver.supervisor.terminal import Terminal
@@ -40,6 +41,7 @@ class Limits:
     prepares: bool  # whether reloads are prepared
     forks: bool = True  # whether checkpoints are expected to be made
     spares: bool = False  # whether a spare may stand for them
+    prepares_spares: bool = False  # whether it imports ahead
 
 
 SAFE = Limits(checkpoints=0, memory=0.0, prepares=False)
@@ -131,11 +133,22 @@ class Parts:
         setup.optional.clean_up_with(Part.PAGES, self.close_pages)
         sockets = ContainedSelector(self.selector, setup.optional, Part.SPARES)
         limits = setup.limits
-        self.spares = Spares(sockets, setup.launcher, setup.clock, limits.spares, limits.forks, uncontained(on_useless))
+        plans = SparePlans(
+            sockets, setup.launcher, uncontained(on_difference), setup.console.remark, limits.prepares_spares
+        )
+        self.spares = Spares(
+            sockets, setup.launcher, setup.clock, limits.spares, limits.forks, uncontained(on_useless), plans
+        )
         setup.optional.clean_up_with(Part.SPARES, self.spares.close)
         paused = PausedStarts(self.chain, self.preparation, self.spares)
         self.starter = WorkerStarter(setup.listener, setup.launcher, paused, setup.optional, setup.clock)
         self.files = FileEvents(setup.watcher, self.notice, self.review, self.starter.on_event, setup.clock)
+
+    @property
+    def why_not_prepared(self) -> str:
+        """Why the next reload is not prepared; empty where it is, or none ever is."""
+        are_wanted = self.setup.optional.call(Part.SPARES, lambda: self.spares.is_wanted)
+        return self.spares.plans.why_not if are_wanted else self.preparation.why_not
 
     def close_pages(self) -> None:
         """Ends the streams of open pages. Again is harmless."""

@@ -253,7 +253,7 @@ class Supervisor:
     def _end_preparing(self) -> None:
         """Ends what is being prepared. A worker that was resumed from there cannot be verified any more."""
         worker = self._cycle.worker
-        if worker is not None and worker.is_prepared:
+        if worker is not None and worker.prepared_by is Part.PREPARING:
             self._cycle.on_difference(UNVERIFIED)
         try:
             self._parts.preparation.forget()

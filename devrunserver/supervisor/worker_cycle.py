@@ -92,7 +92,7 @@ class WorkerCycle:
 
     def on_answers(self, worker: WorkerHandle) -> None:
         """It is about to answer requests. One that was resumed from what had been prepared needs to be verified."""
-        cannot_verify = worker.is_prepared and Part.PREPARING in self._setup.optional.off
+        cannot_verify = worker.prepared_by in self._setup.optional.off
         self.difference = UNVERIFIED if cannot_verify else None
 
     def replace_if_different(self) -> None:

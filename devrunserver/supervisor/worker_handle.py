@@ -15,6 +15,7 @@ from devrunserver.common.link import Link, LinkClosed
 from devrunserver.common.messages import Connections, Message, Stop
 from devrunserver.common.process import Process
 from devrunserver.supervisor.lifecycle import Attempt
+from devrunserver.supervisor.optional_parts import Part
 
 HEAR_PATIENCE = 5.0  # seconds for a worker to hear us, until which changes wait to be shown to it
 HELLO_PATIENCE = 2.0  # seconds for a checkpoint to fork, and for its fork to say hello
@@ -37,7 +38,7 @@ class WorkerHandle:
     can_look: bool = False  # it has what it needs to look whether it is fresh
     asks: bool = False  # it waits for us to say whether it is
     serving_since: float | None = None
-    is_prepared: bool = False  # it was resumed from what had been prepared
+    prepared_by: Part | None = None  # who had prepared what it was resumed from
     patterns: list[Glob] = field(default_factory=list)  # what its signal receivers watch
     files: set[str] = field(default_factory=set)  # that it has loaded
 

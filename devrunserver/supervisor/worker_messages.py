@@ -198,16 +198,16 @@ class WorkerMessages:
         self._setup.optional.call(Part.PAGES, self._parts.pages.add, message.stream)
 
     def _tell_of_reload(self, reload: Reload, seconds: float, message: Serving) -> None:
-        console, preparation, optional = self._setup.console, self._parts.preparation, self._setup.optional
+        console, optional = self._setup.console, self._setup.optional
         optional.call(Part.TELLING, console.reloaded, reload.path or "", seconds, message)
-        optional.call(Part.EXPLAINING, lambda: console.explain(message, reload.reason, preparation.why_not))
+        optional.call(Part.EXPLAINING, lambda: console.explain(message, reload.reason, self._parts.why_not_prepared))
 
     def _served(self, is_reload: bool, broken: bool = False) -> None:
         preparation = self._parts.preparation
         self._setup.optional.call(
             Part.PREPARING, preparation.served, self._parts.edited.likely, is_reload, broken=broken
         )
-        self._setup.optional.call(Part.SPARES, self._parts.spares.served, is_reload)
+        self._setup.optional.call(Part.SPARES, self._parts.spares.served, is_reload, broken)
 
 
 def _is_expected(cycle: WorkerCycle, happening: Happening) -> bool:

@@ -132,24 +132,27 @@ class WorkerStarter:
                 return None
         now = self._clock()
         worker = WorkerHandle(None, ours, order.attempt, now + HEAR_PATIENCE, hello_by=now + HELLO_PATIENCE)
-        worker.is_prepared = bool(is_prepared)
+        worker.prepared_by = Part.PREPARING if is_prepared else None
         return worker
 
     def _resume_spare(self, order: Order) -> WorkerHandle | None:
-        if not self._spares.may_serve():
+        if not self._spares.may_serve(order.exact):
             return None
         ours, theirs = link.pair(Role.WORKER)
-        process = None
+        resumed = None
         try:
             with theirs:
-                process = self._spares.resume(Resume(theirs, self._listener, None, order.edited, order.is_reload))
+                resumed = self._spares.resume(Resume(theirs, self._listener, None, order.edited, order.is_reload))
         finally:
-            if process is None:
+            if resumed is None:
                 ours.close()
-        if process is None:
+        if resumed is None:
             return None
+        process, is_prepared = resumed
         ours.peer_pid = process.pid
-        return WorkerHandle(process, ours, order.attempt, self._clock() + HEAR_PATIENCE)
+        worker = WorkerHandle(process, ours, order.attempt, self._clock() + HEAR_PATIENCE)
+        worker.prepared_by = Part.SPARES if is_prepared else None
+        return worker
 
     def _state_reporter(self) -> socket.socket | None:
         """One end of the link on which the next worker's state is to be reported, if it is."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.backends.signals import connection_created
 
 from devrunserver import conf, project
-from devrunserver.checkpoints import audit, fork_safety
+from devrunserver.checkpoints import audit, fork_safety, temporary_files
 from devrunserver.checkpoints.checkpoint import Checkpoints
 from devrunserver.checkpoints.database_reads import is_sqlite
 from devrunserver.checkpoints.import_hook import ImportHook
@@ -97,9 +97,13 @@ class Startup:
         self._handlers |= dict.fromkeys(PROGRAMS, lambda args: None)
         self._handlers |= dict.fromkeys(debugger_prompt.EVENTS, lambda args: on_prompt())
         audit.listen(self._handlers, self._on_read_fault, dict.fromkeys(PROGRAMS, self.progress.on_program))
+        safety = self.checkpoints.fork_safety
         if self._spare is not None:
             self._spare.begin()
-            self._handlers |= self.reads.handlers | self._spare.handlers
+            made = {event: handler for event, handler in safety.handlers.items() if event in temporary_files.EVENTS}
+            self._handlers |= self.reads.handlers | self._spare.handlers | made
+            if conf.load().PREPARE:
+                self.history.record_edges()
             self._follow_databases()
             return
         self.identity.say(Hello(os.getpid(), names))
@@ -140,12 +144,12 @@ class Startup:
         self.checkpoints.fork_safety.forbid(reason)
 
     def reach_end(self) -> None:
-        """All is imported. A dry run tells how that went, and does not return; a spare waits here at the latest."""
+        """All is imported. A spare waits here at the latest; a dry run tells how that went, and does not return."""
+        if self._spare is not None:
+            self._spare.pause("the end of the start")
         if self._dry_run is not None:
             self.checkpoints.fork_safety.temporary_files.remove()
             self._dry_run.finish(self.history.record)
-        if self._spare is not None:
-            self._spare.pause("the end of the start")
 
     def end(self) -> None:
         """The start is over."""
@@ -170,7 +174,7 @@ class Startup:
         phases, parts = self._profile(now)
         return Serving(
             resumed_at=self._spare.resumed_at if self._spare is not None else self.checkpoints.resumed_at,
-            prepared=self.checkpoints.prepared,
+            prepared=self.checkpoints.prepared or (self._spare is not None and self._spare.is_prepared),
             from_spare=self._spare is not None,
             imported=len(times),
             seconds=sum(times.values()),
@@ -194,7 +198,7 @@ class Startup:
         """This process was resumed."""
         self.history.finder.on_resume()
         self.progress.on_resume()
-        if self._spare is not None:
+        if self._spare is not None and isinstance(order, Resume):
             self.identity.channel.listen()
         if isinstance(order, DryRun):
             from devrunserver.background.dry_run import DryRunTeller  # here, as hardly any process needs it

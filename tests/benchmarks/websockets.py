@@ -29,7 +29,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 import django
 django.setup()
 from devrunserver.server.asgi.server import AsgiServer
-from devrunserver.server.asgi.options import Options
+from devrunserver.server.asgi.turn import Options
 from devrunserver.server.django.asgi_host import AsgiHandler, not_found
 from devrunserver.server.django.server import run
 from tests.benchmarks.websockets import application

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from devrunserver.checkpoints.checkpoint import close_carried
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.checkpoints.spare import Spare
 from devrunserver.common import process_exit
 from devrunserver.common.link import Link
-from devrunserver.common.messages import BuildFailed, FactsRead, Resume
+from devrunserver.common.messages import BuildFailed, DryRun, FactsRead, ImportAhead, Resume
 from devrunserver.common.role import Role
 from tests.live import REPOSITORY
 
@@ -28,7 +29,7 @@ class Left(BaseException):
 
 class Lender:
     def __init__(self) -> None:
-        self.taken: list[Resume] = []
+        self.taken: list[Resume | DryRun] = []
 
     def progress(self) -> tuple[int, int]:
         return 7, 2
@@ -36,8 +37,8 @@ class Lender:
     def let_go(self) -> None:
         pass
 
-    def take_up(self, resumption: Resume) -> None:
-        self.taken.append(resumption)
+    def take_up(self, order: Resume | DryRun) -> None:
+        self.taken.append(order)
 
 
 class Scene:
@@ -62,8 +63,7 @@ class Scene:
 
     def close(self) -> None:
         for message in self.lender.taken:
-            message.link.close()
-            message.listener.close()
+            close_carried(message)
         self.to_supervisor.close()
         self.supervisor.close()
 
@@ -90,6 +90,26 @@ def test_it_pauses_before_the_edited_file_and_goes_on_once(scene: Scene) -> None
     assert scene.spare.resumed_at == "shop.views"
     assert not scene.spare.before("shop.views", scene.edited)
     assert not scene.spare.pause("the end of the start")
+
+
+def test_it_imports_ahead_and_pauses_again(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imported_ahead.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    scene.supervisor.send(ImportAhead(["imported_ahead"], []))
+    scene.order()
+    assert scene.spare.before("shop.views", scene.edited)
+    assert [type(one) for one in scene.supervisor.receive()] == [FactsRead, FactsRead]
+    assert "imported_ahead" in sys.modules
+    assert scene.spare.is_prepared
+
+
+def test_it_goes_on_as_a_dry_run(scene: Scene) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        scene.supervisor.send(DryRun(one, False))
+    assert scene.spare.before("shop.views", scene.edited)
+    assert [type(message) for message in scene.lender.taken] == [DryRun]
+    assert not scene.supervisor.is_readable() or scene.supervisor.receive(), "the link stays, by which it is ended"
 
 
 def test_it_leaves_when_it_is_not_wanted(scene: Scene) -> None:
@@ -134,6 +154,7 @@ def test_it_gives_up_where_a_thread_runs(scene: Scene) -> None:
 DOING = """
 import contextlib, ctypes.util, json, os, socket, sqlite3, subprocess, sys, threading, types
 from devrunserver.checkpoints import audit
+from devrunserver.checkpoints.checkpoint import close_carried
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.checkpoints.spare import Spare
 paused = []
@@ -143,7 +164,8 @@ class Told(Spare):
         paused.append(at)
 
 lender = types.SimpleNamespace(let_go=lambda: None)
-spare = Told(None, lender, ReadRecorder(lambda one: False), (), (), lambda one: True)
+link = types.SimpleNamespace(messages=lambda: iter(()))
+spare = Told(link, lender, ReadRecorder(lambda one: False), (), (), lambda one: True)
 handlers = spare.handlers
 spare._follow_threads()
 audit.listen(handlers, lambda fault: paused.append(repr(fault)))
@@ -227,3 +249,54 @@ def test_what_it_pauses_before(tmp_path: Path) -> None:
         "library": [],
         "file": [],
     }
+
+
+# A spare that has paused, with its supervisor's order there already
+PAUSING = """
+import socket, sys, types
+from devrunserver.checkpoints import audit
+from devrunserver.checkpoints.read_recorder import ReadRecorder
+from devrunserver.checkpoints.spare import Spare
+from devrunserver.common.link import Link
+from devrunserver.common.role import Role
+
+to_supervisor = Link(socket.socket(fileno=int(sys.argv[1])), Role.SPARE, Role.SUPERVISOR)
+lender = types.SimpleNamespace(let_go=lambda: None, progress=lambda: (7, 2))
+spare = Spare(to_supervisor, lender, ReadRecorder(lambda one: False), (), (), lambda one: True)
+audit.listen(spare.handlers, lambda fault: print(repr(fault)))
+spare.begin()
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        spare.before(name, name)
+
+sys.meta_path.insert(0, Finder())
+spare.pause("shop.views")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="passes a descriptor")
+@pytest.mark.parametrize(
+    ("source", "excluded", "reason"),
+    [
+        ("import threading\nthreading.Thread(target=print).start()", [], "it comes to a thread of given_up"),
+        ("import sqlite3\nsqlite3.connect('one.db')", [], "it comes to a database of given_up"),
+        ("1 / 0", [], "ZeroDivisionError('division by zero')"),
+        ("", ["given_up"], "it imports given_up"),
+    ],
+    ids=["a thread", "a database", "an error", "an excluded module"],
+)
+def test_what_it_does_not_import_ahead(tmp_path: Path, source: str, excluded: list[str], reason: str) -> None:
+    (tmp_path / "given_up.py").write_text(source)
+    script = tmp_path / "pausing.py"
+    script.write_text(PAUSING)
+    ours, theirs = socket.socketpair()
+    supervisor = Link(ours, Role.SUPERVISOR, Role.SPARE)
+    supervisor.send(ImportAhead(["given_up"], excluded))
+    with theirs:
+        argv, environ = [sys.executable, str(script), str(theirs.fileno())], {"PYTHONPATH": str(REPOSITORY)}
+        subprocess.run(argv, cwd=tmp_path, env=environ, pass_fds=[theirs.fileno()], check=True)
+    told = list(supervisor.messages())
+    supervisor.close()
+    assert [type(one) for one in told] == [FactsRead, BuildFailed]
+    assert told[1] == BuildFailed("given_up", reason)

@@ -91,9 +91,9 @@ def edit(server: Server, number: int) -> None:
     server.wait_for_log("marks.py changed: reloaded in", number)
 
 
-def kinds(server: Server) -> list[bool]:
+def kinds(server: Server, how: str = "prepared)") -> list[bool]:
     """Of each reload, whether it was prepared."""
-    return [line.endswith("prepared)") for line in server.log.splitlines() if "changed: reloaded in" in line]
+    return [line.endswith(how) for line in server.log.splitlines() if "changed: reloaded in" in line]
 
 
 @pytest.mark.measured

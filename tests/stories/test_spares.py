@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 MARKS = "shop/marks.py"
 SETTINGS = """
 import os
-DEVRUNSERVER = {"SPARES": True}
+DEVRUNSERVER = {"SPARES": True, "PREPARE": "prepare" in os.environ}
 if os.environ.get("RUN_MAIN") == "true":
     print("the settings are read")
 """
@@ -97,3 +97,23 @@ def test_a_spare_shows_what_is_broken_and_the_next_mends_it(project: Path) -> No
         replace(project / MARKS, 'MARK = "mark-3"\n')
         server.wait_for_body("mark-3")
         server.wait_for_log(FROM_SPARE)
+
+
+@pytest.mark.deep
+def test_a_spare_imports_ahead_what_was_found_to_make_no_difference(project: Path) -> None:
+    """Functions may change; what else is edited is compared after it was served, and prepared again."""
+    (project / "slow.py").write_text("import time\n\ntime.sleep(0.3)\n")
+    urls = project / "bookshop/urls.py"
+    urls.write_text(urls.read_text() + "\nimport slow\n")
+    environ = {"DEVRUNSERVER_TRACE": "1", "prepare": "1"}
+    with Server(project, "--explain-reload", environ=environ) as server:
+        save_first(server)
+        for number, line in enumerate(("", "import json"), 2):
+            server.wait_for_log("Prepared the next reload: ")
+            # by the start that was compared, and by spares
+            server.wait_for_log("supervisor to spare: ImportAhead", number)
+            replace(project / MARKS, f'{line}\nMARK = "mark-{number}"\n')
+            server.wait_for_body(f"mark-{number}")
+            server.wait_for_log(r"reloaded in \S+ s \(resumed at shop\.marks, prepared, from a spare\)", number - 1)
+        server.wait_for_log("Prepared the next reload: ", 2)
+        assert "once more" not in server.log

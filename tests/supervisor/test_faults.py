@@ -318,7 +318,7 @@ def test_what_cannot_be_verified_does_not_serve_for_long(stage: Stage, monkeypat
         serve(stage)
         worker = stage.supervisor._cycle.worker
         assert worker is not None
-        worker.is_prepared = True
+        worker.prepared_by = Part.PREPARING
         if broken:
             stage.say(Broken())
         else:

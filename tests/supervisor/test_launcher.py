@@ -47,7 +47,7 @@ def spawned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], WorkerStar
     """The command lines and variables that processes would have been started with."""
     spawned: list[tuple[list[str], WorkerStart]] = []
 
-    def spawn(argv: list[str], link: object, start: WorkerStart, held: Sequence[int]) -> Any:
+    def spawn(argv: list[str], link: object, start: WorkerStart, held: Sequence[int], variables: object) -> Any:
         spawned.append((argv, start._replace(spawned=math.inf)))
         return FakePopen()
 

@@ -16,12 +16,23 @@ import pytest
 
 from devrunserver.common import file_state
 from devrunserver.common.facts import Fact, Read
+from devrunserver.common.import_plan import Base, Plan
 from devrunserver.common.link import LinkClosed
-from devrunserver.common.messages import BuildFailed, CheckpointsEnded, FactsRead, Hello, Listening, Resume, Watching
+from devrunserver.common.messages import (
+    BuildFailed,
+    CheckpointsEnded,
+    FactsRead,
+    Hello,
+    ImportAhead,
+    Listening,
+    Resume,
+    Watching,
+)
 from devrunserver.supervisor import spares as spares_module
 from devrunserver.supervisor.edited_files import IN_TURN
 from devrunserver.supervisor.lifecycle import State
 from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part
+from devrunserver.supervisor.preparation.spare_steps import SparePlan
 from devrunserver.supervisor.setup import Limits
 from devrunserver.supervisor.spares import LEAVE_PATIENCE, NOT_READY, QUIET, Spares
 from tests.supervisor.stage import SERVING, PlayedClock, PlayedEnd, PlayedLauncher, PlayedProcess, Stage, open_stage
@@ -30,6 +41,42 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="plays signals t
 
 WITHOUT_FORKS = Limits(checkpoints=3, memory=100.0, prepares=False, forks=False, spares=True)
 WATCHING = Watching(directories=[], globs=[], files=[])
+
+
+class PlayedPlans:
+    """What spares import ahead: what the test says."""
+
+    due: float | None = None
+
+    def __init__(self) -> None:
+        self.pids: set[int] = set()
+        self.plan: SparePlan | None = None
+        self.told: list[object] = []  # what has happened
+
+    def plan_for(self, edited: frozenset[str], base: Base) -> SparePlan | None:
+        return self.plan
+
+    def on_change(self, path: str) -> None:
+        self.told.append(path)
+
+    def on_resumed(self, plan: SparePlan) -> None:
+        self.told.append(plan)
+
+    def on_failed(self, why: str) -> None:
+        self.told.append(why)
+        self.plan = None
+
+    def served(self, is_broken: bool) -> None:
+        self.told.append(is_broken)
+
+    def begin(self, edited: frozenset[str]) -> None:
+        self.told.append(edited)
+
+    def step(self, now: float) -> None: ...
+    def close(self) -> None: ...
+
+
+PLAN = SparePlan(frozenset(["/p/views.py"]), Base(7, ["shop.views"], 3), Plan(["slow"], {"shop.views"}), [], {}, [])
 
 
 class Scene:
@@ -43,7 +90,9 @@ class Scene:
         contained = ContainedSelector(self.selector, OptionalParts(self.faults.append, self.faults.append), Part.SPARES)
         launcher: Any = self.launcher
         self.useless = 0  # workers that turned out to be
-        self.spares = Spares(contained, launcher, self.clock, enabled, are_forked, self._on_useless)
+        self.plans = PlayedPlans()
+        plans: Any = self.plans
+        self.spares = Spares(contained, launcher, self.clock, enabled, are_forked, self._on_useless, plans)
         self.listener, self.worker_link = socket.socketpair()
 
     def _on_useless(self) -> None:
@@ -120,6 +169,62 @@ def test_a_spare_serves_once(scene: Scene) -> None:
     assert (scene.launcher.began, scene.spares.why_not, process.status) == (1.0, "", None)
     assert not scene.spares.pids, "the worker's is the worker's"
     assert not scene.reload()
+    scene.serve()
+    assert len(scene.launcher.spares) == 2
+
+
+def test_it_imports_ahead_what_is_verified(scene: Scene) -> None:
+    """From then on until it pauses again it is one that is under way."""
+    ready(scene)
+    scene.plans.plan = PLAN
+    scene.wait(0.0)
+    assert [type(one) for one in scene.spare.heard()] == [ImportAhead]
+    scene.wait(0.0)
+    assert scene.spare.heard() == [], "once"
+    scene.save()
+    assert scene.reload()
+    assert scene.spare.heard() == []
+    scene.pause()
+    assert [type(one) for one in scene.spare.heard()] == [Resume]
+    assert scene.plans.told[-2:] == ["/p/views.py", PLAN]
+
+
+def test_what_it_has_read_first_counts_to_the_end(scene: Scene) -> None:
+    scene.plans.plan = PLAN
+    ready(scene, Read("/p/nothing", (1, 2, 3)))
+    scene.wait(0.0)
+    scene.pause()
+    assert not scene.reload()
+    assert scene.spares.why_not == "/p/nothing changed"
+
+
+def test_an_exact_worker_is_none_that_has_imported_ahead(scene: Scene) -> None:
+    scene.plans.plan = PLAN
+    ready(scene)
+    scene.wait(0.0)
+    assert not scene.spares.may_serve(is_exact=True)
+    scene.spare.heard()
+    assert scene.spare.is_cut_off
+    scene.plans.plan = None
+    ready(scene)
+    assert scene.spares.may_serve(is_exact=True)
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_one_that_cannot_import_ahead(scene: Scene, is_awaited: bool) -> None:
+    scene.plans.plan = PLAN
+    ready(scene)
+    scene.wait(0.0)
+    if is_awaited:
+        scene.save()
+        assert scene.reload()
+    scene.spare.link.send(BuildFailed("slow", "it comes to a thread"))
+    scene.spare.heard()
+    scene.spare.link.close()
+    scene.hear()
+    scene.hear()
+    assert "it comes to a thread" in scene.plans.told
+    assert scene.useless == is_awaited
     scene.serve()
     assert len(scene.launcher.spares) == 2
 

@@ -31,10 +31,9 @@ from devrunserver.server.access_log import Recorder
 from devrunserver.server.asgi.http import Application
 from devrunserver.server.asgi.lifespan import Lifespan
 from devrunserver.server.asgi.loop import EventLoop
-from devrunserver.server.asgi.options import Options
 from devrunserver.server.asgi.pace import Pace
 from devrunserver.server.asgi.scope import Endpoints
-from devrunserver.server.asgi.turn import Turn
+from devrunserver.server.asgi.turn import Options, Turn
 from devrunserver.server.connection import Connection
 from devrunserver.server.injection import Tag
 from devrunserver.server.protocol.parser import FramingError, Request

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import functools
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -32,6 +33,25 @@ if TYPE_CHECKING:
 
 LEARN_PATIENCE = 0.5  # seconds for an application that was not in time to end by itself
 NOT_INSTALLED = 'WebSockets need the package websockets: python -m pip install "devrunserver[asgi]"'
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an application is served.
+
+    Attributes:
+        is_threaded: whether requests are answered side by side.
+        http_timeout: seconds for an answer to begin; None: any time.
+        handshake_timeout: seconds for the application to accept a WebSocket.
+        message_limit: bytes of a message of a WebSocket; None: any number.
+        frame_limit: bytes of a frame of a WebSocket; None: any number.
+    """
+
+    is_threaded: bool = True
+    http_timeout: float | None = None
+    handshake_timeout: float = 5.0
+    message_limit: int | None = 1 << 20
+    frame_limit: int | None = None
 
 
 class Turn:

@@ -17,7 +17,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -29,17 +31,31 @@ from devrunserver.server.asgi.channel import OUTGOING_LIMIT, Channel
 from devrunserver.server.asgi.handshake import deny, new_protocol, shake_hands
 from devrunserver.server.asgi.heartbeat import Heartbeat, is_needed
 from devrunserver.server.asgi.http import Application, Message
-from devrunserver.server.asgi.inbox import Inbox
-from devrunserver.server.asgi.options import Options
 from devrunserver.server.asgi.response import MessageResponse, Outbox
 from devrunserver.server.asgi.scope import Scope
 from devrunserver.server.protocol.headers import NAME, VALUE
 from devrunserver.server.protocol.parser import Request
 from devrunserver.server.response import SERVER_ERROR
 
+QUEUE_LIMIT = 16  # messages that wait for the application
 CLOSE_PATIENCE = 5.0  # seconds for the client to answer that we close
 REASON_LIMIT = 123  # bytes of the reason of a close: RFC 6455, 5.5
 OURS = {"connection", "upgrade", "date", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-protocol"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a WebSocket may take.
+
+    Attributes:
+        handshake: seconds for the application to accept or close.
+        message: bytes of a message; None: any number.
+        frame: bytes of a frame; None: any number.
+    """
+
+    handshake: float = 5.0
+    message: int | None = 1 << 20
+    frame: int | None = None
 
 
 class Stage(Enum):
@@ -73,13 +89,13 @@ class WebSocket:
         response: the answer by HTTP, where the application denies it.
     """
 
-    def __init__(self, channel: Channel, request: Request, watcher: Watcher, options: Options) -> None:
+    def __init__(self, channel: Channel, request: Request, watcher: Watcher, limits: Limits) -> None:
         self.channel = channel
         self.request = request
         self.stage = Stage.OFFERED
         self._watcher = watcher
-        self._handshake_timeout = options.handshake_timeout
-        self._protocol = new_protocol(options.message_limit, options.frame_limit)
+        self._limits = limits
+        self._protocol = new_protocol(limits.message, limits.frame)
         self._outbox = Outbox(channel.connection)
         self.response = MessageResponse(self._outbox, request, None, {"wsgi.errors": sys.stderr}, lambda: True)
         self._handshake = shake_hands(self._protocol, request)
@@ -105,7 +121,7 @@ class WebSocket:
             self.finish()
             return
         self._inbox.put({"type": "websocket.connect"})
-        self._timer = self.channel.loop.call_later(self._handshake_timeout, self._time_out)
+        self._timer = self.channel.loop.call_later(self._limits.handshake, self._time_out)
         code = CloseCode.NORMAL_CLOSURE
         try:
             await application(scope, self._inbox_message, self.send)
@@ -309,6 +325,53 @@ class WebSocket:
         self._heartbeat.end()
         self._watcher.on_log("DISCONNECT" if was_open else "REJECT")
         self._watcher.on_over()
+
+
+class Inbox:
+    """What waits for the application: whole messages, made of frames."""
+
+    def __init__(self) -> None:
+        self._messages: deque[Message] = deque()
+        self._waiting: asyncio.Future[None] | None = None
+        self._parts: list[bytes] = []
+        self._is_text = False
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._messages) >= QUEUE_LIMIT
+
+    def add(self, frame: Frame) -> None:
+        """A frame of data, which may end a message.
+
+        Raises:
+            UnicodeDecodeError: its text is none.
+        """
+        if frame.opcode is not Opcode.CONT:
+            self._is_text = frame.opcode is Opcode.TEXT
+            self._parts.clear()
+        self._parts.append(bytes(frame.data))
+        if frame.fin:
+            data = b"".join(self._parts) if len(self._parts) > 1 else self._parts[0]
+            self._parts.clear()
+            content = {"text": data.decode()} if self._is_text else {"bytes": data}
+            self.put({"type": "websocket.receive", **content})
+
+    def put(self, message: Message) -> None:
+        self._messages.append(message)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def get(self) -> Message:
+        """The next message; the last one, that it is over, again and again."""
+        while not self._messages:
+            self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+        if len(self._messages) == 1 and self._messages[0]["type"] == "websocket.disconnect":
+            return self._messages[0]
+        return self._messages.popleft()
 
 
 def _cut(reason: str) -> str:

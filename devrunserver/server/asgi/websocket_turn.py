@@ -17,12 +17,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from websockets.frames import CloseCode
-
 from devrunserver.server.asgi.channel import Channel
 from devrunserver.server.asgi.http import Message, Receive, Send
 from devrunserver.server.asgi.scope import Scope, websocket_scope
-from devrunserver.server.asgi.websocket import WebSocket
+from devrunserver.server.asgi.websocket import Limits, WebSocket
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.protocol.parser import Request
 
@@ -53,7 +51,9 @@ class WebSocketTurn:
         self._is_over = False  # it ended meanwhile
         self._alone: asyncio.TimerHandle | None = None  # while nothing else is begun
         self._stop_code = 0  # by which it is closed, once the server leaves
-        self._websocket = WebSocket(channel, request, self, server.options)
+        options = server.options
+        limits = Limits(options.handshake_timeout, options.message_limit, options.frame_limit)
+        self._websocket = WebSocket(channel, request, self, limits)
 
     @property
     def _connection(self) -> Connection:
@@ -116,8 +116,7 @@ class WebSocketTurn:
         """The server leaves."""
         self._stop_code = code
         if self._websocket.is_accepted:  # or else as soon as it is: nobody is refused
-            reason = "The server restarts" if code == CloseCode.SERVICE_RESTART else "The server ends"
-            self._websocket.close(code, reason, STOP_PATIENCE)
+            self._websocket.close(code, "The server restarts", STOP_PATIENCE)
 
     def cut(self) -> None:
         """The server does not wait any longer."""

@@ -41,7 +41,7 @@ class AsgiHandler:
         """Has a ``Serving`` serve it: from now on there are a loop and its thread."""
         server.asgi = self.server
         with faults.contained("lending threads to requests"):
-            lend_threads(server.pool)
+            lend_threads(server._pool)
         self.server.start(AsgiHost(server, server.get_app()))  # as it is now, with what was put around it
 
 
@@ -79,7 +79,7 @@ class AsgiHost:
         put_back(self._server, connection)
 
     def give_turn(self, connection: Connection) -> None:
-        self._server.pool.run(functools.partial(self._server.take_turn, connection))
+        self._server._pool.run(functools.partial(self._server._take_turn, connection))
         self._server.idle.wake()  # its loop gives work to threads
 
     def refuse(self, connection: Connection, error: FramingError) -> None:

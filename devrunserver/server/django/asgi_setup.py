@@ -12,8 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from devrunserver.server.access_log import OWN_PATHS
-from devrunserver.server.asgi.options import Options
 from devrunserver.server.asgi.server import AsgiServer
+from devrunserver.server.asgi.turn import Options
 from devrunserver.server.django import static_setup
 from devrunserver.server.django.asgi_host import AsgiHandler, not_found
 

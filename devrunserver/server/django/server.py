@@ -72,7 +72,6 @@ class Serving(Server):
     Attributes:
         connections: all that are open, by their sockets.
         idle: those that wait, and the loop's sleep.
-        pool: the threads that answer.
         log: which requests are logged, and how.
         tls_remedy: what is told in addition to who speaks TLS to a server that does not.
         gate: who knows whether we are fresh, if anybody does.
@@ -98,7 +97,7 @@ class Serving(Server):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.connections: dict[socket.socket, Connection] = {}
         self.idle = IdleConnections()
-        self.pool = ThreadPool(functools.partial(end_databases, self))
+        self._pool = ThreadPool(functools.partial(end_databases, self))
         self._held = HeldRequests(self.idle, self._resume)
         self._ended = threads.Event()
         self._ended.set()
@@ -120,7 +119,7 @@ class Serving(Server):
     @property
     def linger(self) -> float:
         """Seconds that a turn waits for the next request: none where others want the thread, or would meet it."""
-        return LINGER if self.is_threaded and not self.stopping and not self.pool.is_crowded else 0.0
+        return LINGER if self.is_threaded and not self.stopping and not self._pool.is_crowded else 0.0
 
     def adopt(self, listener: socket.socket, name: str = "") -> None:
         """Serves on a socket that listens already, in place of the one that the constructor made.
@@ -208,11 +207,11 @@ class Serving(Server):
         hand_over(self)
         for connection in self.idle.close():
             part_with(self, connection)
-        self.pool.close()
+        self._pool.close()
 
     def step(self, patience: float | None = None) -> None:
         """Sleeps until there is something to do, and does it."""
-        for due in (self.pool.urge(), self.asgi.urge() if self.asgi is not None else None):
+        for due in (self._pool.urge(), self.asgi.urge() if self.asgi is not None else None):
             if due is not None:
                 patience = due if patience is None else min(due, patience)
         is_full = not (self.stopping or self.idle.is_listening)
@@ -282,12 +281,11 @@ class Serving(Server):
         if self.asgi is not None and self.asgi.wants(connection):
             self.asgi.admit(connection)
         elif self.is_threaded:
-            self.pool.run(functools.partial(self.take_turn, connection))
+            self._pool.run(functools.partial(self._take_turn, connection))
         else:
-            self.take_turn(connection)
+            self._take_turn(connection)
 
-    def take_turn(self, connection: Connection) -> None:
-        """Has the handler answer what comes on a connection, on this thread."""
+    def _take_turn(self, connection: Connection) -> None:
         try:
             # of LiveServerTestCase, whose tests share their database connections with us
             for alias, database in (getattr(self, "connections_override", None) or {}).items():

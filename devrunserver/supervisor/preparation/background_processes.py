@@ -74,6 +74,10 @@ class BackgroundProcesses:
             checkpoint.send(order(theirs))
         return run
 
+    def on_hello(self, run: Run, pid: int) -> None:
+        """A process tells its number: it was forked by another one."""
+        run.process = process.Adopted(pid)
+
     @staticmethod
     def ask(run: Run, question: Message) -> Run:
         """Asks a process; what it says next is the answer."""
@@ -118,7 +122,7 @@ class BackgroundProcesses:
             return
         for message in messages:
             if isinstance(message, Hello):
-                run.process = process.Adopted(message.pid)
+                self.on_hello(run, message.pid)
                 continue
             if isinstance(message, Loaded) and run.loaded_at is None:
                 run.loaded_at = time.time()

@@ -59,11 +59,15 @@ def check(
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, set(plan.excluded))
         if reference is not None:
             return Finding(worker, prepared, Verdict(reference=reference))
+
+    def start_exact() -> Run:
+        return processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
+
     exact = None if serves else state_reporter
-    exact = exact or processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
+    exact = exact or start_exact()
     again = state_reporter if serves else None
     again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)
-    verdict = yield from verifier.compare(exact, again, base, set(plan.modules), set(plan.excluded), serves)
+    verdict = yield from verifier.compare(exact, again, start_exact, set(plan.modules), set(plan.excluded), serves)
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")
     return Finding(worker, prepared, verdict, why, is_failure=bool(verdict.failure))
 

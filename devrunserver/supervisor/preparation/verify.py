@@ -27,7 +27,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from devrunserver.common import link
 from devrunserver.common.messages import (
     Attributes,
     AttributesAsked,
@@ -40,7 +39,7 @@ from devrunserver.common.messages import (
     Unexplained,
     UnexplainedAsked,
 )
-from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
+from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.outline_diff import Attribute, out_of_order
@@ -110,18 +109,24 @@ class Verifier:
         self._is_current = is_current
 
     def compare(
-        self, exact: Run, prepared: Run, base: link.Link, planned: set[str], excluded: set[str], is_served: bool
+        self,
+        exact: Run,
+        prepared: Run,
+        start_exact: Callable[[], Run],
+        planned: set[str],
+        excluded: set[str],
+        is_served: bool,
     ) -> Generator[Run, Message | None, Verdict]:
         """Compares two starts.
 
         Args:
             is_served: the prepared one is the worker's.
-            base: where to fork another exact start, if it is needed.
+            start_exact: makes another exact start, if it is needed.
             planned: the modules that were imported ahead.
             excluded: the modules that were not.
         """
         try:
-            twin = self._twin(base) if self._known.is_undecided else None
+            twin = self._twin(start_exact) if self._known.is_undecided else None
             for run in (prepared, exact, *([twin] if twin is not None else [])):
                 yield from self._loaded(run)
             for run in (prepared, exact):
@@ -136,7 +141,7 @@ class Verifier:
                     self._known.judged |= differences
                     return Verdict(differences, culprits)
             if differences:
-                twin = twin or self._twin(base)
+                twin = twin or self._twin(start_exact)
                 differences &= yield from self._lasting(exact, of_exact.digests, prepared, of_prepared.digests, twin)
             if differences:
                 culprits = yield from self._culprits(exact, prepared, differences, planned)
@@ -185,11 +190,11 @@ class Verifier:
         except _Gone:
             return None
 
-    def _twin(self, base: link.Link) -> Run:
+    def _twin(self, start_exact: Callable[[], Run]) -> Run:
         """Another exact start; it has read the same sources if nobody has saved before it was loaded."""
         self._known.is_undecided = True
         self._ask_whether_current(time.time())
-        return self._processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
+        return start_exact()
 
     def _ask_whether_current(self, moment: float) -> None:
         if not self._is_current(moment):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from devrunserver.server.asgi.options import Options
 from devrunserver.server.asgi.server import AsgiServer
+from devrunserver.server.asgi.turn import Options
 from devrunserver.server.django.asgi_host import AsgiHandler, not_found
 from tests.server.conftest import Run, Running
 

@@ -12,8 +12,8 @@ import pytest
 
 from devrunserver.server import wait
 from devrunserver.server.asgi import pace
-from devrunserver.server.asgi.options import Options
 from devrunserver.server.asgi.server import AsgiServer
+from devrunserver.server.asgi.turn import Options
 from devrunserver.server.connection import Connection, Phase
 from devrunserver.server.django import server
 from devrunserver.server.idle_connections import LIMITS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,10 +14,9 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.sync.client import ClientConnection, connect
 
 from devrunserver.server import ThreadedWSGIServer, WSGIRequestHandler
-from devrunserver.server.asgi import server as asgi_server
 from devrunserver.server.asgi import websocket_turn
-from devrunserver.server.asgi.options import Options
 from devrunserver.server.asgi.server import AsgiServer
+from devrunserver.server.asgi.turn import Options
 from devrunserver.server.django.asgi_host import AsgiHandler, not_found
 from tests.live import wait_for
 from tests.server.asgi.conftest import RunAsgi
@@ -201,23 +198,6 @@ def test_who_has_something_to_do_at_the_end(run_asgi: RunAsgi, sockets: Sockets)
         running.server.shutdown()
         running.server.server_close()
         assert sockets.ends == [(1012, "tidied up")]
-
-
-def test_quitting_with_many_waits_for_no_clock(
-    run_asgi: RunAsgi, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where applications end as soon as they are told, so does the server, however many there are."""
-    for name in ("CONSUMER_PATIENCE", "CANCEL_PATIENCE"):
-        monkeypatch.setattr(asgi_server, name, 100 * PATIENCE)
-    running = run_asgi(sockets)
-    with contextlib.ExitStack() as stack:
-        wires = [stack.enter_context(running.wire()) for _ in range(100)]
-        for wire in wires:
-            shake_hands(wire, handshake())
-        running.server.asgi.request_stop(1001)
-        running.server.asgi.close(PATIENCE)
-        assert sockets.ends == [(1001, "The server ends")] * 100
-        assert {Frames(wire).next() for wire in wires} == {(8, struct.pack("!H", 1001) + b"The server ends")}
 
 
 def test_the_log(run_asgi: RunAsgi, sockets: Sockets, records: Any) -> None:
