@@ -13,7 +13,9 @@ from devrunserver.conf import Conf
 from devrunserver.management.commands.runserver import Command
 
 REPOSITORY = Path(__file__).parents[1]
-DOCUMENTS = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "docs/architecture.md")]
+DOCUMENTS = [
+    REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/how-it-works.md")
+]
 PLACES = ("", "devrunserver/", "docs/", "testproject/")  # what paths in the documents are relative to
 
 PATH = re.compile(r"`([\w./-]+/[\w./-]*|[\w-]+\.(?:py|md|js|toml))`|\]\(([^)#:]+?)(?:#[^)]*)?\)")
@@ -31,7 +33,12 @@ def test_files_that_are_named_exist(document: Path) -> None:
     def exists(name: str) -> bool:
         if "/" in name:
             return any((REPOSITORY / place / name).exists() for place in PLACES) or (document.parent / name).exists()
-        return any(REPOSITORY.glob(name)) or any((REPOSITORY / "devrunserver").rglob(name)) or name in OTHERS
+        return (
+            (document.parent / name).exists()
+            or any(REPOSITORY.glob(name))
+            or any((REPOSITORY / "devrunserver").rglob(name))
+            or name in OTHERS
+        )
 
     names = [name for name in found(PATH, document) if not name.startswith(("/", "text/", "application/"))]
     missing = [name for name in names if not exists(name)]
