@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
+from typing import NamedTuple
 
 import pytest
-
-from tests.marks import plainly
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -27,49 +27,69 @@ import django
 from django.conf import settings
 settings.configure(INSTALLED_APPS=["django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes"])
 django.setup()
-import common
+for number in range({count}):
+    importlib.import_module("common" + str(number))
 from devrunserver.background.fingerprint import Fingerprint
 
 def told(order):
     receiving, sending = os.pipe()
     if os.fork() == 0:
-        for name in order:
-            importlib.import_module(name)
+        for number in range({count}):
+            for name in order:
+                importlib.import_module(name + str(number))
         fingerprint = Fingerprint(lambda name: name.startswith(("devrunserver", "coverage")), lambda file: True, {asks})
         result = {{name: fingerprint.attributes(name) for name in fingerprint.modules()}}
-        outline = fingerprint.outline("common", "registry")
+        outlines = [fingerprint.outline("common" + str(number), "registry") for number in range({count})]
         os.write(sending, b"")
         with open(sending, "w") as out:
-            json.dump([fingerprint.modules(), result, outline], out)
+            json.dump([fingerprint.modules(), result, outlines], out)
         os._exit(0)
     os.close(sending)
     with open(receiving) as source:
         return json.load(source)
 
-(modules, one, outline), (others, other, _) = told("ab"), told("ba")
+(modules, one, outlines), (others, other, _) = told("ab"), told("ba")
 differing = [[m, a] for m in {{**one, **other}} for a in {{**one.get(m, {{}}), **other.get(m, {{}})}}
     if one.get(m, {{}}).get(a) != other.get(m, {{}}).get(a)]
 assert {{m for m, _ in differing}} == {{m for m in {{**modules, **others}} if modules.get(m) != others.get(m)}}
-print(json.dumps([sorted(differing), outline]))
+print(json.dumps([sorted(differing), outlines]))
 """
 
 
-def differences(
-    directory: Path, common: str, module: str, asks: bool = False
-) -> tuple[list[list[str]], list[list[str]]]:
-    """What differs if ``a`` is imported before ``b`` or after it, and what is in ``common.registry``.
+class Found(NamedTuple):
+    """What differs if ``a`` is imported before ``b`` or after it, by module and name; what is in common.registry."""
+
+    differing: list[list[str]]
+    outline: list[list[str]]
+
+
+def differences(directory: Path, *cases: tuple[str, str], asks: bool = False) -> tuple[list[Found], list[list[str]]]:
+    """What differs in each case, and what does in other modules. All cases are tried in one process.
 
     Args:
-        common: source of a module that both import, and that was imported before.
-        module: source of both; X is the module's name.
+        cases: of each, the source of a module ``common`` that both others import, and that was imported before; and
+            the source of these two, where X is the module's name. Each has a number behind its name in the process.
         asks: whether the order of subclasses counts.
     """
-    (directory / "common.py").write_text(dedent(common))
-    for name in "ab":
-        (directory / f"{name}.py").write_text(dedent(module).replace("X", name))
-    program = PROGRAM.format(repository=str(REPOSITORY), directory=str(directory), asks=asks)
-    differing, outline = json.loads(subprocess.check_output([sys.executable, "-c", program], env={**os.environ}))
-    return differing, outline
+    for number, (common, module) in enumerate(cases):
+        (directory / f"common{number}.py").write_text(dedent(common).replace("common", f"common{number}"))
+        for name in "ab":
+            source = dedent(module).replace("X", name).replace("common", f"common{number}")
+            (directory / f"{name}{number}.py").write_text(source)
+    program = PROGRAM.format(repository=str(REPOSITORY), directory=str(directory), asks=asks, count=len(cases))
+    differing, outlines = json.loads(subprocess.check_output([sys.executable, "-c", program], env={**os.environ}))
+    found = [Found([], [[_unnumbered(one), name] for one, name in outline]) for outline in outlines]
+    elsewhere = []
+    for module, name in differing:
+        if match := re.fullmatch(r"(?:common|a|b)(\d+)", module):
+            found[int(match[1])].differing.append([_unnumbered(module), name])
+        else:
+            elsewhere.append([module, name])
+    return found, elsewhere
+
+
+def _unnumbered(module: str) -> str:
+    return module.rstrip("0123456789")
 
 
 TRAPS = {
@@ -166,11 +186,43 @@ TRAPS = {
 }
 
 
-@pytest.mark.parametrize("trap", plainly(TRAPS, len(TRAPS) // 2))
-def test_an_order_that_matters_shows(tmp_path: Path, trap: str) -> None:
-    common, module, attribute = TRAPS[trap]
-    differing, _ = differences(tmp_path, common, module)
-    assert ["common", attribute] in differing
+# What differs nowhere, or is to be seen in other modules than ``common``
+SUBCLASSES = ("class Base: pass", "import common\nclass Plug(common.Base): pass")
+LEFT = ("registry = []", "import common\nseen = len(common.registry)\ncommon.registry.append('X')")
+LAZY = """
+    from django.utils.functional import SimpleLazyObject, lazy
+    evaluated = []
+    def make():
+        evaluated.append(1)
+        return []
+    class Proxy:
+        @property
+        def __dict__(self): make()
+        @property
+        def __class__(self): make()
+        def __getattr__(self, name): make()
+        def __iter__(self): make()
+        def __eq__(self, other): make()
+        __hash__ = None
+    registry = [SimpleLazyObject(make), lazy(make, list)(), Proxy()]
+    proxy, lazy_object = Proxy(), SimpleLazyObject(make)
+"""
+
+
+def test_an_order_that_matters_shows(tmp_path: Path) -> None:
+    sources = [(common, module) for common, module, _ in TRAPS.values()]
+    lazy = LAZY, "import common\ncommon.proxy = common.Proxy()"
+    found, _ = differences(tmp_path, *sources, LEFT, SUBCLASSES, lazy)
+    traps = dict(zip(TRAPS, found, strict=False))
+    hidden = {name for name, (*_, attribute) in TRAPS.items() if ["common", attribute] not in traps[name].differing}
+    assert not hidden
+    left, subclasses, lazy_objects = found[len(TRAPS) :]
+    # what another has left when it is read, without an import that would tell of it
+    assert {("a", "seen"), ("b", "seen"), ("common", "registry")} <= set(map(tuple, left.differing))
+    assert subclasses.differing == []  # nobody asks
+    assert lazy_objects.differing == []
+    assert traps["list of plug-ins"].outline == [["a", "plug"], ["b", "plug"]]
+    assert [one for one in traps["signal receivers"].outline if one[0] in "ab"] == [["a", "on"], ["b", "on"]]
 
 
 def test_models_show(tmp_path: Path) -> None:
@@ -179,7 +231,7 @@ def test_models_show(tmp_path: Path) -> None:
         class Model_X(models.Model):
             class Meta: app_label = "auth"
     """
-    assert "django.apps" in {module for module, _ in differences(tmp_path, "", module)[0]}
+    assert "django.apps" in {module for module, _ in differences(tmp_path, ("", module))[1]}
 
 
 def test_admin_shows(tmp_path: Path) -> None:
@@ -190,20 +242,13 @@ def test_admin_shows(tmp_path: Path) -> None:
         for one in list(site._registry):
             site.unregister(one)
     """
-    assert differences(tmp_path, common, "import common\ncommon.site.register(common.models['X'])")[0]
-
-
-def test_what_another_has_left_when_it_is_read(tmp_path: Path) -> None:
-    """Without an import that would tell of it."""
-    module = "import common\nseen = len(common.registry)\ncommon.registry.append('X')"
-    differing, _ = differences(tmp_path, "registry = []", module)
-    assert {("a", "seen"), ("b", "seen"), ("common", "registry")} <= set(map(tuple, differing))
+    (found,), elsewhere = differences(tmp_path, (common, "import common\ncommon.site.register(common.models['X'])"))
+    assert found.differing or elsewhere
 
 
 def test_subclasses_show_where_somebody_asks_for_them(tmp_path: Path) -> None:
-    source = "class Base: pass", "import common\nclass Plug(common.Base): pass"
-    assert differences(tmp_path, *source) == ([], [])
-    assert differences(tmp_path, *source, asks=True)[0] == [["common", "Base.__subclasses__"]]
+    (found,), _ = differences(tmp_path, SUBCLASSES, asks=True)
+    assert found.differing == [["common", "Base.__subclasses__"]]
 
 
 HARMLESS = {
@@ -243,40 +288,14 @@ HARMLESS = {
 }
 
 
-@pytest.mark.deep
-@pytest.mark.parametrize("case", HARMLESS)
-def test_an_order_that_does_not_matter_does_not_show(tmp_path: Path, case: str) -> None:
-    assert differences(tmp_path, *HARMLESS[case])[0] == []
-
-
-def test_outline(tmp_path: Path) -> None:
-    common, module, _ = TRAPS["list of plug-ins"]
-    assert differences(tmp_path, common, module)[1] == [["a", "plug"], ["b", "plug"]]
-    common, module, _ = TRAPS["signal receivers"]
-    assert [one for one in differences(tmp_path, common, module)[1] if one[0] in "ab"] == [["a", "on"], ["b", "on"]]
+def test_an_order_that_does_not_matter_does_not_show(tmp_path: Path) -> None:
+    found, elsewhere = differences(tmp_path, *HARMLESS.values())
+    assert {name: one.differing for name, one in zip(HARMLESS, found, strict=True) if one.differing} == {}
+    assert elsewhere == []
 
 
 def test_lazy_objects_stay_lazy(tmp_path: Path) -> None:
-    common = """
-        from django.utils.functional import SimpleLazyObject, lazy
-        evaluated = []
-        def make():
-            evaluated.append(1)
-            return []
-        class Proxy:
-            @property
-            def __dict__(self): make()
-            @property
-            def __class__(self): make()
-            def __getattr__(self, name): make()
-            def __iter__(self): make()
-            def __eq__(self, other): make()
-            __hash__ = None
-        registry = [SimpleLazyObject(make), lazy(make, list)(), Proxy()]
-        proxy, lazy_object = Proxy(), SimpleLazyObject(make)
-    """
-    module = "import common\ncommon.proxy = common.Proxy()"
-    assert differences(tmp_path, common, module)[0] == []
+    (tmp_path / "common.py").write_text(dedent(LAZY))
     program = f"import sys; sys.path[:0] = [{str(REPOSITORY)!r}, {str(tmp_path)!r}]; import common\n"
     program += "from devrunserver.background.fingerprint import Fingerprint\n"
     program += "Fingerprint(lambda name: False, lambda file: True); assert not common.evaluated"
