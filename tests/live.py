@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -29,7 +30,17 @@ KILL_PATIENCE = 15.0  # seconds for what dies with its parent to be gone, on a m
 LOOK_INTERVAL = 0.02  # seconds between two looks at a fact
 # What it starts is interrupted when we end, however we do: an aborted run of the tests leaves no server behind.
 DIES_WITH_US = ("setpriv", "--pdeathsig", "INT") if shutil.which("setpriv") else ()
+UNGIVEN_PORTS = range(10_000, 32_000)  # below those that are given to who asks for any
 BANNER = re.compile(r"development server at (https?)://(\S+):(\d+)/")
+
+
+def free_port() -> int:
+    """A port that stays free until it is used here: the system gives it to nobody who asks for any."""
+    choice = random.SystemRandom()  # tests beside this one have the same seed
+    while True:
+        port = choice.choice(UNGIVEN_PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Answer(NamedTuple):

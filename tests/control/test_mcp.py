@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from devrunserver.common.state_file import find
 from devrunserver.control.client import NoServer
 from devrunserver.control.mcp import TOOLS, VERSIONS, McpServer, serve
 from tests.live import REPOSITORY, Server
@@ -130,17 +131,25 @@ def test_lines_in_lines_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.live
 @pytest.mark.usefixtures("runtime_directory")
-def test_the_client_of_the_protocols_own_package(project: Path) -> None:
+def test_the_clients_of_the_protocols_own_package(project: Path) -> None:
+    """By standard input and output, and then over HTTP."""
     pytest.importorskip("mcp")
+    httpx2 = pytest.importorskip("httpx2")
     import asyncio
 
     from mcp import ClientSession, StdioServerParameters
     from mcp.client.stdio import stdio_client
+    from mcp.client.streamable_http import streamable_http_client
 
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     parameters = StdioServerParameters(
         command=sys.executable, args=["-m", "devrunserver", "mcp"], cwd=str(project), env=environ
     )
+
+    async def wait(session: ClientSession, code: str) -> dict[str, Any]:
+        (project / "shop/marks.py").write_text(f"{code}\n")
+        outcome = await session.call_tool("wait_until_served", {"timeout": 60})
+        return json.loads(outcome.content[0].text)  # type: ignore[no-any-return, union-attr]
 
     async def talk() -> dict[str, Any]:
         async with stdio_client(parameters) as (reading, writing), ClientSession(reading, writing) as session:
@@ -148,12 +157,23 @@ def test_the_client_of_the_protocols_own_package(project: Path) -> None:
             names = {tool.name for tool in (await session.list_tools()).tools}
             assert names == {tool.name for tool in TOOLS}
             await session.call_tool("wait_until_served", {"timeout": 60})
-            (project / "shop/marks.py").write_text("MARK = nothing\n")
-            outcome = await session.call_tool("wait_until_served", {"timeout": 60})
-            return json.loads(outcome.content[0].text)  # type: ignore[no-any-return, union-attr]
+            return await wait(session, "MARK = nothing")
+
+    async def talk_over_http(url: str, token: str) -> dict[str, Any]:
+        async with (
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60.0) as http,
+            streamable_http_client(url, http_client=http) as streams,
+            ClientSession(streams[0], streams[1]) as session,
+        ):
+            await session.initialize()
+            assert (await wait(session, "MARK = 'mark-1'"))["ok"]
+            return await wait(session, "MARK = 1 / 0")
 
     with Server(project) as server:
         server.wait_for_body("mark-0")
         outcome = asyncio.run(talk())
-    assert not outcome["ok"] and outcome["error"]["type"] == "NameError"
-    assert outcome["error"]["file"] == str(project / "shop/marks.py") and outcome["error"]["line"] == 1
+        assert not outcome["ok"] and outcome["error"]["type"] == "NameError"
+        assert outcome["error"]["file"] == str(project / "shop/marks.py") and outcome["error"]["line"] == 1
+        (running,) = find(str(project))
+        outcome = asyncio.run(talk_over_http(f"{running.url}__devrunserver__/mcp", running.http_token))
+        assert not outcome["ok"] and outcome["error"]["type"] == "ZeroDivisionError"

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from devrunserver.server.listener import ListenError, explain, listen, port_holder
+from tests.live import free_port
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="by /proc")
 
@@ -39,11 +40,10 @@ def has_ipv6() -> bool:
 
 
 def test_a_port_can_be_listened_on_again_at_once() -> None:
-    with listen("127.0.0.1", 0, False) as listener:
-        port = listener.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)):
-            connection, _ = listener.accept()
-            connection.close()  # first, so that the port goes to TIME_WAIT
+    port = free_port()
+    with listen("127.0.0.1", port, False) as listener, socket.create_connection(("127.0.0.1", port)):
+        connection, _ = listener.accept()
+        connection.close()  # first, so that the port goes to TIME_WAIT
     with listen("127.0.0.1", port, False) as listener:
         assert listener.getsockname()[1] == port
 
@@ -89,16 +89,10 @@ def test_explain(error: Exception, sentence: str) -> None:
     assert explain(error, free_port()) == sentence
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 @on_linux
 def test_port_holder() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         holder = port_holder(port)
         assert holder.startswith(f"process {os.getpid()} (")
         assert len(holder) < 120

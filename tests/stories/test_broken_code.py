@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.live import Asker, Server, replace
+from tests.live import Asker, Server, free_port, replace
 from tests.marks import plainly
 
 Break = tuple[str, Callable[[str], str], str]  # file, what is done to its text, what the page then says
@@ -146,9 +145,3 @@ def test_error_is_told_as_the_client_asks(project: Path) -> None:
         assert data["error"] == "ZeroDivisionError"
         assert "views.py" in data["traceback"]
         assert "devrunserver" not in plain.body
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

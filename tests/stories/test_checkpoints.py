@@ -23,6 +23,7 @@ from tests.live import (
     REPOSITORY,
     Server,
     descriptors,
+    free_port,
     get,
     is_alive,
     replace,
@@ -615,9 +616,7 @@ def test_failing_check_is_told_once_and_heals(project: Path) -> None:
     healthy = admin.read_text()
     broken = healthy.replace('("title", "author", "year", "price")', '("nonsense",)')
     write(admin, broken)
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     with serve(project, str(port)) as server:
         server.wait_for_body("admin.E108", port=port)
         assert server.log.count("Performing system checks...") == 1

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import Server, get, is_alive, replace, wait_for
+from tests.live import Server, free_port, get, is_alive, replace, wait_for
 from tests.marks import plainly
 
 QUICK = 30.0  # seconds for the end of everything: one is promised, on a machine that has not much else to do
@@ -123,9 +123,7 @@ def hang(project: Path) -> None:
 
 def test_exclusive_resources_are_free_for_the_next_worker_and_atexit_runs(project: Path) -> None:
     """A port that ``ready()`` binds, a handler that only the main thread may set, and something to do at exit."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     (project / "shop/apps.py").write_text(
         f"""
 import atexit, os, signal, socket

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devrunserver.common.state_file import Running, find
+from devrunserver.common.state_file import Running
 from devrunserver.control import client
 from devrunserver.worker.mcp_endpoint import LONGEST, PATH, McpEndpoint
-from tests.live import Server
 
 TOKEN = "secret"
 RUNNING = Running(1, "/srv/shop", "http://127.0.0.1:8000/", http_token=TOKEN)
@@ -104,32 +102,3 @@ def test_who_is_refused(running: Running | None, environ: dict[str, Any]) -> Non
 )
 def test_what_is_no_message(environ: dict[str, Any], status: str) -> None:
     assert call(**environ)[0] == status
-
-
-@pytest.mark.live
-@pytest.mark.usefixtures("runtime_directory")
-def test_the_client_of_the_protocols_own_package(project: Path) -> None:
-    pytest.importorskip("mcp")
-    httpx2 = pytest.importorskip("httpx2")
-    import asyncio
-
-    from mcp import ClientSession
-    from mcp.client.streamable_http import streamable_http_client
-
-    async def talk(url: str, token: str) -> Any:
-        async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60.0) as http,
-            streamable_http_client(url, http_client=http) as streams,
-            ClientSession(streams[0], streams[1]) as session,
-        ):
-            await session.initialize()
-            for code in ("MARK = 'mark-1'", "MARK = 1 / 0"):
-                (project / "shop/marks.py").write_text(f"{code}\n")
-                outcome = await session.call_tool("wait_until_served", {"timeout": 60})
-            return json.loads(outcome.content[0].text)  # type: ignore[union-attr]
-
-    with Server(project) as server:
-        server.wait_for_body("mark-0")
-        (running,) = find(str(project))
-        outcome = asyncio.run(talk(f"{running.url}__devrunserver__/mcp", running.http_token))
-    assert not outcome["ok"] and outcome["error"]["type"] == "ZeroDivisionError"
