@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import Server, get, replace, wait_for
+from tests.live import Server, copy_testproject, get, replace, wait_for
 from tests.marks import plainly
 
 SHADOW_SETTINGS = """
@@ -22,11 +23,20 @@ INSTALLED_APPS = [app for app in INSTALLED_APPS if app != "devrunserver"]
 """
 
 
-@pytest.fixture
-def both(project: Path) -> Path:
-    """The project, which ``--settings=stock`` runs under Django's command."""
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project to be copied, as migrations take their time."""
+    project = copy_testproject(tmp_path_factory.mktemp("migrated"))
     (project / "stock.py").write_text(SHADOW_SETTINGS)
     assert _run(project, (sys.executable, "manage.py", "migrate", "-v0"))[0] == 0
+    return project
+
+
+@pytest.fixture
+def both(migrated: Path, tmp_path: Path) -> Path:
+    """The project, which ``--settings=stock`` runs under Django's command."""
+    project = tmp_path / migrated.name
+    shutil.copytree(migrated, project, ignore=shutil.ignore_patterns("__pycache__"))
     return project
 
 

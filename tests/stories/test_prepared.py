@@ -145,6 +145,7 @@ def test_a_module_whose_order_shows_is_left_out(project: Path) -> None:
         assert kinds(server)[1:] == [True, True]
 
 
+@pytest.mark.deep
 def test_a_trace_that_an_edit_adds_is_noticed(project: Path) -> None:
     """The worker that was resumed from the prepared checkpoint is replaced by an exact one."""
     trap(project / "plugin.py")

@@ -84,6 +84,7 @@ def test_worker_that_dies_at_each_start_is_told_in_the_browser_and_healed(projec
         server.wait_for_body("mark-0")
 
 
+@pytest.mark.deep
 def test_second_interrupt_kills_what_hangs_at_exit(project: Path) -> None:
     hang(project)
     with Server(project) as server:

@@ -80,7 +80,7 @@ def test_a_tool_waits_asks_and_is_told(project: Path) -> None:
 @pytest.mark.parametrize(
     "edits",
     [
-        8,
+        5,
         pytest.param(20, marks=pytest.mark.deep),
         pytest.param(200, marks=[pytest.mark.deep, pytest.mark.exhaustive, pytest.mark.timeout(1800)]),
     ],
