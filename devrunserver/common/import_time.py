@@ -7,10 +7,10 @@ traces as before, in the same order. That is told from the sources alone: all of
 the values of a module's constants is the same, and what changed is not used by code that runs at import, neither in the
 files themselves nor in those that import them. A function counts as used where something of that name is called,
 decorates, or is given to a call that may use it at once; a property or a constant where its name is read. Special
-methods always count. So does whoever uses what changed.
+methods always count, and those that Django calls while it starts. So does whoever uses what changed.
 
 It errs on the side of what shows: then two starts are compared. What escapes it: a decorator that calls what it
-decorates, a name that is put together from texts, and a call by way of two other files.
+decorates, a name that is put together from texts, what other frameworks call, and a call by way of two other files.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 MOST = 300_000  # bytes of dependents that are parsed; where there is more it may show
 # By name, what keeps functions that it is given for later
 HANDED_ON = {"path", "re_path", "staticmethod", "classmethod", "connect", "partial", "register"}
+STARTING = {"ready", "import_models", "contribute_to_class", "deconstruct", "get_urls", "urls"}  # Django calls them
 SILENT = {"__str__", "__repr__"}  # special methods that nothing calls by itself
 
 
@@ -48,7 +49,7 @@ def may_show(before: Sources, after: Sources, dependents: Iterable[bytes]) -> bo
         dependents: the sources of what imports them, directly or not.
     """
     parts = changed_parts(before, after)
-    if parts is None or any(one.name.startswith("__") and one.name not in SILENT for one in parts):
+    if parts is None or any(_runs(one.name, STARTING) for one in parts):
         return True
     trees = list(filter(None, map(parsed, [*before.values(), *after.values()]))) if parts else []
     affected = with_users({one.name for one in parts}, trees)
@@ -153,7 +154,7 @@ def _use(trees: Collection[ast.Module], names: set[str], read: set[str]) -> bool
         read: those of them of which it is enough to be read.
     """
     functions = {one.name for tree in trees for one in ast.walk(tree) if isinstance(one, Function)}
-    called: set[str] = set()
+    called = set(STARTING)
     while True:
         nodes = [node for tree in trees for node in _at_import(tree, called)]
         found = {name for node in nodes for name in _called(node)}

@@ -43,6 +43,9 @@ class View(Base):
     def __str__(self):
         return "1"
 
+    def ready(self):
+        return "ready"
+
     @cached_property
     def shown(self):
         return 1
@@ -58,6 +61,7 @@ URLS = b"from shop import views\nurlpatterns = [path('', views.index), path('2',
         ("LIMIT = 10", "LIMIT = 11", "", False),
         ("        return 1\n\n    def __init", "        return 2\n\n    def __init", "", False),
         ('return "1"', 'return "2"', "", False),
+        ('return "ready"', 'return "not ready"', "", True),
         ("# no more", "# a comment", "", False),
         ("", "import json\n", "", True),
         ("def index(request)", "def index(request, more)", "", True),

@@ -35,7 +35,9 @@ execute_from_command_line(sys.argv)
 FRESH = "ORACLE_FRESH"  # environment variable of the server that is compared with
 SEEDED = {"PYTHONHASHSEED": "0"}  # so that two servers iterate over sets alike
 
-SPARES = {"ORACLE_SPARES": "1"}  # in the environment of a server that starts ahead, and forks nothing
+# In the environment of a server that starts ahead, and forks nothing
+SPARES = {"ORACLE_SPARES": "exact"}
+PREPARED_SPARES = {"ORACLE_SPARES": "prepared"}
 WITHOUT_CHECKS = ("--skip-checks",)  # what they import is in the worker, sooner or later, where nothing is forked
 
 # Prepares reloads where there is hardly anything to gain, too
@@ -64,7 +66,7 @@ DEBUG = True
 ALLOWED_HOSTS = ["*"]
 DEVRUNSERVER = {"CHECKPOINTS": 40, "WARM_UP": False}
 if "ORACLE_SPARES" in os.environ:
-    DEVRUNSERVER |= {"SPARES": True, "CHECKPOINTS": 0}
+    DEVRUNSERVER |= {"SPARES": True, "CHECKPOINTS": 0, "PREPARE": os.environ["ORACLE_SPARES"] == "prepared"}
 INSTALLED_APPS = [
     "devrunserver",
     "django.contrib.admin",

@@ -107,6 +107,21 @@ def test_a_generated_project_with_spares(tmp_path: Path, seed: int) -> None:
         print(f"{reloads} reloads, {from_spare} from a spare; {oracle.late} answers of a state in between")
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_generated_project_with_prepared_spares(tmp_path: Path, seed: int) -> None:
+    """Some modules leave traces of their order, which edits add and take away; nothing is forked."""
+    directory = tmp_path / "project"
+    tree = project.generate(directory, project.PREPARING, seed, traced=False)
+    environ = {**project.SEEDED, **project.PREPARED_SPARES}
+    with Server(directory, *project.WITHOUT_CHECKS, "--explain-reload", environ=environ) as server:
+        oracle = Oracle(directory, tree, server, seed, prepared=True, with_spares=True)
+        oracle.run(EDITS)
+        reloads, _, _ = oracle.reloads
+        prepared, replaced = server.log.count("prepared, from a spare)"), server.log.count("Reloading once more")
+        print(f"{reloads} reloads, {prepared} prepared, {replaced} replaced; {oracle.late} late")
+
+
 def lists(tree: Tree, rng: random.Random) -> Step:
     read = edits.READS["os.listdir"].format(directory="first/data", n=0)
     tree.add_block("first/models.py", Block(edits.READ.format(read=read, n=0)), 0)

@@ -107,9 +107,10 @@ class SparePlans:
     def on_change(self, path: str) -> None:
         """A reload begins, for this file. What is being compared goes on if it makes no difference to that."""
         edited = self._subject.edited
-        is_as_before = path in edited and only_functions_differ(self._sources, sources_of(edited))
-        if self._job is not None and (self._served is not None or not is_as_before):
-            self._end_job()
+        if self._job is not None:
+            is_as_before = path in edited and only_functions_differ(self._sources, sources_of(edited))
+            if self._served is not None or not is_as_before:
+                self._end_job()
         self._served = None  # it is replaced
         if path not in edited:
             self._verified = None
@@ -139,6 +140,7 @@ class SparePlans:
             served = self._served = None
         if served is not None:
             self._verified = None
+            self._end_job()
             if is_memory_low():
                 self._on_difference("memory is low, so that it cannot be compared with an exact start")
             elif self._is_broken:

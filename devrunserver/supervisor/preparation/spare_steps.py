@@ -23,11 +23,11 @@ from devrunserver.common.process import Process
 from devrunserver.common.role import Role
 from devrunserver.supervisor.launcher import END_PATIENCE, Launcher
 from devrunserver.supervisor.optional_parts import Registry
+from devrunserver.supervisor.preparation import planning
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, OnMessage, Purpose
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.outline_diff import explain
-from devrunserver.supervisor.preparation.planning import ATTEMPTS, TRIED, WORTH
 from devrunserver.supervisor.preparation.verify import FAILED, Verifier
 
 TELLING = "devrunserver.background"  # by which a start tells of itself, and which no worker imports
@@ -151,14 +151,14 @@ def find(
     if paused.importing[-1] not in {record.files.get(path) for path in edited}:
         return Outcome(why=f"{ELSEWHERE}, at {paused.importing[-1]}", is_final=True)
     left_out = left_out | {name for name in record.order if name.startswith(TELLING)}
-    for attempt in range(ATTEMPTS):
-        plan = import_plan.make(record, base, sorted(edited), left_out, is_strict=attempt >= TRIED)
+    for attempt in range(planning.ATTEMPTS):
+        plan = import_plan.make(record, base, sorted(edited), left_out, is_strict=attempt >= planning.TRIED)
         if served is not None:
             plan = served.plan
-        elif plan.saves < WORTH:
+        elif plan.saves < planning.WORTH:
             return Outcome(why=NOT_WORTH_IT, culprits=left_out, is_final=True)
         start = ahead or processes.spare(edited)
-        compared = yield from _compare(processes, known, exact, start, plan, edited)
+        compared = yield from _compare(processes, known, exact, start, plan, edited, served is not None)
         processes.end(start)
         ahead = None
         if isinstance(compared, list):
@@ -192,7 +192,13 @@ def _record(processes: SpareProcesses, exact: Run) -> Generator[Run, Message | N
 
 
 def _compare(
-    processes: SpareProcesses, known: Known, exact: Run, start: Run, plan: Plan, edited: frozenset[str]
+    processes: SpareProcesses,
+    known: Known,
+    exact: Run,
+    start: Run,
+    plan: Plan,
+    edited: frozenset[str],
+    is_served: bool,
 ) -> Generator[Run, Message | None, list[Fact] | Outcome]:
     """What a start that follows a plan relies on, if it gives what an exact one gives; if not, why."""
     paused = yield start
@@ -207,7 +213,7 @@ def _compare(
     prepared = processes.dry_run(start.link, Purpose.VERIFY)
     verifier = Verifier(processes, known, lambda moment: True)  # a save ends all this
     verdict = yield from verifier.compare(
-        exact, prepared, lambda: processes.exact(edited), set(plan.modules), set(plan.excluded), False
+        exact, prepared, lambda: processes.exact(edited), set(plan.modules), set(plan.excluded), is_served
     )
     if verdict.reference is not None:
         return [*paused.facts, *built.facts]
