@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-Django goes from the loop to a thread and back for each middleware and each synchronous view, ten times in a request of
-a usual project, and promises that all of that is the same thread. asgiref starts one for that with the request's first
-call and ends it, by still another thread, with the request. Here one of the server's threads is lent in its place: it
-keeps its database connections as long as the project lets them persist, as a thread that serves WSGI does. A result
-comes back as a future of the loop at once, where an executor of the standard library makes two that hear of each other.
+Django goes from the loop to a thread and back before and after each middleware and for each synchronous view, 18 times
+in a request of a usual project, and promises that all of that is the same thread. asgiref starts one with the request's
+first call and ends it, by still another thread, with the request. Here one of the server's threads is lent in its
+place: it keeps its database connections as long as the project lets them persist, as a thread that serves WSGI does. A
+result is a future of the loop's own, where an executor of the standard library makes two that hear of each other.
 
 What is called late, as the request is over, is still done before the thread is given back.
 """
