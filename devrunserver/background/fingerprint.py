@@ -65,6 +65,7 @@ IGNORED_NAMES = frozenset(
 WEAK_CACHES = {"_dirty_len", "_pending_removals", "_iterating"}  # of who is gone
 # Attributes of objects of these types (and of types derived from them) that hold no order, or only cache
 UNORDERED = {
+    "django.db.models.options.Options": {"swapped"},  # what settings say, kept once somebody has asked
     "django.conf.LazySettings": {"*"},  # settings are put there when they are asked for
     "logging.Manager": {"*"},
     "django.urls.resolvers.URLResolver": {
@@ -79,8 +80,12 @@ UNORDERED = {
     "_weakrefset.WeakSet": WEAK_CACHES,
     "asgiref.local.Local": {"*"},
 }
-# Dictionaries in these attributes, whose own order nobody sees: it is that in which apps have got their first model
-KEYED = {"django.apps.registry.Apps": {"all_models"}}
+# Dictionaries in these attributes, whose own order nobody sees: it is that in which apps have got their first model,
+# or that in which fields were asked for
+KEYED = {
+    "django.apps.registry.Apps": {"all_models"},
+    "django.db.models.options.Options": {"_get_fields_cache"},
+}
 # Of the standard library, whose own state is caches for the most part
 REGISTRIES = ("sys.meta_path", "sys.path", "sys.path_hooks", "os.environ", "logging.root", "warnings.filters")
 

@@ -1,4 +1,11 @@
-"""Importing modules ahead of their turn, in a process that pauses afterwards: a fork of a checkpoint, or a spare."""
+"""Importing modules ahead of their turn, in a process that pauses afterwards: a fork of a checkpoint, or a spare.
+
+Theory of operation
+-------------------
+A module may not be importable yet: it asks Django for models that are still to come. Then this process is of no use
+any more, as what that module had done by then would be done once more in its turn. But it goes on to the end of the
+list, to find all such modules at once: the next one is made without them, and without what imports them.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +57,12 @@ class Building:
         self._let_go = let_go
         self._leave = leave
         self._importing = ""
+        self._failed: dict[str, str] = {}  # modules that cannot be imported ahead, and why
 
     def before(self, fullname: str) -> None:
         """A module is about to be loaded. Does not return if it must not be."""
         if fullname in self._excluded:
-            self.give_up(f"it imports {fullname}", executed(sys._getframe()))
+            self.give_up(f"it imports {fullname}", executed(sys._getframe()), fullname)
 
     def import_all(self, modules: Collection[str]) -> None:
         """Imports these modules. Returns if all is well, and does not otherwise."""
@@ -63,9 +71,11 @@ class Building:
             try:
                 importlib.import_module(self._importing)
             except BaseException as error:  # whatever it is, it must not get out of here
-                self.give_up(repr(error), failed(error.__traceback__))
-            if self._safety.is_suspicious or len(sys._current_frames()) > 1:
+                self._note(repr(error), failed(error.__traceback__))
+            if not self._failed and (self._safety.is_suspicious or len(sys._current_frames()) > 1):
                 self._look()
+        if self._failed:
+            self._end()
         self._importing = ""
         self._look()
 
@@ -76,14 +86,23 @@ class Building:
         if self._safety.forbids():
             self.give_up(self._safety.reason, culprit)
 
-    def give_up(self, reason: str, culprit: str) -> NoReturn:
+    def give_up(self, reason: str, culprit: str, wanted: str = "") -> NoReturn:
         """Ends.
 
         Args:
             culprit: the module whose body did it: often one that is imported by that whose turn it is.
+            wanted: the module that must not be imported, where it was about to be.
         """
+        self._note(reason, culprit)
+        self._end(wanted)
+
+    def _note(self, reason: str, culprit: str) -> None:
+        self._failed.setdefault(culprit if culprit in self._planned else self._importing, reason)
+
+    def _end(self, wanted: str = "") -> NoReturn:
+        (module, reason), *others = self._failed.items()
         with suppress(link.LinkClosed):
-            self.to_supervisor.send(BuildFailed(culprit if culprit in self._planned else self._importing, reason))
+            self.to_supervisor.send(BuildFailed(module, reason, [name for name, _ in others], wanted))
         self._leave()
 
 

@@ -111,7 +111,7 @@ class Checkpoints:
         return (
             self.active
             and self._is_project(file)
-            and self._policy.is_due(self._reads.path_of(file), time.monotonic())
+            and self._policy.is_due(self._reads.path_of(file), time.monotonic(), self._lender.progress()[1])
             and self.make(fullname)
         )
 
@@ -139,7 +139,8 @@ class Checkpoints:
             self._policy.edited = set(resumption.edited) if isinstance(resumption, Resume) else set()
             self.prepared = self.prepared or isinstance(resumption, DryRun)
             self._lender.take_up(resumption)
-        self._policy.made(time.monotonic(), time.monotonic() - began if goes_on else 0.0)
+        cost = time.monotonic() - began if goes_on else 0.0
+        self._policy.made(time.monotonic(), cost, self._lender.progress()[1])
         return resumption is not None
 
     def may_fork(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from devrunserver.common.import_plan import APPS_PHASE
+
 INTERVAL = 0.1  # seconds of work after which the next module of the project is worth a checkpoint
 FORK_SHARE = 0.05  # of the time of a start that may be spent on making checkpoints
 
@@ -23,19 +25,27 @@ class CheckpointPolicy:
         self._postponed: float | None = None  # when one was wanted and could not be made
         self._cost = 0.0
         self._count = 0
+        self._phase = APPS_PHASE  # of the last one
 
-    def is_due(self, file: str, now: float) -> bool:
-        """Whether to make a checkpoint before this file of the project is loaded."""
+    def is_due(self, file: str, now: float, phase: int) -> bool:
+        """Whether to make a checkpoint before this file of the project is loaded.
+
+        Args:
+            phase: of Django's set-up. Once apps are made the next module is worth a checkpoint: from before that, next
+                to nothing of what follows can be imported ahead.
+        """
         interval = max(INTERVAL, self._cost / FORK_SHARE) * 2 ** (2 * self._count // self._limit)
         if self._postponed is None:
-            return not self._count or file in self.edited or now - self._last >= interval
+            is_first = not self._count or phase > self._phase == APPS_PHASE
+            return is_first or file in self.edited or now - self._last >= interval
         return file in self.edited or now - max(self._last, self._postponed) >= interval
 
-    def made(self, now: float, cost: float) -> None:
+    def made(self, now: float, cost: float, phase: int) -> None:
         """A checkpoint was made; ``cost`` seconds were spent on it."""
         self._count += 1
         self._cost = cost
         self._last = now
+        self._phase = phase
 
     def postponed(self, now: float) -> None:
         """None could be made here; the next place is looked at after a while."""

@@ -70,14 +70,15 @@ def make(
     """
     edited = tuple(edited)
     changed = {record.files[path] for path in edited if path in record.files}
-    excluded = dependents({*changed, *base.importing, *left_out}, record.importers)
     after = list(zip(record.order, record.phases, record.seconds, strict=True))[base.imported :]
+    in_the_way = {name for name, _, _ in after}.intersection(left_out)  # else it has come in its turn
+    excluded = dependents({*changed, *base.importing, *in_the_way}, record.importers)
     later = {name for name, phase, _ in after if phase > base.phase}
     if later and not is_strict and base.phase != APPS_PHASE:
         later.clear()
     if later:
         later &= dependents([FRAMEWORK], record.importers)
-    planned = set(independent((name for name, _, _ in after if name not in later), excluded))
+    planned = set(independent((name for name, _, _ in after), excluded | later))
     planned.difference_update(record.lost)
     return Plan(
         modules=[name for name in dict.fromkeys(name for name, _, _ in after) if name in planned],

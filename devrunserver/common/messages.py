@@ -243,6 +243,8 @@ class BuildFailed(Message):
 
     module: str  # empty where it is no module's fault
     reason: str
+    others: list[str] = field(default_factory=list)  # of which the same is true, whatever the reason
+    wanted: str = ""  # the module that must not be imported now, where it imports one
 
 
 @message

@@ -260,6 +260,10 @@ HARMLESS = {
         "import common\nsetattr(common.registry, 'X', 1)",
     ),
     "attributes of a module": ("", "import common\nsetattr(common, 'X', 1)"),
+    "which fields of a model were asked for first": (
+        "from django.contrib.auth.models import User\nregistry = None",
+        "import common\ncommon.User._meta.get_fields(include_hidden='X' == 'a')\ncommon.registry = ()",
+    ),
     "thread-local": ("import threading\nlocal = threading.local()", "import common\ncommon.local.X = 1"),
     "address": ("registry = None", "import common\nkey = id(object())\ncommon.registry = ()"),
     "addresses in text": (

@@ -643,9 +643,23 @@ def test_what_keeps_it_from_being_built(
     checkpoint, _ = one.hear_checkpoint()
     checkpoint.hear(FactsRead)
     builder = one.build(checkpoint, ["outer", "inner"], ["a"])
-    assert builder.hear(BuildFailed) == BuildFailed("inner", reason)
+    told = builder.hear(BuildFailed)
+    assert (told.module, told.reason, told.others) == ("inner", reason, [])
+    assert told.wanted == ("a" if code == "import a" else "")
     assert builder.has_ended()
     assert list(temporary.iterdir()) == []  # it has left nothing behind
+
+
+def test_all_that_cannot_be_imported_is_told_at_once(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    write(tmp_path / "one.py", "1 / 0")
+    write(tmp_path / "outer.py", "import inner")
+    write(tmp_path / "inner.py", "raise SystemExit")
+    write(tmp_path / "other.py", "import inner")
+    one = stage("import a\nserve()")
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear(FactsRead)
+    told = one.build(checkpoint, ["one", "outer", "colorsys", "inner", "other"], ["a"]).hear(BuildFailed)
+    assert told == BuildFailed("one", "ZeroDivisionError('division by zero')", ["inner"])
 
 
 def test_a_thread_keeps_it_from_being_built(stage: Theatre, a: Path, tmp_path: Path) -> None:

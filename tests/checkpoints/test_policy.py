@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devrunserver.checkpoints.policy import FORK_SHARE, INTERVAL, CheckpointPolicy
+from devrunserver.common.import_plan import APPS_PHASE
 
 ROUNDING = 1e-9  # seconds
 
@@ -17,7 +18,7 @@ def policy(*made: tuple[float, float], limit: int = 10) -> CheckpointPolicy:
     """A start that began at 0 and made checkpoints at these times, at these costs."""
     policy = CheckpointPolicy(["/edited.py"], limit, now=0.0)
     for now, cost in made:
-        policy.made(now, cost)
+        policy.made(now, cost, APPS_PHASE)
     return policy
 
 
@@ -46,22 +47,33 @@ def policy(*made: tuple[float, float], limit: int = 10) -> CheckpointPolicy:
     ],
 )
 def test_is_due(made: list[tuple[float, float]], limit: int, file: str, now: float, due: bool) -> None:
-    assert policy(*made, limit=limit).is_due(file, now) is due
+    assert policy(*made, limit=limit).is_due(file, now, APPS_PHASE) is due
 
 
 def test_where_none_can_be_made_the_next_place_is_looked_at_after_a_while() -> None:
     one = policy()
     one.postponed(1.0)
-    assert not one.is_due("/a.py", 1.0 + INTERVAL / 2)
-    assert one.is_due("/a.py", 1.0 + INTERVAL)
-    assert one.is_due("/edited.py", 1.0)
+    assert not one.is_due("/a.py", 1.0 + INTERVAL / 2, APPS_PHASE)
+    assert one.is_due("/a.py", 1.0 + INTERVAL, APPS_PHASE)
+    assert one.is_due("/edited.py", 1.0, APPS_PHASE)
 
 
 def test_the_edited_files_may_change() -> None:
     one = policy((0.0, 0.0))
     one.edited = {"/other.py"}
-    assert one.is_due("/other.py", 0.0)
-    assert not one.is_due("/edited.py", 0.0)
+    assert one.is_due("/other.py", 0.0, APPS_PHASE)
+    assert not one.is_due("/edited.py", 0.0, APPS_PHASE)
+
+
+def test_once_apps_are_made_the_next_module_is_worth_one() -> None:
+    one = policy((1.0, 0.0))
+    models, ready = APPS_PHASE + 1, APPS_PHASE + 2
+    assert one.is_due("/models.py", 1.0, models)
+    one.made(1.0, 0.0, models)
+    assert not one.is_due("/models.py", 1.0, models)
+    assert not one.is_due("/ready.py", 1.0, ready)
+    one.postponed(1.0)
+    assert not one.is_due("/ready.py", 1.0, ready)
 
 
 def test_elapsed() -> None:
@@ -79,9 +91,9 @@ def test_checkpoints_are_few_and_cheap(modules: list[tuple[float, float]], limit
     now, one = 0.0, CheckpointPolicy((), limit, 0.0)
     made: list[tuple[float, float]] = []
     for duration, cost in modules:
-        if one.is_due("/module.py", now):
+        if one.is_due("/module.py", now, APPS_PHASE):
             now += cost
-            one.made(now, cost)
+            one.made(now, cost, APPS_PHASE)
             made.append((now, cost))
         now += duration
     for (before, cost), (after, next_cost) in pairwise(made):

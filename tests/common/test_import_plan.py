@@ -109,6 +109,24 @@ def test_what_later_parts_of_the_set_up_import_is_tried(base: Base, modules: lis
     assert make(RECORD, base, ["/models.py"]).modules == modules
 
 
+def test_what_is_in_a_package_that_is_not_tried_is_not_imported_either() -> None:
+    """It imports the package first."""
+    record = ImportRecord(
+        order=["models", "api", "api.main", "api.constants", "pure"],
+        phases=[1, 2, 2, 2, 2],
+        seconds=[1.0] * 5,
+        edges={"models": {"django.db"}, "api": {"api.main", "api.constants"}, "api.main": {"django.http"}},
+        files={"/models.py": "models"},
+    )
+    assert make(record, Base(0, ["models"], 1), ["/models.py"], is_strict=True).modules == ["pure"]
+
+
+def test_what_has_come_before_in_its_turn_is_in_nobodys_way() -> None:
+    before = make(RECORD, Base(2, ["models"], 1), ["/models.py"], ["lib"])
+    assert before == make(RECORD, Base(2, ["models"], 1), ["/models.py"])
+    assert before.modules
+
+
 def remaining(seconds: float) -> Plan:
     return Plan(remains=seconds)
 

@@ -49,8 +49,9 @@ class Prepared:
 class Refusal:
     """What was to be imported ahead cannot be."""
 
-    module: str  # empty where it is no module's fault
+    modules: list[str]  # none where it is no module's fault
     why: str
+    wanted: str = ""  # the module that they import, where it is one that must not be
 
 
 def build(
@@ -79,7 +80,8 @@ def build(
         if isinstance(made, Prepared):
             return made
         why = made.why
-        if not made.module or not planning.leave_out([made.module]):
+        is_certain = made.wanted not in planning.passed_over(planning.plan, planning.base)
+        if not made.modules or not planning.leave_out(made.modules, made.modules if is_certain else ()):
             break
     return why
 
@@ -120,5 +122,7 @@ def prepare(
         return Prepared(builder, base, plan, answer.facts)
     processes.end(builder)
     if isinstance(answer, BuildFailed):
-        return Refusal(answer.module, f"{answer.module or 'some module'} cannot be imported ahead: {answer.reason}")
-    return Refusal("", "the process that prepares it has ended")
+        modules = [one for one in (answer.module, *answer.others) if one]
+        why = f"{answer.module or 'some module'} cannot be imported ahead: {answer.reason}"
+        return Refusal(modules, why, answer.wanted)
+    return Refusal([], "the process that prepares it has ended")

@@ -56,7 +56,7 @@ def check(
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
     verifier = Verifier(processes, planning.known, lambda moment: not planning.has_saved(worker.saves, moment))
     if serves and state_reporter is not None and prepared.reference is not None:
-        reference = yield from verifier.is_as_before(state_reporter, prepared.reference, set(plan.excluded))
+        reference = yield from verifier.is_as_before(state_reporter, prepared.reference, plan.excluded)
         if reference is not None:
             return Finding(worker, prepared, Verdict(reference=reference))
 
@@ -67,7 +67,8 @@ def check(
     exact = exact or start_exact()
     again = state_reporter if serves else None
     again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)
-    verdict = yield from verifier.compare(exact, again, start_exact, set(plan.modules), set(plan.excluded), serves)
+    passed_over = planning.passed_over(plan, prepared.base)
+    verdict = yield from verifier.compare(exact, again, start_exact, plan, passed_over, serves)
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")
     return Finding(worker, prepared, verdict, why, is_failure=bool(verdict.failure))
 

@@ -217,21 +217,18 @@ class Preparation:
 
     def _look(self) -> None:
         self._look_after_base()
-        prepared, worker = self._prepared, self._worker
-        for one in (self._successor, prepared):
+        worker = self._worker
+        for one in (self._successor, self._prepared):
             if one is not None and (broken := facts.first_broken(one.facts, Present())) is not None:
                 self._discard(f"{facts.path_of(broken)} was not expected to change")
-                prepared = None
-        latest = self._successor or prepared
+        latest = self._successor or self._prepared
+        if latest is None or latest.reference is None:  # else it is verified first, as it serves until there is another
+            self._look_for_better()
         if Purpose.VERIFY not in self._jobs:
-            self._look_what_to_verify(latest, worker)
-        if not self._jobs and latest is not None and self._planning.has_better(self._chain, latest.plan):
-            if self._successor is not None or latest.reference is None:
-                self._discard("other files are being edited, or looked at, now")
-                prepared = None
-            else:
-                self._planning.forget_plan()  # it serves until another one is verified
-        is_wanted = prepared is None or (self._successor or prepared).plan is not self._planning.plan
+            self._look_what_to_verify(self._successor or self._prepared, worker)
+        self._look_for_better()
+        latest = self._successor or self._prepared
+        is_wanted = latest is None or latest.plan is not self._planning.plan
         if is_wanted and Purpose.BUILD not in self._jobs:
             if is_memory_low():
                 self.why_not = "memory is low"
@@ -248,6 +245,17 @@ class Preparation:
             self._release_state_reporter()  # nobody asks it
         if any(job.done for job in self._jobs.values()):
             self._due = 0.0
+
+    def _look_for_better(self) -> None:
+        """Gives up the plan where another one is much better by now, as it begins later, or fits what is edited."""
+        latest = self._successor or self._prepared
+        plan = self._planning.plan if latest is None else latest.plan
+        if self._jobs or plan is None or not self._planning.has_better(self._chain, plan):
+            return
+        if latest is not None and (latest is self._successor or latest.reference is None):
+            self._discard("other files are being edited, or looked at, now")
+        else:
+            self._planning.forget_plan()  # what is verified serves until another one is
 
     def _look_what_to_verify(self, prepared: Prepared | None, worker: Served) -> None:
         source, reporter = worker.prepared, self._state_reporter
@@ -278,7 +286,7 @@ class Preparation:
         self.why_not = found.why
         self._tell(f"Not prepared: {found.why}.")
         if not found.is_failure:
-            self._planning.leave_out(found.verdict.culprits)
+            self._planning.leave_out(found.verdict.culprits, found.verdict.certain)
             if self._planning.is_dear(self._processes.cpu_seconds):
                 self._due = None  # the next attempt is made after the next reload
         elif not self._planning.on_failure():  # it may be the sources that are broken

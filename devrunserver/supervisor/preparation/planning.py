@@ -10,7 +10,7 @@ files; and besides them all modules that cost little (``widening.py``), more of 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -76,7 +76,7 @@ class Planning:
         plan: what is to be imported ahead, from ``base`` on.
         left_out: modules that are in the way of any plan.
         attempts: plans that have failed.
-        is_strict: what later parts of Django's set-up import is not tried any more.
+        strict: the parts of Django's set-up from which on what later ones import is not tried any more.
         is_given_up: nothing is prepared until something else changes.
         cost: of this plan and of those that it was made of.
         saves: one after the other.
@@ -90,7 +90,7 @@ class Planning:
     base: Checkpoint | None = None
     left_out: set[str] = field(default_factory=set)
     attempts: int = 0
-    is_strict: bool = False
+    strict: set[int] = field(default_factory=set)
     is_given_up: bool = False
     cost: Cost = field(default_factory=Cost)
     saves: list[Save] = field(default_factory=list)
@@ -150,9 +150,11 @@ class Planning:
             return False
         self._looked_at = len(self.saves)
         other, _ = self._best(chain)
-        if other is None or other.excluded == plan.excluded or other.saves < WORTH:
+        if other is None or other.saves < WORTH:
             return False
         if not has_saved:
+            if other.excluded == plan.excluded:
+                return False
             self.view_plans += 1
             return not self._is_passed_over(other)
         if is_foreseen:  # it leaves out more than anybody works on
@@ -197,7 +199,7 @@ class Planning:
 
     def _from(self, base: Checkpoint, paths: tuple[str, ...]) -> Plan:
         assert self.record is not None
-        return import_plan.make(self.record, base.base, paths, self.left_out, self.is_strict)
+        return import_plan.make(self.record, base.base, paths, self.left_out, base.base.phase in self.strict)
 
     def _is_kept(self, plan: Plan, without: Plan, total: float, path: str) -> bool:
         if self.saves and path not in {save.path for save in self.saves}:  # nobody has edited it
@@ -231,21 +233,30 @@ class Planning:
         self.is_given_up = self.attempts >= ATTEMPTS
         return self.is_given_up
 
-    def leave_out(self, culprits: Collection[str]) -> bool:
-        """Takes modules out of any plan, with what imports them; whether it is worth another attempt."""
+    def passed_over(self, plan: Plan, base: Checkpoint) -> Set[str]:
+        """What a plan leaves out though it does not depend on what is edited, or on what is in the way."""
+        return plan.excluded - self._from(base, plan.edited).excluded if self.record is not None else frozenset()
+
+    def leave_out(self, culprits: Collection[str], certain: Collection[str] = ()) -> bool:
+        """Takes modules out of any plan, with what imports them; whether it is worth another attempt.
+
+        Args:
+            certain: those that would be in the way even if nothing was passed over.
+        """
         self.attempts += 1
-        self.is_strict = self.is_strict or self.attempts >= TRIED
         self.is_given_up = True
         if self.plan is None or self.record is None or self.base is None:  # forgotten meanwhile
             return False
-        narrow = self._from(self.base, self.plan.edited)
-        if self.plan.edited and narrow.excluded != self.plan.excluded:
-            # likely because of what was left out in passing, which must not make the reload of the edited files slower
+        if self.attempts >= TRIED:
+            self.strict.add(self.base.base.phase)
+        found = set(self.plan.modules) & set(certain)
+        if self.plan.edited and not found and self.passed_over(self.plan, self.base):
+            # likely because of what was passed over, which must not make the reload of the edited files slower
             self.known.width_shows = True
-            self.plan = narrow
-            self.is_given_up = self.attempts >= ATTEMPTS or narrow.saves < WORTH
+            self.plan = self._from(self.base, self.plan.edited)
+            self.is_given_up = self.attempts >= ATTEMPTS or self.plan.saves < WORTH
             return not self.is_given_up
-        found = set(self.plan.modules) & set(culprits)
+        found = found or set(self.plan.modules) & set(culprits)
         self.left_out |= found
         self.plan = self._widened(self._from(self.base, self.plan.edited), self.base)
         self.is_given_up = self.attempts >= ATTEMPTS or self.plan.saves < WORTH or not found

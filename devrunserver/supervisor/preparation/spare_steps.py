@@ -207,13 +207,13 @@ def _compare(
     built = yield start
     if isinstance(built, BuildFailed):
         why = f"{built.module or 'some module'} cannot be imported ahead: {built.reason}"
-        return Outcome(why=why, culprits={built.module}, is_final=True)
+        return Outcome(why=why, culprits={built.module, *built.others}, is_final=True)
     if not isinstance(paused, FactsRead) or not isinstance(built, FactsRead):
         return Outcome(why=FAILED)
     prepared = processes.dry_run(start.link, Purpose.VERIFY)
     verifier = Verifier(processes, known, lambda moment: True)  # a save ends all this
     verdict = yield from verifier.compare(
-        exact, prepared, lambda: processes.exact(edited), set(plan.modules), set(plan.excluded), is_served
+        exact, prepared, lambda: processes.exact(edited), plan, frozenset(), is_served
     )
     if verdict.reference is not None:
         return [*paused.facts, *built.facts]

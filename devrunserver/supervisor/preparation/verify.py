@@ -23,10 +23,11 @@ in the edited modules themselves, nothing can have come in another order.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from devrunserver.common.import_plan import Plan
 from devrunserver.common.messages import (
     Attributes,
     AttributesAsked,
@@ -70,12 +71,14 @@ class Verdict:
     Attributes:
         differences: what differs, and counts.
         culprits: which of the planned modules have left their traces in another order.
+        certain: which of them would have even if nothing had been left out in passing.
         failure: why nothing was compared.
         reference: the prepared state.
     """
 
     differences: set[Attribute] = field(default_factory=set)
     culprits: set[str] = field(default_factory=set)
+    certain: set[str] = field(default_factory=set)
     failure: str = ""
     reference: Reference | None = None
     is_outdated: bool = False  # somebody has saved meanwhile; nothing was found out
@@ -113,8 +116,8 @@ class Verifier:
         exact: Run,
         prepared: Run,
         start_exact: Callable[[], Run],
-        planned: set[str],
-        excluded: set[str],
+        plan: Plan,
+        passed_over: Set[str],
         is_served: bool,
     ) -> Generator[Run, Message | None, Verdict]:
         """Compares two starts.
@@ -122,9 +125,10 @@ class Verifier:
         Args:
             is_served: the prepared one is the worker's.
             start_exact: makes another exact start, if it is needed.
-            planned: the modules that were imported ahead.
-            excluded: the modules that were not.
+            plan: what was imported ahead.
+            passed_over: what was not, though nothing of it depends on what is edited.
         """
+        planned = set(plan.modules)
         try:
             twin = self._twin(start_exact) if self._known.is_undecided else None
             for run in (prepared, exact, *([twin] if twin is not None else [])):
@@ -136,27 +140,29 @@ class Verifier:
             found = yield from self._differences(exact, of_exact.digests, prepared, of_prepared.digests)
             differences = found - self._known.volatile.keys()
             if differences and not is_served and not differences & self._known.judged:
-                culprits = yield from self._culprits(exact, prepared, differences, planned)
-                if culprits:
+                verdict = yield from self._judged(exact, prepared, differences, planned, passed_over)
+                if verdict.culprits:
                     self._known.judged |= differences
-                    return Verdict(differences, culprits)
+                    return verdict
             if differences:
                 twin = twin or self._twin(start_exact)
                 differences &= yield from self._lasting(exact, of_exact.digests, prepared, of_prepared.digests, twin)
             if differences:
-                culprits = yield from self._culprits(exact, prepared, differences, planned)
-                return Verdict(differences, culprits or planned & {module for module, _ in differences})
-            ordered = found & self._ordered()
-            if ordered and (culprits := (yield from self._culprits(exact, prepared, ordered, planned))):
-                return Verdict(ordered, culprits)
-            return Verdict(reference=(yield from self._reference(prepared, of_prepared.digests, excluded)))
+                verdict = yield from self._judged(exact, prepared, differences, planned, passed_over)
+                verdict.culprits = verdict.culprits or planned & {module for module, _ in differences}
+                return verdict
+            if ordered := found & self._ordered():
+                verdict = yield from self._judged(exact, prepared, ordered, planned, passed_over)
+                if verdict.culprits:
+                    return verdict
+            return Verdict(reference=(yield from self._reference(prepared, of_prepared.digests, plan.excluded)))
         except _Gone:
             return Verdict(failure=FAILED)
         except _Outdated:
             return Verdict(is_outdated=True)
 
     def is_as_before(
-        self, worker: Run, reference: Reference, excluded: set[str]
+        self, worker: Run, reference: Reference, excluded: Set[str]
     ) -> Generator[Run, Message | None, Reference | None]:
         """The new reference if a worker's state differs from the last only by what sources say; None otherwise.
 
@@ -253,7 +259,7 @@ class Verifier:
         return differences - self._known.volatile.keys()
 
     def _reference(
-        self, prepared: Run, digests: Digests, excluded: set[str]
+        self, prepared: Run, digests: Digests, excluded: Set[str]
     ) -> Generator[Run, Message | None, Reference]:
         modules = sorted({*excluded, *(name for name, _ in self._known.volatile)} & digests.keys())
         attributes = (yield from self._asked(prepared, AttributesAsked(modules), Attributes)).digests
@@ -263,16 +269,18 @@ class Verifier:
         """What is volatile, and has an order."""
         return {one for one, has_order in self._known.volatile.items() if has_order}
 
-    def _culprits(
-        self, exact: Run, prepared: Run, differences: set[Attribute], planned: set[str]
-    ) -> Generator[Run, Message | None, set[str]]:
+    def _judged(
+        self, exact: Run, prepared: Run, differences: set[Attribute], planned: set[str], passed_over: Set[str]
+    ) -> Generator[Run, Message | None, Verdict]:
         """Which modules of the plan have left their traces in another order."""
         in_exact = yield from self._outlines(exact, differences)
         in_prepared = yield from self._outlines(prepared, differences)
-        found: set[str] = set()
+        verdict = Verdict(differences)
         for attribute in differences:
-            found |= out_of_order(in_exact[attribute], in_prepared[attribute], planned)
-        return found
+            outlines = in_exact[attribute], in_prepared[attribute]
+            verdict.culprits |= out_of_order(*outlines, planned)
+            verdict.certain |= planned & out_of_order(*outlines, planned | passed_over)
+        return verdict
 
     def _outlines(self, run: Run, attributes: set[Attribute]) -> Generator[Run, Message | None, OutlinesByName]:
         """What is in some attributes, in order; nothing where there is no such attribute."""

@@ -192,9 +192,10 @@ class Stage:
         self.builds.append(message)
         link = Link(message.link, Role.BUILDER, Role.SUPERVISOR)
         link.send(Hello(NOBODY))
-        unfit = next((name for name in message.modules if name in self.unfit), None)
-        if unfit is not None:
-            link.send(BuildFailed(unfit, self.unfit[unfit]))
+        unfit = [name for name in message.modules if name in self.unfit]
+        if unfit:
+            wanted = self.unfit[unfit[0]].rpartition(" imports ")[2]
+            link.send(BuildFailed(unfit[0], self.unfit[unfit[0]], unfit[1:], wanted))
             link.close()
             return
         link.send(FactsRead(self.facts))

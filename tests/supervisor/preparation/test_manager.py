@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from devrunserver.common.import_plan import Plan
 from devrunserver.common.messages import AttributesAsked, Message, StateAsked
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
-from devrunserver.supervisor.preparation.planning import ATTEMPTS, Planning
+from devrunserver.supervisor.preparation.planning import Planning
 from tests.supervisor.preparation.stage import RECORD, Stage, State, state
 
 PREPARED = "Prepared the next reload: "
@@ -24,6 +25,14 @@ TRACE = ("first", "x")  # an attribute in which an order shows
 @pytest.fixture
 def stage() -> Iterator[Stage]:
     stage = Stage()
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def early() -> Iterator[Stage]:
+    """Where the first checkpoint is before all modules."""
+    stage = Stage(base=0)
     yield stage
     stage.close()
 
@@ -233,8 +242,8 @@ def test_what_cannot_be_imported_ahead_is_left_out(stage: Stage) -> None:
 def test_it_is_given_up_in_the_end(stage: Stage) -> None:
     stage.unfit = dict.fromkeys("bcd", "no")
     stage.serve()
-    assert len(stage.builds) < ATTEMPTS
-    assert stage.preparation.why_not == "d cannot be imported ahead: no"
+    assert len(stage.builds) == 1  # which has told of all of them
+    assert stage.preparation.why_not == "b cannot be imported ahead: no"
     built = len(stage.builds)
     assert not stage.reload()
     assert len(stage.builds) == built
@@ -459,6 +468,45 @@ def test_what_is_left_out_in_passing_costs_what_is_likely_nothing(
     assert [build.modules for build in stage.builds] == [["b", "d"], ["b", "c", "d"]]
     assert [stage.reload("/a.py") for _ in range(2)] == [True, True]
     assert len(stage.builds) == 2
+
+
+@pytest.mark.parametrize(
+    ("culprits", "certain", "modules"),
+    [
+        ("b", "", ["b", "c", "d"]),
+        ("bd", "d", ["b"]),  # which leaves what was passed over to be so
+        ("bd", "bd", []),
+    ],
+)
+def test_what_was_passed_over_is_to_blame_unless_it_is_known_not_to_be(
+    stage: Stage, culprits: str, certain: str, modules: list[str]
+) -> None:
+    planning = Planning(record=RECORD, edited=["/a.py"], base=stage.chain.before(())[0])
+    planning.plan = Plan(["b", "d"], {"a", "urls", "c"}, ("/a.py",), saves=2.0)
+    planning.on_save("/a.py", 0.0)
+    assert planning.passed_over(planning.plan, stage.chain.before(())[0]) == {"c"}
+    planning.leave_out(set(culprits), set(certain))
+    assert [name for name in planning.plan.modules if name != "c"] == [name for name in modules if name != "c"]
+    assert planning.known.width_shows is not bool(certain)
+
+
+def test_a_plan_is_made_anew_once_it_can_begin_much_later(early: Stage) -> None:
+    """Whatever has become of it: what the first checkpoint could not have imported ahead is after the second."""
+    record = replace(RECORD, edges={**RECORD.edges, **{name: {"django.db"} for name in "ad"}})
+    planning = Planning(record=record, edited=["/b.py"])
+    planning.on_save("/b.py", 0.0)
+    planning.make(early.chain)
+    assert planning.plan is not None
+    assert planning.plan.modules == ["first"]
+    planning.leave_out({"first"})
+    planning.on_save("/b.py", 1.0)
+    assert not planning.has_better(early.chain, planning.plan)  # there is no other
+    early.add_checkpoint(2, "a", 2)
+    planning.on_save("/b.py", 2.0)
+    assert planning.has_better(early.chain, planning.plan)
+    planning.forget_plan()
+    planning.make(early.chain)
+    assert planning.plan.modules == ["d"]
 
 
 def test_where_the_start_fails_nothing_is_foreseen(stage: Stage) -> None:
