@@ -127,6 +127,19 @@ def saved(**kwargs):
 
 post_save.connect(saved, sender=models.Book)
 """
+# Which Django refuses before all models are there
+ASKING = """
+from django.apps import apps
+from django.core.signals import setting_changed
+
+Permission = apps.get_model("auth", "Permission")
+NAMES = [field.name for field in Permission._meta.get_fields()]
+
+def changed(**kwargs):
+    pass
+
+setting_changed.connect(changed)
+"""
 PLUGIN = """
 from shop import registry, util
 
@@ -170,6 +183,17 @@ KINDS: dict[str, Kind] = {
             "shop/late.py": "".join(f"from other import one_{n}\n" for n in range(60)),
         },
         ["shop/views.py", "shop/early.py", "shop/models.py"],
+    ),
+    "what asks for models at import": Kind(
+        {
+            "shop/apps.py": APP.format(ready="from shop.api import main, receivers; from shop import handlers"),
+            "shop/handlers.py": "import slow\nfrom shop import models\n" + ASKING,
+            "shop/api/__init__.py": "",
+            "shop/api/main.py": "from django.http import HttpResponse\nfrom shop.api import constants\n",
+            "shop/api/constants.py": "import slow\nNAMES = []\n",
+            "shop/api/receivers.py": ASKING,
+        },
+        ["shop/models.py", "shop/handlers.py"],
     ),
     "packages that import all": Kind(
         {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from devrunserver.common.messages import Message
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.build import Prepared
-from devrunserver.supervisor.preparation.jobs import Run
+from devrunserver.supervisor.preparation.jobs import Run, Steps
 from devrunserver.supervisor.preparation.outline_diff import explain
 from devrunserver.supervisor.preparation.planning import Planning
 from devrunserver.supervisor.preparation.verify import Verdict, Verifier
@@ -38,6 +38,29 @@ class Finding:
     verdict: Verdict
     why: str = ""
     is_failure: bool = False
+
+
+def next_check(
+    processes: BackgroundProcesses,
+    planning: Planning,
+    worker: Served,
+    prepared: Prepared | None,
+    state_reporter: Run | None,
+) -> Steps[Finding] | None:
+    """The check that is due next, if any is: what serves comes before what is to serve.
+
+    Args:
+        prepared: what was prepared last.
+        state_reporter: tells the state of the worker, if any does.
+    """
+    source = worker.prepared
+    if source is not None and not worker.is_checked and worker.is_broken:
+        return check_failure(processes, worker, source)
+    if source is not None and not worker.is_checked:
+        return check(processes, planning, worker, source, state_reporter)
+    if prepared is not None and prepared.reference is None and not worker.is_broken:
+        return check(processes, planning, worker, prepared, state_reporter if source is None else None)
+    return None
 
 
 def check(

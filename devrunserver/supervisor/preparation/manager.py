@@ -225,7 +225,10 @@ class Preparation:
         if latest is None or latest.reference is None:  # else it is verified first, as it serves until there is another
             self._look_for_better()
         if Purpose.VERIFY not in self._jobs:
-            self._look_what_to_verify(self._successor or self._prepared, worker)
+            latest, reporter = self._successor or self._prepared, self._state_reporter
+            steps = check.next_check(self._processes, self._planning, worker, latest, reporter)
+            if steps is not None:
+                self._jobs[Purpose.VERIFY] = Job(steps)
         self._look_for_better()
         latest = self._successor or self._prepared
         is_wanted = latest is None or latest.plan is not self._planning.plan
@@ -239,8 +242,9 @@ class Preparation:
                 if self._planning.plan is None:
                     self._planning.cost.begin(self._processes.cpu_seconds, time.monotonic())
                 state_reporter = self._state_reporter if worker.prepared is None and not worker.is_broken else None
-                steps = build.build(self._processes, self._chain, self._planning, state_reporter)
-                self._jobs[Purpose.BUILD] = Job(steps)
+                self._jobs[Purpose.BUILD] = Job(
+                    build.build(self._processes, self._chain, self._planning, state_reporter)
+                )
         if not self._jobs:
             self._release_state_reporter()  # nobody asks it
         if any(job.done for job in self._jobs.values()):
@@ -256,17 +260,6 @@ class Preparation:
             self._discard("other files are being edited, or looked at, now")
         else:
             self._planning.forget_plan()  # what is verified serves until another one is
-
-    def _look_what_to_verify(self, prepared: Prepared | None, worker: Served) -> None:
-        source, reporter = worker.prepared, self._state_reporter
-        if source is not None and not worker.is_checked and worker.is_broken:
-            self._jobs[Purpose.VERIFY] = Job(check.check_failure(self._processes, worker, source))
-        elif source is not None and not worker.is_checked:
-            steps = check.check(self._processes, self._planning, worker, source, reporter)
-            self._jobs[Purpose.VERIFY] = Job(steps)
-        elif prepared is not None and prepared.reference is None and not worker.is_broken:
-            exact = reporter if source is None else None
-            self._jobs[Purpose.VERIFY] = Job(check.check(self._processes, self._planning, worker, prepared, exact))
 
     def _on_checked(self, found: Finding) -> None:
         worker, prepared = found.worker, found.prepared
@@ -287,7 +280,7 @@ class Preparation:
         self._tell(f"Not prepared: {found.why}.")
         if not found.is_failure:
             self._planning.leave_out(found.verdict.culprits, found.verdict.certain)
-            if self._planning.is_dear(self._processes.cpu_seconds):
+            if self._planning.is_dear(self._processes.cpu_seconds, len(found.verdict.differences)):
                 self._due = None  # the next attempt is made after the next reload
         elif not self._planning.on_failure():  # it may be the sources that are broken
             self._due = None

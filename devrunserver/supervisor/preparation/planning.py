@@ -24,6 +24,7 @@ from devrunserver.supervisor.preparation.widening import widened
 
 WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 5  # how often a plan is made again without some modules
+FEW = 0.1  # of what has differed before: hardly any of it
 TRIED = 3  # failures after which a plan becomes strict
 # How much more a plan may leave to import than another, where it begins later, and so costs less, or was foreseen, ...
 SLOWER = 1.2
@@ -41,14 +42,20 @@ class Cost:
 
     _cpu: float = 0.0
     _moment: float = 0.0
+    _differences: int = 0  # that the last comparison has found
 
     def begin(self, cpu: float, now: float) -> None:
         """A new plan is made from now on."""
-        self._cpu, self._moment = cpu, now
+        self._cpu, self._moment, self._differences = cpu, now, 0
 
     def begin_attempt(self, cpu: float) -> None:
         """What follows is another attempt."""
         self._cpu = cpu
+
+    def on_differences(self, count: int) -> bool:
+        """A comparison has found so many; whether these are hardly any of those before."""
+        before, self._differences = self._differences, count
+        return count <= FEW * before
 
     def cpu(self, cpu: float) -> float:
         return cpu - self._cpu
@@ -220,9 +227,15 @@ class Planning:
         """What was saved last."""
         return [save.path for save in self.saves[-count:]]
 
-    def is_dear(self, cpu: float) -> bool:
-        """Whether more than a whole start has been spent, and another attempt has to wait for the next reload."""
-        if self.record is None or self.cost.cpu(cpu) <= sum(self.record.seconds):
+    def is_dear(self, cpu: float, differences: int) -> bool:
+        """Whether more than a whole start has been spent, and another attempt has to wait for the next reload.
+
+        Args:
+            differences: that the last comparison has found. If hardly any are left it is most likely the last but one,
+                and dearer than that attempt is a reload that is not prepared.
+        """
+        is_nearly_done = self.cost.on_differences(differences)
+        if self.record is None or self.cost.cpu(cpu) <= sum(self.record.seconds) or is_nearly_done:
             return False
         self.cost.begin_attempt(cpu)
         return True

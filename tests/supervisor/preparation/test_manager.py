@@ -509,6 +509,21 @@ def test_a_plan_is_made_anew_once_it_can_begin_much_later(early: Stage) -> None:
     assert planning.plan.modules == ["d"]
 
 
+@pytest.mark.parametrize(
+    ("differences", "dear"), [([400], True), ([400, 40], False), ([400, 41], True), ([1, 1], True)]
+)
+def test_what_is_nearly_done_is_not_put_off(differences: list[int], dear: bool) -> None:
+    planning = Planning(record=RECORD)
+    planning.cost.begin(0.0, 0.0)
+    start = sum(RECORD.seconds)
+    assert not planning.is_dear(start, 1000)
+    planning.cost.begin(0.0, 0.0)
+    for count in differences:
+        found = planning.is_dear(start + 1.0, count)
+        planning.cost.begin_attempt(0.0)
+    assert found is dear
+
+
 def test_where_the_start_fails_nothing_is_foreseen(stage: Stage) -> None:
     stage.preparation.served([], False, broken=True)
     stage.preparation.step(time.monotonic() + manager.FIRST_QUIET + 1)
