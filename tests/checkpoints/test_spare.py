@@ -299,4 +299,4 @@ def test_what_it_does_not_import_ahead(tmp_path: Path, source: str, excluded: li
     told = list(supervisor.messages())
     supervisor.close()
     assert [type(one) for one in told] == [FactsRead, BuildFailed]
-    assert told[1] == BuildFailed("given_up", reason)
+    assert told[1] == BuildFailed("given_up", reason, wanted="".join(excluded))
