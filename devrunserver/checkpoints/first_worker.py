@@ -18,6 +18,7 @@ import os
 import signal
 import stat
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 
@@ -30,6 +31,8 @@ from devrunserver.common.environment import ASKING
 GUARD = ["-m", "devrunserver"]  # a program that knows from its beginning in which process it is
 MEASURING = "coverage"  # each process of its own
 SEARCHED_ALREADY = frozenset({"django", "devrunserver"})  # the former asks in its reloader alone
+WAITING = 5.0  # seconds that a process may have waited, besides ...
+BUSY = 5.0  # ... so many times the processor time that it has used: others may use the processor
 STANDARD = 2  # the highest of the standard descriptors
 
 
@@ -37,6 +40,8 @@ def obstacle() -> str:
     """What of the state of this process forbids a copy; empty where nothing does."""
     if process.split_argv(sys.orig_argv[1:])[1][:2] == GUARD:
         return "python -m devrunserver"
+    if time.time() - process.started_at() > WAITING + BUSY * time.process_time():
+        return "it was another program before"  # a shell that has run others and is replaced by us, in a container
     if is_traced() or MEASURING in sys.modules:
         return "a debugger, tracer or profiler is attached"
     if _runs_threads():

@@ -65,6 +65,15 @@ def test_obstacles() -> None:
     assert all(line.endswith(end) and bool(line) == bool(end) for line, end in zip(told, expected, strict=True)), told
 
 
+def test_a_process_that_has_waited_was_another_program_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell, say: when Python began cannot be known then, nor what was changed since."""
+    monkeypatch.setattr(sys, "orig_argv", ["python", "manage.py", "runserver"])
+    monkeypatch.setattr(time, "process_time", lambda: 1.0)
+    for age, is_told in ((9.0, False), (11.0, True)):
+        monkeypatch.setattr(process, "started_at", lambda age=age: time.time() - age)
+        assert (first_worker.obstacle() == "it was another program before") == is_told
+
+
 @pytest.fixture
 def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of a module that is loaded."""
