@@ -80,7 +80,7 @@ COPYING = {
     *("devrunserver.checkpoints.fork_safety", "devrunserver.checkpoints.forking"),
     *("devrunserver.checkpoints.native_threads", "devrunserver.checkpoints.temporary_files"),
 }
-MOST = 125  # modules of ours, in either process; about 110 are
+MOST = 140  # modules of ours, in either process; up to 128 are, a dozen of them as one is a copy of the other
 
 
 def test_neither_process_has_imported_what_the_first_answer_does_not_need(project: Path) -> None:
