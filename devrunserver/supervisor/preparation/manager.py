@@ -14,7 +14,8 @@ Building (``build.py``):
 
 1. A process that was forked from the worker right before it served tells what was imported, and who imports whom. That
    gives the plan (``planning.py``).
-2. The builder imports what is in the plan, and pauses.
+2. The builder imports what is in the plan, and pauses. Where some modules cannot be imported ahead it tells of all of
+   them, and another builder is forked for a plan without these.
 
 Verifying (``verify.py``):
 
