@@ -9,7 +9,7 @@ from contextlib import suppress
 
 # Native threads, by name, that are made to be forked over
 FORKED_OVER = {"jemalloc_bg_thd": "jemalloc, as in pyarrow: takes its locks before a fork, and does without it after"}
-ENDING_PATIENCE = 0.5  # seconds in all for threads that end
+ENDING_PATIENCE = 0.2  # seconds in all for threads that end; a thread that stays for good costs a start as much, once
 LOOK_INTERVAL = 0.001  # seconds; nothing tells of the end of a thread
 
 
