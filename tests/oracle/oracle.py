@@ -148,7 +148,8 @@ class Oracle:
         arguments = ["--explain-reload"] * self._prepared  # as the other server has
         environ = {**project.SEEDED, project.FRESH: "1"}
         if self._with_spares:
-            arguments, environ = [*project.WITHOUT_CHECKS], {**environ, **project.SPARES}
+            arguments = [*project.WITHOUT_CHECKS, *arguments]
+            environ |= project.PREPARED_SPARES if self._prepared else project.SPARES
         return Server(self.fresh_directory, *arguments, environ=environ)
 
     def compare(self, reloaded: State, fresh: State, witness: str) -> list[str]:
