@@ -98,6 +98,27 @@ def test_a_spare_is_a_worker_that_makes_no_checkpoints(spawned: list[tuple[list[
     ours.close()
 
 
+@pytest.mark.parametrize(
+    ("seed", "variables"), [(None, {"PYTHONHASHSEED": "0"}), ("random", {"PYTHONHASHSEED": "0"}), ("7", {})]
+)
+def test_starts_that_are_compared_have_one_seed(
+    monkeypatch: pytest.MonkeyPatch, seed: str | None, variables: dict[str, str]
+) -> None:
+    given: list[object] = []
+
+    def spawn(argv: object, link: object, start: WorkerStart, held: object, variables: object) -> FakePopen:
+        given.append((start.edited, held, variables))
+        return FakePopen()
+
+    monkeypatch.setattr(process, "spawn", spawn)
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    if seed is not None:
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+    _, ours = Launcher(ORIG_ARGV).spawn_to_compare(["/a.py"], [7, 7])
+    assert given == [(("/a.py",), [7, 7], variables)]
+    ours.close()
+
+
 def test_no_checkpoints_where_orphans_are_not_adopted(
     monkeypatch: pytest.MonkeyPatch, spawned: list[tuple[list[str], WorkerStart]]
 ) -> None:
