@@ -12,6 +12,7 @@ from textwrap import dedent
 import pytest
 
 from devrunserver.checkpoints import first_worker
+from devrunserver.checkpoints.audit import is_measured
 from devrunserver.common import module_files, process
 
 SETTINGS = "settings_of_first_worker"
@@ -19,6 +20,7 @@ EVERY_FILE_IS_OLDER = time.time() + 1_000_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there are copies on Linux alone")
+@pytest.mark.skipif(is_measured(), reason="a process that is measured is not copied")
 def test_obstacles() -> None:
     """In one process, as a fresh interpreter takes its time: what stands in the way, and no more once it is gone."""
     code = """
