@@ -6,11 +6,12 @@ Most saves change what is in functions, which nobody calls before a request come
 traces as before, in the same order. That is told from the sources alone: all of them but the bodies of functions and
 the values of a module's constants is the same, and what changed is not used by code that runs at import, neither in the
 files themselves nor in those that import them. A function counts as used where something of that name is called,
-decorates, or is given to a call that may use it at once; a property or a constant where its name is read. Special
-methods always count, and those that Django calls while it starts. So does whoever uses what changed.
+decorates, or is given to a call that may use it at once, and where a decorator may call it; a property or a constant
+where its name is read. Special methods always count, and those that Django calls while it starts. So does whoever uses
+what changed.
 
-It errs on the side of what shows: then two starts are compared. What escapes it: a decorator that calls what it
-decorates, a name that is put together from texts, what other frameworks call, and a call by way of two other files.
+It errs on the side of what shows: then two starts are compared. What escapes it: a name that is put together from
+texts, what other frameworks call, and a call by way of two other files.
 """
 
 from __future__ import annotations
@@ -25,6 +26,16 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 MOST = 300_000  # bytes of dependents that are parsed; where there is more it may show
 # By name, what keeps functions that it is given for later
 HANDED_ON = {"path", "re_path", "staticmethod", "classmethod", "connect", "partial", "register"}
+# Decorators, by name, that keep what they decorate for later; of others nobody knows whether they call it
+KEEPING = HANDED_ON | {
+    *("abstractmethod", "action", "api_view", "async_to_sync", "atomic", "cache", "cache_page", "cached_property"),
+    *("contextmanager", "csrf_exempt", "csrf_protect", "decorator_from_middleware", "display", "ensure_csrf_cookie"),
+    *("filter", "gzip_page", "inclusion_tag", "login_required", "lru_cache", "never_cache", "non_atomic_requests"),
+    *("override", "permission_classes", "permission_required", "property", "receiver", "require_GET", "require_POST"),
+    *("require_http_methods", "require_safe", "shared_task", "simple_tag", "staff_member_required", "sync_to_async"),
+    *("task", "user_passes_test", "vary_on_cookie", "vary_on_headers", "wraps", "xframe_options_exempt"),
+    *("deleter", "getter", "setter"),
+}
 STARTING = {"ready", "import_models", "contribute_to_class", "deconstruct", "get_urls", "urls"}  # Django calls them
 SILENT = {"__str__", "__repr__"}  # special methods that nothing calls by itself
 
@@ -35,6 +46,7 @@ class Part(NamedTuple):
     name: str
     is_constant: bool  # of a module; else a function
     content: str  # its body, or value
+    may_be_called: bool = False  # by a decorator
 
 
 Sources = Mapping[str, bytes]  # of files, by path
@@ -49,7 +61,7 @@ def may_show(before: Sources, after: Sources, dependents: Iterable[bytes]) -> bo
         dependents: the sources of what imports them, directly or not.
     """
     parts = changed_parts(before, after)
-    if parts is None or any(_runs(one.name, STARTING) for one in parts):
+    if parts is None or any(one.may_be_called or _runs(one.name, STARTING) for one in parts):
         return True
     trees = list(filter(None, map(parsed, [*before.values(), *after.values()]))) if parts else []
     affected = with_users({one.name for one in parts}, trees)
@@ -107,7 +119,7 @@ def _frame(node: ast.AST, parts: list[Part]) -> str:
     told = []
     for name, value in ast.iter_fields(node):
         if name == "body" and isinstance(node, Function):
-            parts.append(Part(node.name, False, "".join(map(ast.dump, value))))
+            parts.append(Part(node.name, False, "".join(map(ast.dump, value)), not _is_kept(node)))
         elif name == "value" and (constant := _constant(node)):
             parts.append(Part(constant, True, ast.dump(value)))
         elif isinstance(value, list):
@@ -189,6 +201,12 @@ def _called(node: ast.AST) -> set[str]:
         given = [one for one in [*node.args, *(one.value for one in node.keywords)] if not HANDED_ON & function]
         return function.union(*map(_read, given))
     return _decorators(node) if isinstance(node, Function | ast.ClassDef) else set()
+
+
+def _is_kept(node: Function) -> bool:
+    """Whether all its decorators keep it for later: those of known names, and what they are given."""
+    functions = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
+    return all(KEEPING & _read(one) for one in functions)
 
 
 def _decorators(node: Function | ast.ClassDef) -> set[str]:

@@ -28,7 +28,17 @@ def register(function):
 
 @register
 def tagged():
-    return 1
+    return "tag"
+
+
+@tags.register(name="late")
+def tagged_late():
+    return "late"
+
+
+@now
+def called():
+    return "now"
 
 
 class View(Base):
@@ -58,6 +68,9 @@ URLS = b"from shop import views\nurlpatterns = [path('', views.index), path('2',
     [
         ("return helper(1)", "return helper(2)", "", False),
         ("return number", "import json\n    return number", "", False),
+        ('return "tag"', 'return "other"', "", False),
+        ('return "late"', 'return "other"', "", False),
+        ('return "now"', 'return "other"', "", True),
         ("LIMIT = 10", "LIMIT = 11", "", False),
         ("        return 1\n\n    def __init", "        return 2\n\n    def __init", "", False),
         ('return "1"', 'return "2"', "", False),
