@@ -29,6 +29,7 @@ STARTING = (
 STARTS = frozenset({"__init__.py", "apps.py"})
 SCRIPT = "manage.py"  # runs in both processes in any case
 OURS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+THIS = os.path.relpath(os.path.realpath(__file__), OURS)
 # Directories without code that a server runs when it starts
 UNUSED = frozenset({"locale", "management", "migrations", "static", "templates", "testing", "tests"})
 Words = tuple[bytes, ...]
@@ -80,4 +81,13 @@ def _followed(directory: str, subdirectories: Collection[str], seen: set[str], e
     """The subdirectories to go on in: those with code, each once."""
     seen.add(directory)
     paths = {name: os.path.join(directory, name) for name in subdirectories if name not in UNUSED}
-    return [name for name, path in paths.items() if path not in seen and not exclusions.excludes(path)]
+    return [
+        name
+        for name, path in paths.items()
+        if path not in seen and not exclusions.excludes(path) and not _is_ours(name, path)
+    ]
+
+
+def _is_ours(name: str, path: str) -> bool:
+    """Whether this package is in a directory, another copy of it too: a build leaves one in the project's directory."""
+    return name == os.path.basename(OURS) and os.path.exists(os.path.join(path, THIS))

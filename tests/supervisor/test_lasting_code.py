@@ -28,6 +28,8 @@ LOCKS = "import fcntl\n"
         ({"own/shop/notes.txt": ASKS}, ""),
         ({"own/shop/tests/test_jobs.py": ASKS, "own/shop/management/commands/x.py": ASKS}, ""),
         ({"own/node_modules/x.py": ASKS, "own/env/pyvenv.cfg": "", "own/env/lib/x.py": ASKS}, ""),
+        ({"own/build/lib/devrunserver/supervisor/lasting_code.py": ASKS}, ""),
+        ({"own/devrunserver/jobs.py": ASKS}, "own/devrunserver/jobs.py"),
         ({"app/jobs.py": ASKS}, "app/jobs.py"),
         ({"app/jobs.py": LOCKS}, ""),  # many packages have a lock somewhere
         ({"app/apps.py": LOCKS}, "app/apps.py"),
