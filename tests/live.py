@@ -28,6 +28,7 @@ TESTPROJECT = REPOSITORY / "testproject"
 PATIENCE = float(os.environ.get("DEVRUNSERVER_TESTS_PATIENCE", "30"))
 KILL_PATIENCE = 15.0  # seconds for what dies with its parent to be gone, on a machine that has much else to do
 LOOK_INTERVAL = 0.02  # seconds between two looks at a fact
+STILL = 0.1  # seconds without work of any process: one that waits for the processor counts as working
 # What it starts is interrupted when we end, however we do: an aborted run of the tests leaves no server behind.
 DIES_WITH_US = ("setpriv", "--pdeathsig", "INT") if shutil.which("setpriv") else ()
 UNGIVEN_PORTS = range(10_000, 32_000)  # below those that are given to who asks for any
@@ -235,6 +236,19 @@ class Server:
     def family(self) -> set[int]:
         """The supervisor and all processes that it started, by session: each server has one of its own."""
         return {pid for pid in pids() if session_of(pid) == self.pid}
+
+    def wait_until_still(self) -> None:
+        """Returns once nobody works: so what a checkpoint has told is known, also where the machine is busy."""
+        since, before = time.monotonic(), dict[int, list[str]]()
+
+        def is_still() -> bool:
+            nonlocal since, before
+            now = {pid: [_stat(pid)[0], *_stat(pid)[11:13]] for pid in self.family()}  # state, user and system time
+            if now != before or any(state in "RD" for state, *_ in now.values()):
+                since, before = time.monotonic(), now
+            return time.monotonic() - since >= STILL
+
+        wait_for(is_still, "nobody works")
 
     def checkpoints(self) -> list[int]:
         """The paused processes, the oldest first: children of the supervisor that are not the worker."""

@@ -16,7 +16,7 @@ import pytest
 from devrunserver.checkpoints.audit import is_measured
 from devrunserver.checkpoints.checkpoint import close_carried
 from devrunserver.checkpoints.read_recorder import ReadRecorder
-from devrunserver.checkpoints.spare import Spare
+from devrunserver.checkpoints.spare import Spare, SpareSafety
 from devrunserver.common import process_exit
 from devrunserver.common.link import Link
 from devrunserver.common.messages import BuildFailed, DryRun, FactsRead, ImportAhead, Resume
@@ -97,6 +97,7 @@ def test_it_pauses_before_the_edited_file_and_goes_on_once(scene: Scene) -> None
 def test_it_imports_ahead_and_pauses_again(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "imported_ahead.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(SpareSafety, "forbids", lambda self: False)  # this process has threads of other tests
     scene.supervisor.send(ImportAhead(["imported_ahead"], []))
     scene.order()
     assert scene.spare.before("shop.views", scene.edited)

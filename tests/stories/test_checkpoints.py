@@ -102,6 +102,7 @@ def test_every_way_to_start_resumes(project: Path, command: tuple[str, ...]) -> 
     with Server(project, command=command, environ=environ) as server:
         server.wait_for_body("mark-0")
         save_mark(server, 1)
+        server.wait_until_still()
         save_mark(server, 2)
         server.wait_for_log(RESUMED, 2)
         assert last_reload(server) == "resumed at shop.marks", "right before the file that is being edited"
@@ -251,6 +252,7 @@ def test_whoever_is_killed_the_next_save_is_served(project: Path) -> None:
         server.wait_for_log(r"The server process ended by signal 9 \(SIGKILL\); starting it again\.")
         server.wait_for_body(f"mark-{number - 1} ")
         save_mark(server, number)
+        server.wait_until_still()
         save_mark(server, number + 1)
         assert last_reload(server) == "resumed at shop.marks"
         for pid in [*server.checkpoints(), server.worker_pid()]:  # all at once
@@ -540,6 +542,7 @@ def test_what_a_start_has_read_in_a_database_is_read_again_where_it_has_changed(
                 replace(project / MARKS, NOTE_MARK.format(number=number))
                 server.wait_for_body(f"mark-{number} {text}")
                 server.wait_for_log(RELOADED, number)
+                server.wait_until_still()
             assert last_reload(server) == "resumed at shop.marks"
             assert "No checkpoints" not in server.log
 
@@ -758,6 +761,7 @@ def test_reloads_are_explained(project: Path) -> None:
     with Server(project, "--explain-reload") as server:
         server.wait_for_body("mark-0")
         save_mark(server, 1)
+        server.wait_until_still()
         save_mark(server, 2)
         server.wait_for_log(r"  \d+ modules were imported in \d+\.\d\d s", 2)
         assert f"{MARKS} changed: reloaded in " in server.log
