@@ -72,8 +72,8 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 
 
 def _is_ours(name: str) -> bool:
-    """Our own modules may differ: how a process came about is what they are about."""
-    return name.partition(".")[0] == "devrunserver"
+    """Our own modules may differ: how a process came about is what they are about. So may when we import others."""
+    return name.partition(".")[0] in ("devrunserver", "ctypes", "_ctypes", "mmap")
 
 
 def _is_project(module: object) -> bool:
