@@ -129,6 +129,7 @@ def test_lines_in_lines_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert pong["result"] == {} and "No server of the project" in status["result"]["content"][0]["text"]
 
 
+@pytest.mark.deep
 @pytest.mark.live
 @pytest.mark.usefixtures("runtime_directory")
 def test_the_clients_of_the_protocols_own_package(project: Path) -> None:

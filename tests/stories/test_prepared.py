@@ -131,6 +131,7 @@ def trap(file: Path) -> None:
     file.write_text(file.read_text() + TRACE)
 
 
+@pytest.mark.deep
 @pytest.mark.measured
 def test_a_module_whose_order_shows_is_left_out(project: Path) -> None:
     """And what else is slow is still prepared."""
@@ -169,6 +170,7 @@ def test_what_fails_from_a_prepared_checkpoint_alone_heals_by_itself(project: Pa
         server.wait_for_body("mark-1")
 
 
+@pytest.mark.deep
 def test_prepare_can_be_switched_off(project: Path) -> None:
     with open(project / "bookshop/settings.py", "a") as settings:
         settings.write('\nDEVRUNSERVER = {"PREPARE": False}\n')

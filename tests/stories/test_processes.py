@@ -149,6 +149,7 @@ class ShopConfig(AppConfig):
         assert server.log.count("atexit ran") == 3
 
 
+@pytest.mark.deep
 def test_supervisor_does_not_wait_for_what_hangs_in_itself(project: Path) -> None:
     """Settings are loaded in both processes."""
     settings = project / "bookshop/settings.py"
@@ -172,6 +173,7 @@ def test_frozen_worker_is_replaced_at_the_next_save(project: Path) -> None:
         server.wait_for_body("mark-1")
 
 
+@pytest.mark.deep
 def test_frozen_worker_does_not_delay_the_end(project: Path) -> None:
     with Server(project) as server:
         os.kill(server.worker_pid(), signal.SIGSTOP)
