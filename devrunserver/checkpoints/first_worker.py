@@ -22,9 +22,9 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 
-from devrunserver.checkpoints import native_threads
 from devrunserver.checkpoints.fork_safety import is_traced
 from devrunserver.checkpoints.forking import Forks, open_descriptors
+from devrunserver.checkpoints.native_threads import Remaining
 from devrunserver.common import file_state, module_files, process
 from devrunserver.common.environment import ASKING
 
@@ -44,21 +44,13 @@ def obstacle() -> str:
         return "it was another program before"  # a shell that has run others and is replaced by us, in a container
     if is_traced() or MEASURING in sys.modules:
         return "a debugger, tracer or profiler is attached"
-    if _runs_threads():
+    if len(sys._current_frames()) > 1 or Remaining(Forks(nullcontext).trial).are_there():
         return "a thread runs"
     if any(signal.getitimer(signal.ITIMER_REAL)):
         return "a timer runs"
     if process.children():
         return "a program that was started runs"
     return _open()
-
-
-def _runs_threads() -> bool:
-    if len(sys._current_frames()) > 1:
-        return True
-    if native_threads.others():
-        Forks(nullcontext).trial()  # some end themselves before a fork, as OpenBLAS' do (pthread_atfork)
-    return native_threads.Remaining().are_there()
 
 
 def _open() -> str:

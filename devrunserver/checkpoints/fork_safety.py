@@ -78,8 +78,7 @@ class ForkSafety:
         self.databases = DatabaseReads(note, self.forbid, self.looking_away)
         self._lasting = ""  # what forbids it for ever
         self._ours = ours
-        self._trial = trial
-        self._remaining = native_threads.Remaining()
+        self._remaining = native_threads.Remaining(trial)
         self._inherited = _sockets()
         self._ignoring = False
         self._culprits: dict[str, str] = {}  # by kind, who did it last
@@ -135,11 +134,7 @@ class ForkSafety:
     def _threads(self) -> str:
         if len(sys._current_frames()) > 1:
             return f"a thread runs{self._by('thread') or of_thread()}"
-        if native_threads.others():
-            self._trial()
-            if self._remaining.are_there():  # it did not end itself before the fork, as OpenBLAS' do (pthread_atfork)
-                return "a thread runs that an extension module has started"
-        return ""
+        return "a thread runs that an extension module has started" if self._remaining.are_there() else ""
 
     def _sockets(self) -> str:
         streams = filter(_is_stream, _sockets() - self._inherited - self._ours() - _of_loop_never_run())

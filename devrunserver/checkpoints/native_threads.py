@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 # Native threads, by name, that are made to be forked over
@@ -28,15 +29,23 @@ class Remaining:
     """Which threads stay, where Python knows of none but the calling one.
 
     A thread that was joined is there for the system a little longer, on a busy machine for many milliseconds. So one
-    that is new is waited for; one that has stayed before is not.
+    that is new is waited for; one that has stayed before is not. Some end themselves before a fork, as OpenBLAS' do
+    (``pthread_atfork``).
+
+    Args:
+        trial: forks a process that does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trial: Callable[[], None] = lambda: None) -> None:
+        self._trial = trial
         self._staying: set[str] = set()
         self._patience = ENDING_PATIENCE
 
     def are_there(self) -> bool:
         """Whether some stay."""
+        if not others():
+            return False
+        self._trial()
         began = time.monotonic()
         while (found := others()) - self._staying and time.monotonic() - began < self._patience:
             time.sleep(LOOK_INTERVAL)
