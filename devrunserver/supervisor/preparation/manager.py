@@ -54,11 +54,10 @@ from devrunserver.supervisor.preparation.build import Foreseen, Prepared
 from devrunserver.supervisor.preparation.check import Finding, Served
 from devrunserver.supervisor.preparation.jobs import Job, Run
 from devrunserver.supervisor.preparation.known import Known
-from devrunserver.supervisor.preparation.planning import Planning
+from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET, Planning
 
 QUIET = 0.2  # seconds after a reload in which nothing happens
 VIEW_QUIET = 3.0  # the same after the first request for a page: others follow that belong to it, and it is looked at
-NOTHING_YET = "nothing was prepared yet"
 FIRST_QUIET = 5.0  # the same after the first start: who has just started a server has other things to do than to edit
 
 
@@ -239,7 +238,7 @@ class Preparation:
             elif not self._planning.saves and (worker.is_broken or is_on_battery()):
                 self.why_not = NOTHING_YET  # on battery, and where a start fails, only what is edited is worth it
             elif not self._planning.is_given_up and (self._planning.edited or not self._planning.saves):
-                self.why_not = "it was not ready yet"
+                self.why_not = NOT_READY
                 if self._planning.plan is None:
                     self._planning.cost.begin(self._processes.cpu_seconds, time.monotonic())
                 state_reporter = self._state_reporter if worker.prepared is None and not worker.is_broken else None

@@ -22,6 +22,10 @@ from devrunserver.supervisor.edited_files import IN_TURN
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.widening import widened
 
+# Why a reload is not prepared
+NOTHING_YET = "nothing was prepared yet"
+NOT_READY = "it was not ready yet"
+
 WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 5  # how often a plan is made again without some modules
 FEW = 0.1  # of what has differed before: hardly any of it

@@ -33,7 +33,7 @@ from devrunserver.supervisor.optional_parts import Registry
 from devrunserver.supervisor.preparation.background_processes import Purpose
 from devrunserver.supervisor.preparation.jobs import Job, Run
 from devrunserver.supervisor.preparation.known import Known
-from devrunserver.supervisor.preparation.planning import Cost
+from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET, Cost
 from devrunserver.supervisor.preparation.spare_steps import (
     Outcome,
     SparePlan,
@@ -44,8 +44,6 @@ from devrunserver.supervisor.preparation.spare_steps import (
     sources_of,
 )
 
-NOTHING_YET = "nothing was prepared yet"
-NOT_READY = "it was not ready yet"
 UNVERIFIED = "what was prepared cannot be verified any more"
 MOST_FAILURES = 3  # after which nothing more is tried for the same files
 

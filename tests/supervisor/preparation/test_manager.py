@@ -15,7 +15,7 @@ from devrunserver.common.import_plan import Plan
 from devrunserver.common.messages import AttributesAsked, Message, StateAsked
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
-from devrunserver.supervisor.preparation.planning import Planning
+from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning
 from tests.supervisor.preparation.stage import RECORD, Stage, State, state
 
 PREPARED = "Prepared the next reload: "
@@ -566,7 +566,7 @@ def test_nothing_is_foreseen_on_battery(stage: Stage, monkeypatch: pytest.Monkey
     monkeypatch.setattr(manager, "is_on_battery", lambda: True)
     look_at(stage, "/a.py")
     assert stage.builds == []
-    assert stage.preparation.why_not == manager.NOTHING_YET
+    assert stage.preparation.why_not == NOTHING_YET
     assert not stage.reload("/a.py")
     assert stage.reload("/a.py")
 

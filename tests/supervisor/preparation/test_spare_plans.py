@@ -18,7 +18,8 @@ from devrunserver.common.link import Link, pair
 from devrunserver.common.messages import BuildFailed, DryRun, FactsRead, ImportAhead, Loaded, Message
 from devrunserver.common.role import Role
 from devrunserver.supervisor.preparation import spare_plans
-from devrunserver.supervisor.preparation.spare_plans import MOST_FAILURES, NOT_READY, UNVERIFIED, SparePlans
+from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET
+from devrunserver.supervisor.preparation.spare_plans import MOST_FAILURES, UNVERIFIED, SparePlans
 from devrunserver.supervisor.preparation.spare_steps import NOT_WORTH_IT, SparePlan
 from devrunserver.supervisor.preparation.verify import FAILED
 from tests.supervisor.preparation.stage import AT_URLS, FakeProcess, State, Teller, _receive, state
@@ -164,7 +165,7 @@ def differing(name: str, value: int) -> State:
 
 
 def test_a_plan_is_verified_by_two_starts(stage: Stage) -> None:
-    assert stage.plans.why_not == spare_plans.NOTHING_YET
+    assert stage.plans.why_not == NOTHING_YET
     stage.serve()
     assert stage.built() == [["b", "c", "d"]]
     assert len(stage.starts) == 2
