@@ -78,7 +78,7 @@ def measure(project: Project, name: str, edits: int, idle: float, samples: Sampl
     """Adds what one run of a server shows to the samples."""
     port = free_port()
     began = time.monotonic()
-    with Server(project.directory, str(port), f"--settings=benchmark_{name}") as server:
+    with Server(project.directory, str(port), f"--settings=benchmark_{name}", environ=project.environ) as server:
         seen = poll(port, "mark-")
         samples[START].append(seen.moment - began)
         samples[START_CPU].append(processes.cpu_seconds(server.pid))

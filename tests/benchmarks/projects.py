@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import devrunserver
 from tests.live import Server, copy_testproject, replace
 
 MARK_PATH = "/benchmark/"
@@ -60,7 +62,7 @@ class Project:
     """A project that answers with the marks of two of its modules, under Django's command and under ours.
 
     Args:
-        directory: the directory that holds ``manage.py``.
+        directory: the directory that holds ``manage.py``, in a folder of its own.
         settings: the module of settings; the package that it is in holds ``urls``, too.
         view: a module that only URLs lead to.
         model: a module of models.
@@ -74,10 +76,23 @@ class Project:
         for name, first in (("stock", ""), ("ours", '"devrunserver", ')):
             text = SETTINGS.format(settings=settings, first=first)
             (directory / f"benchmark_{name}.py").write_text(text)
+        self.environ = {"PYTHONPATH": str(_install(directory.parent))}
         # also imports all there is, so that the first start of the first server finds the bytecode written
         migrate = (sys.executable, "manage.py", "migrate", "-v0", "--settings=benchmark_ours")
-        server = Server(directory, command=migrate)
+        server = Server(directory, command=migrate, environ=self.environ)
         assert server.wait_for_end(120) == 0, server.log
+
+
+def _install(folder: Path) -> Path:
+    """Puts a copy of our package where packages are installed: the sources of a checkout count as the project's own.
+
+    Returns:
+        What ``PYTHONPATH`` has to name.
+    """
+    packages = folder / "site-packages"
+    ours = Path(devrunserver.__file__).parent
+    shutil.copytree(ours, packages / ours.name, ignore=shutil.ignore_patterns("__pycache__"))
+    return packages
 
 
 def testproject(folder: Path) -> Project:

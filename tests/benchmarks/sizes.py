@@ -78,7 +78,7 @@ def saves(project: Project, contestant: Contestant) -> list[float]:
     """Starts a server and saves the view module; how long each fresh answer took."""
     port = free_port()
     command = [sys.executable, *(part.replace("PORT", str(port)) for part in contestant.command)]
-    environ = {"DJANGO_SETTINGS_MODULE": contestant.settings}
+    environ = {**project.environ, "DJANGO_SETTINGS_MODULE": contestant.settings}
     seconds = []
     with Server(project.directory, command=tuple(command), environ=environ) as server:
         poll(port, "mark-")
