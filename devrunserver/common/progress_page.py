@@ -25,6 +25,7 @@ import mmap
 import os
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
@@ -38,6 +39,7 @@ PATIENCE = 0.5  # seconds from which a start is worth a line
 INTERVAL = 0.1  # seconds between two lines
 SHOWN, LINE_OPEN, HIDDEN, WATCHED = range(4)  # where the flags are
 RECORD_AT = 8  # bytes from the beginning of the page
+MOMENT, MOMENT_AT = struct.Struct("d"), 512  # seconds of the monotonic clock, which all processes share
 MAGIC_AT, MAGIC = 1024, b"devrunserver progress"  # tells this file from another of the same descriptor
 
 
@@ -112,6 +114,7 @@ class ProgressPage:
         self._number = (self._number + 1) % NUMBERS
         names = f"{own}{SEPARATOR}{module}".encode(errors="replace")
         RECORD.pack_into(self._page, RECORD_AT, self._number, phase, names, self._number)
+        MOMENT.pack_into(self._page, MOMENT_AT, time.monotonic())
 
     def read(self) -> Place:
         """Where the other process is."""
@@ -121,6 +124,12 @@ class ProgressPage:
             with suppress(ValueError):
                 self._last = Place(Phase(phase), own, module)
         return self._last
+
+    @property
+    def told_at(self) -> float:
+        """When something was told last, by the monotonic clock."""
+        moment: float = MOMENT.unpack_from(self._page, MOMENT_AT)[0]
+        return moment
 
     @property
     def is_shown(self) -> bool:

@@ -101,6 +101,11 @@ class StartProgress:
             terminal_line.clear(self._page)
             self._guard.remove()
 
+    @property
+    def moved_at(self) -> float | None:
+        """When the start has come to another module, by the monotonic clock; None: nothing starts, or nobody knows."""
+        return self._page.told_at if self._page is not None and self._start is not None else None
+
     def text(self) -> str:
         """Where the start is, in one line; empty where there is none. Safe from any thread."""
         page, start = self._page, self._start

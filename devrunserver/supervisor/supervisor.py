@@ -43,6 +43,7 @@ from devrunserver.supervisor.setup import Parts, Setup
 from devrunserver.supervisor.signals import END_SIGNALS, HANGUP
 from devrunserver.supervisor.supervisor_view import SupervisorView
 from devrunserver.supervisor.worker_cycle import END_PATIENCE, UNVERIFIED, WorkerCycle
+from devrunserver.supervisor.worker_handle import HEAR_PATIENCE
 from devrunserver.supervisor.worker_messages import WorkerMessages
 
 FAULT_PATIENCE = 1.0  # seconds for a worker to finish its answers after a fault of ours
@@ -181,7 +182,9 @@ class Supervisor:
             return wait
         if any(map(self._parts.chain.is_outdated, review.changes.paths)):
             return wait
-        return max(wait, worker.hears_by - now)
+        moved_at = self._setup.tell_progress(lambda progress: progress.moved_at)
+        hears_by = worker.hears_by if moved_at is None else max(worker.hears_by, moved_at + HEAR_PATIENCE)
+        return max(wait, hears_by - now)
 
     def _look_after_changes(self, now: float) -> None:
         review, worker = self._parts.review, self._cycle.worker

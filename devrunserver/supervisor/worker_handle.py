@@ -17,7 +17,9 @@ from devrunserver.common.process import Process
 from devrunserver.supervisor.lifecycle import Attempt
 from devrunserver.supervisor.optional_parts import Part
 
-HEAR_PATIENCE = 5.0  # seconds for a worker to hear us, until which changes wait to be shown to it
+# Seconds for a worker to hear us, until which changes wait to be shown to it: from its start, or from the last module
+# that it has come to. Most likely it has written the file itself, or the start has not come to it yet.
+HEAR_PATIENCE = 5.0
 HELLO_PATIENCE = 2.0  # seconds for a checkpoint to fork, and for its fork to say hello
 
 

@@ -86,10 +86,19 @@ def test_nothing_wakes_up_without_a_terminal(page: ProgressPage, lines: list[str
     assert lines == []
 
 
+def test_when_a_start_has_come_further(page: ProgressPage) -> None:
+    progress = StartProgress(page)
+    assert progress.moved_at is None, "nothing starts"
+    progress.begin(0.0, is_reload=False, is_resumed=False)
+    before = time.monotonic()
+    page.tell(*OWN)
+    assert progress.moved_at is not None and before <= progress.moved_at <= time.monotonic()
+
+
 def test_without_a_page_nothing_is_told() -> None:
     progress = StartProgress(None, is_shown=True)
     progress.begin(0.0, is_reload=False, is_resumed=False)
-    assert progress.due is None and progress.as_json() is None
+    assert progress.due is None and progress.as_json() is None and progress.moved_at is None
     progress.finish()
 
 

@@ -27,6 +27,7 @@ from devrunserver.common.messages import (
 from devrunserver.common.role import Role
 from devrunserver.supervisor.change_review import VERDICT_PATIENCE
 from devrunserver.supervisor.lifecycle import Attempt, State
+from devrunserver.supervisor.start_progress import StartProgress
 from devrunserver.supervisor.watching.events import Event, Kind
 from devrunserver.supervisor.worker_cycle import END_PATIENCE, RELOAD_PATIENCE
 from devrunserver.supervisor.worker_handle import HEAR_PATIENCE, HELLO_PATIENCE
@@ -473,6 +474,20 @@ def test_a_checkpoint_that_does_not_fork(stage: Stage) -> None:
     assert stage.launcher.workers[-1] is not worker, "started afresh"
     worker.process.kill()
     theirs.close()
+
+
+def test_changes_wait_for_as_long_as_a_start_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have written the file itself, and would do so again in the next start."""
+    starting(stage)
+    stage.save()
+    moved_at = stage.clock.now
+    monkeypatch.setattr(StartProgress, "moved_at", property(lambda self: moved_at))
+    for _ in range(3):
+        stage.wait(HEAR_PATIENCE - A_LITTLE)
+        assert stage.is_in(State.STARTING)
+        moved_at = stage.clock.now
+    stage.wait(HEAR_PATIENCE)
+    assert stage.is_in(State.STOPPING)
 
 
 def test_the_placeholder_opens_when_nobody_answers(stage: Stage) -> None:
