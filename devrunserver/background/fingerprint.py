@@ -88,6 +88,7 @@ KEYED = {
 }
 # Of the standard library, whose own state is caches for the most part
 REGISTRIES = ("sys.meta_path", "sys.path", "sys.path_hooks", "os.environ", "logging.root", "warnings.filters")
+KEYED_REGISTRIES = ("mimetypes.types_map", "mimetypes.encodings_map")  # dictionaries whose own order nobody sees
 
 IMPORT_SYSTEM = ("importlib", "_frozen_importlib")  # which only caches, and is what records who imports whom
 
@@ -183,7 +184,10 @@ class Fingerprint:
             for attribute, value in list(namespace(module).items()):
                 if attribute in IGNORED_NAMES or type(value) is ModuleType:
                     continue
-                depth = 0 if shallow and f"{name}.{attribute}" not in REGISTRIES else DEPTH
+                registry = f"{name}.{attribute}" if shallow else ""
+                if registry in KEYED_REGISTRIES:
+                    value = _sorted(value)
+                depth = 0 if shallow and registry not in REGISTRIES + KEYED_REGISTRIES else DEPTH
                 digests[attribute] = self._digest(value, depth, place, attribute)
                 values[attribute] = value
         for name, one in classes:
@@ -299,7 +303,7 @@ class Fingerprint:
             return hash((name, *self._receivers(value, depth, place)))
         attributes = self._attributes_of(value, kind)
         for attribute in KEYED.get(name, set()) & attributes.keys():
-            attributes[attribute] = dict(sorted(dict.items(attributes[attribute]), key=lambda item: str(item[0])))
+            attributes[attribute] = _sorted(attributes[attribute])
         parts = [
             (attribute, self._digest(attributes[attribute], depth, place, attribute))
             for attribute in sorted(filter(_is_text, attributes))
@@ -339,6 +343,11 @@ def is_class(value: Any) -> bool:
 
 def _namespace_of_class(one: Kind) -> dict[str, Any]:
     return dict(type.__dict__["__dict__"].__get__(one))
+
+
+def _sorted(value: Any) -> dict[Any, Any]:
+    """A dictionary in an order of its own."""
+    return dict(sorted(dict.items(value), key=lambda item: str(item[0])))
 
 
 def _is_text(name: object) -> bool:

@@ -230,8 +230,17 @@ def test_models_show(tmp_path: Path) -> None:
         from django.db import models
         class Model_X(models.Model):
             class Meta: app_label = "auth"
+        import mimetypes
+        mimetypes.add_type("text/X", ".X")
     """
-    assert "django.apps" in {module for module, _ in differences(tmp_path, ("", module))[1]}
+    found = {module for module, _ in differences(tmp_path, ("", module))[1]}
+    assert "django.apps" in found
+    assert "mimetypes" not in found, "one does not meet the other"
+
+
+def test_types_of_files_show(tmp_path: Path) -> None:
+    module = "import mimetypes\nmimetypes.add_type('text/X', '.shop')"
+    assert ["mimetypes", "types_map"] in differences(tmp_path, ("", module))[1]
 
 
 def test_admin_shows(tmp_path: Path) -> None:
