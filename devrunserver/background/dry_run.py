@@ -7,13 +7,15 @@ it has come to listen is released: it may have been free because a worker has ju
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from devrunserver.background import state_report
 from devrunserver.checkpoints.fork_safety import listening
 from devrunserver.checkpoints.forking import release, silence
-from devrunserver.common import link
+from devrunserver.common import link, process_exit
 from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.messages import BuildFailed
 
 
 class DryRunTeller:
@@ -32,6 +34,12 @@ class DryRunTeller:
         silence()
         if not is_urgent:
             state_report.stand_aside()
+
+    def give_up(self, reason: str) -> NoReturn:
+        """Tells why this start cannot be compared, and ends."""
+        with suppress(link.LinkClosed):
+            self._link.send(BuildFailed("", reason))
+        process_exit.leave(process_exit.FAILURE)
 
     def finish(self, record: Callable[[], ImportRecord]) -> NoReturn:
         """Tells what it is asked.

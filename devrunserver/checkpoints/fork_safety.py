@@ -87,8 +87,12 @@ class ForkSafety:
     def handlers(self) -> dict[str, audit.Handler]:
         """Of audit events."""
         explaining = {event: self._explaining(kind) for event, kind in EXPLAINING.items()}
-        temporary = {event: self._making(kind) for event, kind in TEMPORARY.items()}
-        return explaining | temporary | {DATABASE: self._on_database, CONNECTION: self._on_connection}
+        return explaining | self.temporary_handlers | {DATABASE: self._on_database, CONNECTION: self._on_connection}
+
+    @property
+    def temporary_handlers(self) -> dict[str, audit.Handler]:
+        """Of the audit events of temporary files alone, as a process needs them that is not forked."""
+        return {event: self._making(kind) for event, kind in TEMPORARY.items()}
 
     @property
     def is_lasting(self) -> bool:

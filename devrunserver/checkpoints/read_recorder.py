@@ -7,7 +7,7 @@ right before they are opened. So the state that is recorded is never younger tha
 file that changes in between is found changed later, not the reverse. Each file is recorded once, as it was at
 first; what a later reading sees differently differs from that record too.
 
-Cached bytecode stands for its source. What the process itself writes is not what it reads.
+Cached bytecode stands for its source. What the process itself writes is not what it reads (``written_files.py``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from importlib.machinery import BYTECODE_SUFFIXES
 from typing import Any
 
 from devrunserver.checkpoints import audit
+from devrunserver.checkpoints.written_files import WrittenFiles
 from devrunserver.common import file_state
 from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read, answering
 from devrunserver.common.pyc import SOURCE_SUFFIX
@@ -36,14 +37,18 @@ class ReadRecorder:
 
     Args:
         is_installed: whether a directory holds what is installed, where nobody edits.
+        before_source: called before this process writes a source.
     """
 
-    def __init__(self, is_installed: Callable[[str], bool]) -> None:
+    def __init__(
+        self, is_installed: Callable[[str], bool], before_source: Callable[[str], None] = lambda path: None
+    ) -> None:
         self._is_installed = is_installed
         self._facts: list[Fact] = []
         self._taken = 0
         self._asked: set[str] = set()  # paths as they were asked for
         self._states: dict[str, file_state.State | None] = {}
+        self._written = WrittenFiles(before_source)
         self._looked_up: dict[str, dict[str, tuple[str, ...]]] = {}  # by directory and name, what answered
         self._entries: dict[str, tuple[file_state.State | None, set[str]]] = {}  # of directories in a state
         self._listed: set[str] = set()
@@ -53,7 +58,12 @@ class ReadRecorder:
     @property
     def handlers(self) -> dict[str, audit.Handler]:
         """Of audit events."""
-        return {"open": self._on_open, "os.listdir": self._on_listdir, "os.scandir": self._on_listdir}
+        return {
+            "open": self._on_open,
+            "os.rename": self._written.on_rename,
+            "os.listdir": self._on_listdir,
+            "os.scandir": self._on_listdir,
+        }
 
     def file(self, path: str) -> None:
         """Records a file that is about to be read."""
@@ -120,8 +130,8 @@ class ReadRecorder:
         return self._facts[taken:]
 
     def data_files(self) -> list[str]:
-        """What was read that is no source, with links to directories resolved."""
-        return [path for path in self._states if not path.endswith(SOURCE_SUFFIX)]
+        """What was read that is no source, and that the start has not written, with links to directories resolved."""
+        return [path for path in self._states if not path.endswith(SOURCE_SUFFIX) and path not in self._written]
 
     def has_read(self, path: str) -> bool:
         return path in self._states
@@ -158,10 +168,15 @@ class ReadRecorder:
 
     def _on_open(self, args: tuple[Any, ...]) -> None:
         path, _, flags = args
-        if self._busy or not isinstance(path, str | bytes | os.PathLike) or flags & (os.O_WRONLY | os.O_RDWR):
+        if self._busy or not isinstance(path, str | bytes | os.PathLike):
             return
         path = os.fsdecode(path)
-        if path in self._asked or path.startswith(DEVICES):
+        if path.startswith(DEVICES):
+            return
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            self._written.on_write(path)
+            return
+        if path in self._asked:
             return
         with self._unseen(), suppress(OSError, ValueError):  # who opens it gets to know
             self._asked.add(path)

@@ -451,7 +451,7 @@ ROUTES: dict[type[Message], Route] = {
     ViewAsked: _route(Role.WORKER),
     FreshAsked: _route(Role.WORKER),
     FactsRead: _route(Role.CHECKPOINT, Role.SPARE, Role.BUILDER),
-    BuildFailed: _route(Role.SPARE, Role.BUILDER),
+    BuildFailed: _route(Role.SPARE, Role.BUILDER, Role.DRY_RUN),
     Loaded: _route(*_TELLERS),
     Imports: _route(*_TELLERS),
     Unexplained: _route(*_TELLERS),

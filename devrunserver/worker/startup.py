@@ -7,14 +7,16 @@ from there.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.db.backends.signals import connection_created
 
 from devrunserver import conf, project
-from devrunserver.checkpoints import audit, fork_safety, temporary_files
+from devrunserver.checkpoints import audit, fork_safety
 from devrunserver.checkpoints.checkpoint import Checkpoints
 from devrunserver.checkpoints.database_reads import is_sqlite
 from devrunserver.checkpoints.import_hook import ImportHook
@@ -52,7 +54,7 @@ class Startup:
         self.project_files = project.Files()
         self.read_files = ReadFiles()  # known when the start is over
         self.loaded = module_files.LoadedFiles()
-        self.reads = ReadRecorder(self.project_files.is_installed)
+        self.reads = ReadRecorder(self.project_files.is_installed, self._before_source_is_written)
         policy = None
         if start.makes_checkpoints and conf.makes_checkpoints(conf.load()):
             policy = CheckpointPolicy(start.edited, conf.load().CHECKPOINTS, time.monotonic())
@@ -100,8 +102,7 @@ class Startup:
         safety = self.checkpoints.fork_safety
         if self._spare is not None:
             self._spare.begin()
-            made = {event: handler for event, handler in safety.handlers.items() if event in temporary_files.EVENTS}
-            self._handlers |= self.reads.handlers | self._spare.handlers | made
+            self._handlers |= self.reads.handlers | self._spare.handlers | safety.temporary_handlers
             if conf.load().PREPARE:
                 self.history.record_edges()
             self._follow_databases()
@@ -215,6 +216,23 @@ class Startup:
                 process_exit.leave(process_exit.FAILURE)
             self._on_fault("leaving checkpoints behind", error)
             return False
+
+    def _before_source_is_written(self, path: str) -> None:
+        """A source of the project's is written by its start: that is for the worker alone to do.
+
+        The worker has loaded it, so a process in the background that wrote it again would have the worker replaced, and
+        the next one's preparation write it once more, and so on for ever.
+        """
+        if self.identity.role is Role.WORKER or not any(map(Path(path).is_relative_to, project.roots())):
+            return
+        reason = f"a start writes {path}"
+        if self._dry_run is not None:
+            self.checkpoints.fork_safety.temporary_files.remove()
+            self._dry_run.give_up(reason)
+        elif self._spare is not None:
+            self._spare.pause(f"where {path} is written")
+        elif (building := self.checkpoints.building) is not None:
+            building.give_up(reason, module_files.executed(sys._getframe()))
 
     def _on_read_fault(self, error: Exception) -> None:
         self._on_fault("the record of what the start reads", error)

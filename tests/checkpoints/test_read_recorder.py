@@ -25,6 +25,39 @@ def reads() -> ReadRecorder:
     return ReadRecorder(lambda directory: "site-packages" in directory)
 
 
+@pytest.mark.parametrize(
+    ("event", "path", "flags", "is_told"),
+    [
+        ("open", "shop/generated.py", os.O_WRONLY | os.O_CREAT, True),
+        ("open", "shop/generated.py", os.O_RDWR, True),
+        ("open", b"shop/generated.py", os.O_WRONLY, True),
+        ("open", "shop/generated.py", os.O_RDONLY, False),
+        ("open", "shop/data.json", os.O_WRONLY, False),
+        ("open", 4, os.O_WRONLY, False),
+        ("os.rename", "shop/generated.py", -1, True),
+        ("os.rename", "shop/data.json", -1, False),
+        ("os.rename", "__pycache__/generated.cpython-311.pyc", -1, False),
+    ],
+)
+def test_a_source_that_is_written_is_told_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str, path: object, flags: int, is_told: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told: list[str] = []
+    reads = ReadRecorder(lambda directory: False, told.append)
+    reads.handlers[event](("draft", path, -1, -1) if event == "os.rename" else (path, "w", flags))
+    assert told == [str(tmp_path / "shop/generated.py")] * is_told
+
+
+def test_what_a_start_has_written_is_none_of_its_data(reads: ReadRecorder, tmp_path: Path) -> None:
+    for name in ("written", "renamed", "read"):
+        (tmp_path / name).touch()
+        reads.file(str(tmp_path / name))
+    reads.handlers["open"]((str(tmp_path / "written"), "a", os.O_WRONLY))
+    reads.handlers["os.rename"]((str(tmp_path / "draft"), str(tmp_path / "renamed"), -1, -1))
+    assert reads.data_files() == [str(tmp_path / "read")]
+
+
 SEARCHED = [
     ("local_settings", ["/srv", "/opt/lib"]),
     ("shop.local", ["/srv/shop"]),

@@ -75,6 +75,7 @@ class Kind:
         settings: lines that follow the others.
         sealed: a pattern of the line that tells why there are no checkpoints; empty where there are.
         varying: modules in which something is another one in each process.
+        why_not: a pattern of why its reloads are not prepared; empty where they are.
     """
 
     files: Mapping[str, str]
@@ -82,6 +83,7 @@ class Kind:
     settings: str = ""
     sealed: str = ""
     varying: tuple[str, ...] = field(default=())
+    why_not: str = ""
 
 
 def write(directory: Path, kind: Kind) -> None:

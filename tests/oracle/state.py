@@ -7,6 +7,7 @@ described by names and values, not by addresses, so that two processes in the sa
 from __future__ import annotations
 
 import gc
+import mimetypes
 import os
 import signal
 import sys
@@ -190,6 +191,7 @@ def _process() -> dict[str, Any]:
         "meta_path": [_name(finder) for finder in sys.meta_path],
         "environ": {name: value for name, value in sorted(os.environ.items()) if name != "ORACLE_FRESH"},
         "directory": os.getcwd(),
+        "types of files": sorted(mimetypes.types_map.items()),
         "handlers": [describe(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "collects": [gc.isenabled(), *gc.get_threshold()],

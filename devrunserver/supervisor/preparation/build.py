@@ -15,7 +15,7 @@ from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.planning import Planning
-from devrunserver.supervisor.preparation.verify import FAILED, Reference
+from devrunserver.supervisor.preparation.verify import Reference, why_failed
 
 
 class Foreseen(NamedTuple):
@@ -68,8 +68,8 @@ def build(
             return planning.no_base
         if planning.record is None or state_reporter is not None:  # what was told before is as good as a start for it
             imports = yield from record(processes, state_reporter, checkpoints[-1])
-            if imports is None:
-                return FAILED
+            if isinstance(imports, str):
+                return imports
             planning.record = imports
         if why := planning.make(chain):
             return why
@@ -88,17 +88,18 @@ def build(
 
 def record(
     processes: BackgroundProcesses, state_reporter: Run | None, checkpoint: Checkpoint
-) -> Generator[Run, Message | None, ImportRecord | None]:
-    """What an exact start imports.
+) -> Generator[Run, Message | None, ImportRecord | str]:
+    """What an exact start imports, or why that cannot be said.
 
     Args:
         state_reporter: tells of a worker that started exactly, if any does.
         checkpoint: where to start otherwise.
     """
+    said: Message | None = None
     for attempt in (state_reporter, None):
         run = attempt or processes.dry_run(checkpoint.link, Purpose.BUILD)
         if not run.is_loaded:
-            yield run
+            said = yield run
         run.said = None
         answer = yield processes.ask(run, ImportsAsked())
         if run is not state_reporter:
@@ -107,7 +108,7 @@ def record(
             return answer.record
         if attempt is None:
             break
-    return None
+    return why_failed(said)
 
 
 def prepare(

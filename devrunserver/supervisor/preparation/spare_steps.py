@@ -28,10 +28,11 @@ from devrunserver.supervisor.preparation.background_processes import BackgroundP
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.outline_diff import explain
-from devrunserver.supervisor.preparation.verify import FAILED, Verifier
+from devrunserver.supervisor.preparation.verify import FAILED, Verifier, why_failed
 
 TELLING = "devrunserver.background"  # by which a start tells of itself, and which no worker imports
 ELSEWHERE = "it pauses before the edited files"
+TWINS = 3  # starts that tell what varies: the order of a set of classes is by address, and may be the same in two
 NOT_WORTH_IT = "hardly anything is imported that does not depend on the edited files"
 
 
@@ -142,12 +143,12 @@ def find(
     exact = processes.dry_run(exact_spare.link, Purpose.VERIFY)
     paused = yield exact_spare
     if not isinstance(paused, FactsRead):
-        return Outcome(why=FAILED)
+        return Outcome(why=why_failed(paused))
     base = Base(paused.imported, paused.importing, paused.phase)
     ahead: Run | None = processes.spare(edited)
     record = yield from _record(processes, exact)
-    if record is None:
-        return Outcome(why=FAILED)
+    if isinstance(record, str):
+        return Outcome(why=record)
     if paused.importing[-1] not in {record.files.get(path) for path in edited}:
         return Outcome(why=f"{ELSEWHERE}, at {paused.importing[-1]}", is_final=True)
     left_out = left_out | {name for name in record.order if name.startswith(TELLING)}
@@ -183,12 +184,11 @@ def confirm_failure(processes: SpareProcesses, edited: frozenset[str]) -> Genera
     return Outcome(difference="a fresh start does not fail" if answer is not None else "")
 
 
-def _record(processes: SpareProcesses, exact: Run) -> Generator[Run, Message | None, ImportRecord | None]:
-    if not exact.is_loaded:
-        yield exact
+def _record(processes: SpareProcesses, exact: Run) -> Generator[Run, Message | None, ImportRecord | str]:
+    said = None if exact.is_loaded else (yield exact)
     exact.said = None
     answer = yield processes.ask(exact, ImportsAsked())
-    return answer.record if isinstance(answer, Imports) else None
+    return answer.record if isinstance(answer, Imports) else why_failed(said)
 
 
 def _compare(
@@ -211,7 +211,7 @@ def _compare(
     if not isinstance(paused, FactsRead) or not isinstance(built, FactsRead):
         return Outcome(why=FAILED)
     prepared = processes.dry_run(start.link, Purpose.VERIFY)
-    verifier = Verifier(processes, known, lambda moment: True)  # a save ends all this
+    verifier = Verifier(processes, known, lambda moment: True, TWINS)  # a save ends all this
     verdict = yield from verifier.compare(
         exact, prepared, lambda: processes.exact(edited), plan, frozenset(), is_served
     )

@@ -31,6 +31,7 @@ from devrunserver.common.import_plan import Plan
 from devrunserver.common.messages import (
     Attributes,
     AttributesAsked,
+    BuildFailed,
     Loaded,
     Message,
     Outlines,
@@ -53,6 +54,11 @@ Asking = Generator[Run, Message | None, Answer]
 # Seconds within which a save is heard of. If it is followed by another of the same file, only that one's time is known.
 UNHEARD = 0.5
 FAILED = "a start in the background failed"
+
+
+def why_failed(answer: Message | None) -> str:
+    """Why a start has failed, by what it has said instead of an answer."""
+    return answer.reason if isinstance(answer, BuildFailed) else FAILED
 
 
 @dataclass
@@ -85,7 +91,10 @@ class Verdict:
 
 
 class _Gone(Exception):
-    """A process has ended before it has answered."""
+    """A process has ended before it has answered; told why, as far as that is known."""
+
+    def __init__(self, answer: Message | None) -> None:
+        super().__init__(why_failed(answer))
 
 
 class _Outdated(Exception):
@@ -99,6 +108,8 @@ class Verifier:
         processes: forks who is to be compared.
         known: what comparisons have shown before; added to.
         is_current: whether nobody has saved between the worker's start and a moment (``time.time``).
+        twins: other exact starts that tell what varies, as long as nothing is out of order: one where all are forked
+            from the same process, as what depends on addresses is the same in each of them.
     """
 
     def __init__(
@@ -106,7 +117,9 @@ class Verifier:
         processes: BackgroundProcesses,
         known: Known,
         is_current: Callable[[float], bool],
+        twins: int = 1,
     ) -> None:
+        self._twins = twins
         self._processes = processes
         self._known = known
         self._is_current = is_current
@@ -144,11 +157,14 @@ class Verifier:
                 if verdict.culprits:
                     self._known.judged |= differences
                     return verdict
-            if differences:
+            for _ in range(self._twins if differences else 0):
                 twin = twin or self._twin(start_exact)
                 differences &= yield from self._lasting(exact, of_exact.digests, prepared, of_prepared.digests, twin)
-            if differences:
                 verdict = yield from self._judged(exact, prepared, differences, planned, passed_over)
+                if verdict.culprits or not differences:
+                    break
+                twin = None  # nothing is out of order: by chance the two may have been alike
+            if differences:
                 verdict.culprits = verdict.culprits or planned & {module for module, _ in differences}
                 return verdict
             if ordered := found & self._ordered():
@@ -156,8 +172,8 @@ class Verifier:
                 if verdict.culprits:
                     return verdict
             return Verdict(reference=(yield from self._reference(prepared, of_prepared.digests, plan.excluded)))
-        except _Gone:
-            return Verdict(failure=FAILED)
+        except _Gone as gone:
+            return Verdict(failure=str(gone))
         except _Outdated:
             return Verdict(is_outdated=True)
 
@@ -212,13 +228,13 @@ class Verifier:
         if not run.is_loaded:
             answer = yield run
             if not isinstance(answer, Loaded):
-                raise _Gone
+                raise _Gone(answer)
         run.said = None
 
     def _heard(self, run: Run, kind: type[Answer]) -> Generator[Run, Message | None, Answer]:
         answer = yield run
         if not isinstance(answer, kind):
-            raise _Gone
+            raise _Gone(answer)
         return answer
 
     def _asked(self, run: Run, question: Message, kind: type[Answer]) -> Generator[Run, Message | None, Answer]:

@@ -20,7 +20,7 @@ from devrunserver.common.role import Role
 from devrunserver.supervisor.preparation import spare_plans
 from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET
 from devrunserver.supervisor.preparation.spare_plans import MOST_FAILURES, UNVERIFIED, SparePlans
-from devrunserver.supervisor.preparation.spare_steps import NOT_WORTH_IT, SparePlan
+from devrunserver.supervisor.preparation.spare_steps import NOT_WORTH_IT, TWINS, SparePlan
 from devrunserver.supervisor.preparation.verify import FAILED
 from tests.supervisor.preparation.stage import AT_URLS, FakeProcess, State, Teller, _receive, state
 
@@ -278,6 +278,16 @@ def test_what_varies_does_not_count(stage: Stage) -> None:
     stage.serve()
     assert len(stage.starts) == 3
     assert stage.plan() is not None
+
+
+@pytest.mark.parametrize(("alike", "is_found"), [(1, True), (TWINS, True), (TWINS + 1, False)])
+def test_what_varies_may_be_the_same_in_two_starts_by_chance(stage: Stage, alike: int, is_found: bool) -> None:
+    """As the order of a set of classes, in which nothing is out of order."""
+    exact, other, prepared = (State({**state().attributes, "first": {"x": value}}) for value in (1, 3, 4))
+    stage.exact, stage.prepared = [*[exact] * alike, other], [prepared]
+    stage.serve()
+    assert (stage.plan() is not None) == is_found
+    assert len(stage.starts) == 2 + min(alike, TWINS)
 
 
 @pytest.mark.parametrize(
