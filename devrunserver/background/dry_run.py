@@ -13,6 +13,7 @@ from typing import NoReturn
 from devrunserver.background import state_report
 from devrunserver.checkpoints.fork_safety import listening
 from devrunserver.checkpoints.forking import release, silence
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import link, process_exit
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import BuildFailed
@@ -24,12 +25,16 @@ class DryRunTeller:
     Args:
         to_supervisor: whom to tell.
         is_project: whether a file is the project's.
+        reads: what this process reads.
         is_urgent: sources are to be read before somebody saves again, so not with low priority.
     """
 
-    def __init__(self, to_supervisor: link.Link, is_project: Callable[[str], bool], is_urgent: bool) -> None:
+    def __init__(
+        self, to_supervisor: link.Link, is_project: Callable[[str], bool], reads: ReadRecorder, is_urgent: bool
+    ) -> None:
         self._link = to_supervisor
         self._is_project = is_project
+        self._reads = reads
         self._listening = listening()
         silence()
         if not is_urgent:
@@ -49,4 +54,4 @@ class DryRunTeller:
         """
         release(listening() - self._listening)
         state_report.stand_aside()
-        state_report.answer_questions(self._link, self._is_project, record)
+        state_report.answer_questions(self._link, self._is_project, self._reads, record)

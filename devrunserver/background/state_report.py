@@ -12,6 +12,7 @@ from typing import NoReturn
 from devrunserver.background.fingerprint import Fingerprint
 from devrunserver.background.literals import Literals
 from devrunserver.checkpoints.forking import silence
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import link, process_exit
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import (
@@ -20,6 +21,8 @@ from devrunserver.common.messages import (
     Imports,
     ImportsAsked,
     Loaded,
+    Outdated,
+    OutdatedAsked,
     Outlines,
     OutlinesAsked,
     StateAsked,
@@ -43,12 +46,16 @@ def stand_aside() -> None:
 
 
 def answer_questions(
-    to_supervisor: link.Link, is_project: Callable[[str], bool], record: Callable[[], ImportRecord]
+    to_supervisor: link.Link,
+    is_project: Callable[[str], bool],
+    reads: ReadRecorder,
+    record: Callable[[], ImportRecord],
 ) -> NoReturn:
     """Answers until there are no more questions.
 
     Args:
         is_project: whether a file is the project's.
+        reads: what was read.
         record: what was imported.
     """
     with suppress(link.LinkClosed):
@@ -59,6 +66,9 @@ def answer_questions(
         for message in to_supervisor.messages():
             if isinstance(message, ImportsAsked):
                 to_supervisor.send(Imports(record()))
+                continue
+            if isinstance(message, OutdatedAsked):
+                to_supervisor.send(Outdated(reads.outdated_facts()))
                 continue
             if fingerprint is None:
                 fingerprint = Fingerprint(_is_ours, is_project, _asks_for_subclasses(is_project))

@@ -23,7 +23,7 @@ from typing import Any
 from devrunserver.checkpoints import audit
 from devrunserver.checkpoints.written_files import WrittenFiles
 from devrunserver.common import file_state
-from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read, answering
+from devrunserver.common.facts import Answered, Fact, Linked, Listed, Read, answering, holds
 from devrunserver.common.pyc import SOURCE_SUFFIX
 
 DEVICES = ("/dev/", "/proc/", "/sys/")
@@ -128,6 +128,14 @@ class ReadRecorder:
         """The facts since the last call."""
         taken, self._taken = self._taken, len(self._facts)
         return self._facts[taken:]
+
+    def outdated_facts(self) -> list[Fact]:
+        """What was read or looked for, and is something else by now, also by who this process was forked from."""
+        from devrunserver.common.present import Present  # here, as hardly any process needs it
+
+        present = Present()
+        with self._unseen():
+            return [one for one in self._facts if isinstance(one, Read | Answered | Linked) and not holds(one, present)]
 
     def data_files(self) -> list[str]:
         """What was read that is no source, and that the start has not written, with links to directories resolved."""

@@ -71,14 +71,6 @@ def resolved(path: str) -> str:
     return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
-def saved_at(path: str) -> float:
-    """When a file was saved last, in seconds since the epoch; 0.0, which is before all else, where it is gone."""
-    try:
-        return min(os.stat(path).st_ctime, time.time())
-    except (OSError, ValueError):
-        return 0.0
-
-
 def directory_state(path: str) -> State | None:
     """The state of a directory whose names are about to be looked at; None where there is none."""
     try:

@@ -281,6 +281,13 @@ class Outlines(Message):
 
 
 @message
+class Outdated(Message):
+    """The answer to ``OutdatedAsked``: what I have relied on, and does not hold any more."""
+
+    facts: list[Fact] = field(metadata=FACTS)
+
+
+@message
 class Unexplained(Message):
     """The answer to ``UnexplainedAsked``: those that are something else than the source says."""
 
@@ -405,6 +412,11 @@ class OutlinesAsked(Message):
 
 
 @message
+class OutdatedAsked(Message):
+    """What have you read, or looked for, that is something else by now, please?"""
+
+
+@message
 class UnexplainedAsked(Message):
     """Which of these attributes are something else than functions and constants of the source, please?"""
 
@@ -454,6 +466,7 @@ ROUTES: dict[type[Message], Route] = {
     BuildFailed: _route(Role.SPARE, Role.BUILDER, Role.DRY_RUN),
     Loaded: _route(*_TELLERS),
     Imports: _route(*_TELLERS),
+    Outdated: _route(*_TELLERS),
     Unexplained: _route(*_TELLERS),
     StateReport: _route(*_TELLERS),
     Attributes: _route(*_TELLERS),
@@ -471,6 +484,7 @@ ROUTES: dict[type[Message], Route] = {
     ImportAhead: _route(Role.SUPERVISOR, to=[Role.SPARE]),
     ImportsAsked: _route(Role.SUPERVISOR, to=_TELLERS),
     StateAsked: _route(Role.SUPERVISOR, to=_TELLERS),
+    OutdatedAsked: _route(Role.SUPERVISOR, to=_TELLERS),
     UnexplainedAsked: _route(Role.SUPERVISOR, to=_TELLERS),
     AttributesAsked: _route(Role.SUPERVISOR, to=_TELLERS),
     OutlinesAsked: _route(Role.SUPERVISOR, to=_TELLERS),

@@ -12,8 +12,6 @@ The row is kept short: where there are too many, the one that saves least is dro
 
 from __future__ import annotations
 
-import functools
-import os
 import selectors
 import socket
 from collections.abc import Iterable, Sequence
@@ -22,10 +20,10 @@ from dataclasses import dataclass
 from subprocess import TimeoutExpired
 
 from devrunserver.common import facts, file_state, link
-from devrunserver.common.database_answers import answer_to
 from devrunserver.common.facts import Fact, Read, ResumePoint
 from devrunserver.common.import_plan import Base
 from devrunserver.common.messages import FactsRead, Resume
+from devrunserver.common.present import Present
 from devrunserver.common.process import Process
 from devrunserver.common.role import Role
 
@@ -171,23 +169,6 @@ class Chain:
         self._selector.unregister(checkpoint.link)
         checkpoint.link.close()
         self._leaving.append(checkpoint.process)
-
-
-class Present:
-    """The disk now; each directory is looked at once."""
-
-    def __init__(self) -> None:
-        self.directory_state = functools.cache(file_state.directory_state)
-        self.names_in = functools.cache(file_state.names_in)
-        self.answer_to = functools.cache(answer_to)
-
-    is_still = staticmethod(file_state.is_still)
-    identity_of = staticmethod(file_state.identity_of)
-    digest_of = staticmethod(file_state.digest_of)
-
-    @staticmethod
-    def target_of(directory: str) -> str:
-        return os.path.realpath(directory)
 
 
 def own_memory(pid: int) -> int:

@@ -32,8 +32,8 @@ from devrunserver.common.facts import Fact, Read
 from devrunserver.common.import_plan import Base
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import BuildFailed, FactsRead, ImportAhead, Resume
+from devrunserver.common.present import Present
 from devrunserver.common.process import Process, describe_status
-from devrunserver.supervisor.checkpoint_chain import Present
 from devrunserver.supervisor.console import describe
 from devrunserver.supervisor.edited_files import IN_TURN
 from devrunserver.supervisor.held_output import HeldOutput

@@ -204,7 +204,9 @@ class Startup:
         if isinstance(order, DryRun):
             from devrunserver.background.dry_run import DryRunTeller  # here, as hardly any process needs it
 
-            self._dry_run = DryRunTeller(self.identity.channel.link, self.project_files.is_own, order.is_urgent)
+            self._dry_run = DryRunTeller(
+                self.identity.channel.link, self.project_files.is_own, self.reads, order.is_urgent
+            )
 
     def _before_import(self, fullname: str, file: str) -> bool:
         """Leaves a checkpoint behind where it is due; whether this process was resumed from it."""

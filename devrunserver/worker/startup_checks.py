@@ -67,7 +67,7 @@ class StartupChecks:
     def _leave_reporter(self) -> None:
         startup = self._startup
         is_own, record = startup.project_files.is_own, startup.history.record
-        state_reporting.leave_reporter(self._identity, startup.checkpoints, is_own, record)
+        state_reporting.leave_reporter(self._identity, startup.checkpoints, is_own, startup.reads, record)
 
     @property
     def are_running(self) -> bool:

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from devrunserver.checkpoints.checkpoint import Checkpoints
 from devrunserver.checkpoints.forking import open_descriptors, release
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import faults, link, process_exit
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.process import OUTPUTS
@@ -24,30 +25,39 @@ RELEASE_PATIENCE = 1000  # milliseconds for the reporter to release what it has 
 
 
 def leave_reporter(
-    identity: Identity, checkpoints: Checkpoints, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]
+    identity: Identity,
+    checkpoints: Checkpoints,
+    is_own: Callable[[str], bool],
+    reads: ReadRecorder,
+    record: Callable[[], ImportRecord],
 ) -> None:
     """Forks it, where somebody wants to know.
 
     Args:
         is_own: whether a file is the project's.
+        reads: what was read.
         record: what was imported.
     """
     if identity.state_link is None:
         return
     with faults.contained("the report of the project's state"), suppress(OSError):
-        _leave_reporter(identity, checkpoints, is_own, record)
+        _leave_reporter(identity, checkpoints, is_own, reads, record)
     identity.close_state_link()
 
 
 def _leave_reporter(
-    identity: Identity, checkpoints: Checkpoints, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]
+    identity: Identity,
+    checkpoints: Checkpoints,
+    is_own: Callable[[str], bool],
+    reads: ReadRecorder,
+    record: Callable[[], ImportRecord],
 ) -> None:
     """Forks it, and waits until it has released what it has open: then it has closed its end of a pipe."""
     released, unreleased = os.pipe()
     try:
         if _forks(checkpoints):
             try:
-                _report(identity, is_own, record)
+                _report(identity, is_own, reads, record)
             finally:  # whatever it is, this process must not go on as a second worker
                 process_exit.leave(process_exit.FAILURE)
     finally:
@@ -65,7 +75,9 @@ def _forks(checkpoints: Checkpoints) -> bool:
         return checkpoints.forks.sibling()
 
 
-def _report(identity: Identity, is_own: Callable[[str], bool], record: Callable[[], ImportRecord]) -> None:
+def _report(
+    identity: Identity, is_own: Callable[[str], bool], reads: ReadRecorder, record: Callable[[], ImportRecord]
+) -> None:
     """Reports, in the process that is for it, until nobody asks any more."""
     sock, identity.state_link = identity.state_link, None
     assert sock is not None
@@ -75,4 +87,4 @@ def _report(identity: Identity, is_own: Callable[[str], bool], record: Callable[
 
     identity.leave()
     state_report.stand_aside()
-    state_report.answer_questions(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own, record)
+    state_report.answer_questions(link.Link(sock, Role.STATE_REPORTER, Role.SUPERVISOR), is_own, reads, record)

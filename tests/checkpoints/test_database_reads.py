@@ -12,7 +12,7 @@ import pytest
 from devrunserver.checkpoints import database_reads
 from devrunserver.checkpoints.database_reads import DJANGOS, SCHEMA, DatabaseReads
 from devrunserver.common.facts import Fact, Queried, Read, first_broken, path_of
-from devrunserver.supervisor.checkpoint_chain import Present
+from devrunserver.common.present import Present
 
 Act = Callable[[sqlite3.Connection], object]
 

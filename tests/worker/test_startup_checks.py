@@ -43,6 +43,7 @@ class Stage:
             ),
             project_files=SimpleNamespace(is_own=lambda file: True),
             may_leave_reporter=lambda: False,
+            reads=None,
             history=SimpleNamespace(record=lambda: None),
         )
         monkeypatch.setattr(startup_checks, "has_succeeded", self.has_succeeded)
@@ -147,10 +148,13 @@ def test_a_state_reporter_that_cannot_be_made(stage: Stage, capfd: pytest.Captur
 
     sock: Any = Socket()
     checkpoints: Any = SimpleNamespace(forks=SimpleNamespace(sibling=fail))
+    reads: Any = None
     record: Any = None
     stage.identity.state_link = sock
-    state_reporting.leave_reporter(stage.identity, checkpoints, lambda file: True, record)
+    state_reporting.leave_reporter(stage.identity, checkpoints, lambda file: True, reads, record)
     assert sock.closed
     assert "the report of the project's state has failed" in capfd.readouterr().err
-    state_reporting.leave_reporter(stage.identity, checkpoints, lambda file: True, record)  # nobody wants to know
+    state_reporting.leave_reporter(
+        stage.identity, checkpoints, lambda file: True, reads, record
+    )  # nobody wants to know
     assert capfd.readouterr().err == ""

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from devrunserver.checkpoints.checkpoint import Checkpoints
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.worker import state_reporting
 from devrunserver.worker.identity import Identity
@@ -33,6 +34,7 @@ def test_it_has_the_state_of_the_worker(exits: Exits, monkeypatch: pytest.Monkey
             identity,
             cast(Checkpoints, SimpleNamespace(forks=forks)),
             lambda file: True,
+            ReadRecorder(lambda directory: True),
             lambda: ImportRecord([], [], [], {}, {}),
         )
     assert told == [list(warnings.filters)]
@@ -59,7 +61,7 @@ def test_nobody_goes_on_before_it_has_released_what_is_open() -> None:
         address = bound.getsockname()
         identity = Played(theirs)
         checkpoints = SimpleNamespace(forks=SimpleNamespace(sibling=lambda: os.fork() == 0))
-        state_reporting.leave_reporter(identity, checkpoints, lambda file: True, lambda: None)
+        state_reporting.leave_reporter(identity, checkpoints, lambda file: True, None, lambda: None)
         bound.close()
         socket.create_server(address).close()
         print(bool(ours.recv(1000)))  # it lives, and would hold it

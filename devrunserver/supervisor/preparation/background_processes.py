@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import selectors
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
@@ -94,10 +93,6 @@ class BackgroundProcesses:
         if run in self._purposes:
             self._purposes[run] = purpose
 
-    def are_loaded(self, purpose: Purpose) -> bool:
-        """Whether all processes that are there for something have read what they read."""
-        return all(run.is_loaded for run, one in self._purposes.items() if one is purpose)
-
     def end_all(self, purpose: Purpose) -> None:
         for run in [run for run, one in self._purposes.items() if one is purpose]:
             self.end(run)
@@ -124,8 +119,8 @@ class BackgroundProcesses:
             if isinstance(message, Hello):
                 self.on_hello(run, message.pid)
                 continue
-            if isinstance(message, Loaded) and run.loaded_at is None:
-                run.loaded_at = time.time()
+            if isinstance(message, Loaded):
+                run.is_loaded = True
             if not self._on_message(run, message):
                 run.said = message
 

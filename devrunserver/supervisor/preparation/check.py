@@ -20,6 +20,7 @@ class Served:
 
     saves: int = 0  # that there were before it started
     prepared: Prepared | None = None  # what it was resumed from; None: an exact checkpoint, or it was spawned
+    is_serving: bool = False
     is_broken: bool = False  # it serves the error that keeps it from starting
     is_checked: bool = False  # its state was compared
 
@@ -54,6 +55,8 @@ def next_check(
         state_reporter: tells the state of the worker, if any does.
     """
     source = worker.prepared
+    if not worker.is_serving:  # nobody is to be in the way of its start
+        return None
     if source is not None and not worker.is_checked and worker.is_broken:
         return check_failure(processes, worker, source)
     if source is not None and not worker.is_checked:
@@ -77,11 +80,15 @@ def check(
         state_reporter: tells the state of the worker, if any does and it is of use.
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
-    verifier = Verifier(processes, planning.known, lambda moment: not planning.has_saved(worker.saves, moment))
+    is_hurried = planning.is_hurried and prepared.reference is None
+    verifier = Verifier(processes, planning.known, lambda: len(planning.saves) == worker.saves, is_hurried)
     if serves and state_reporter is not None and prepared.reference is not None:
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, plan.excluded)
         if reference is not None:
             return Finding(worker, prepared, Verdict(reference=reference))
+
+    if len(planning.saves) != worker.saves:  # starts would read something else than the worker has
+        return Finding(worker, prepared, Verdict(is_outdated=True))
 
     def start_exact() -> Run:
         return processes.dry_run(base, Purpose.VERIFY, is_urgent=True)

@@ -22,12 +22,8 @@ class Run:
     link: link.Link
     process: process.Process | None = None  # None: has not said hello yet
     said: Message | None = None  # before anybody has listened
-    loaded_at: float | None = None  # since when it has read all files that it reads, by ``time.time``
+    is_loaded: bool = False  # it has read all files that it reads
     ended: bool = False  # nothing more will be said
-
-    @property
-    def is_loaded(self) -> bool:
-        return self.loaded_at is not None
 
 
 # Each step yields the process that is to say something, and gets what it says, or None if it is gone

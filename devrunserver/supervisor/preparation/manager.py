@@ -29,9 +29,9 @@ Before anything was edited the same is done for what may be: who has just starte
 (``planning.py``). It begins after a while, or when a page was looked at.
 
 A save among the files that were left out changes nothing of this: what is being built does not contain them, and what
-is being compared has read them, or else the comparison begins anew with the next worker. So saves that come one after
-the other do not keep it from getting done. A prepared checkpoint stays for as long as all that it has read is
-unchanged, and its base is there.
+is being compared has read them already, or else the comparison begins anew with the next worker. So saves that come
+one after the other do not keep it from getting done. A prepared checkpoint stays for as long as all that it has read
+is unchanged, and its base is there.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from devrunserver.common import facts, link
-from devrunserver.common.file_state import saved_at
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import Message, Resume
 from devrunserver.common.power import is_on_battery
+from devrunserver.common.present import Present
 from devrunserver.common.role import Role
-from devrunserver.supervisor.checkpoint_chain import Chain, Present
+from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.optional_parts import Registry
 from devrunserver.supervisor.preparation import build, check
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
@@ -127,7 +127,7 @@ class Preparation:
         """
         if self._enabled:
             self._planning.edited = list(edited)
-            self._worker.is_broken = broken
+            self._worker.is_serving, self._worker.is_broken = True, broken
             self._due = time.monotonic() + (QUIET if is_reload else FIRST_QUIET)
 
     def on_view(self, likely: Sequence[str]) -> None:
@@ -145,9 +145,7 @@ class Preparation:
     def changed(self, path: str) -> None:
         """Code has changed. What has nothing to do with that file goes on."""
         self._due = None
-        if not self._processes.are_loaded(Purpose.VERIFY):  # somebody may read it in another state
-            self._end_job(Purpose.VERIFY)
-        if self._planning.on_save(path, saved_at(path)):
+        if self._planning.on_save(path, time.monotonic()):
             self._end_job(Purpose.BUILD)
             if self._successor is not None:
                 self._end_job(Purpose.VERIFY)
@@ -245,7 +243,7 @@ class Preparation:
                 self._jobs[Purpose.BUILD] = Job(
                     build.build(self._processes, self._chain, self._planning, state_reporter)
                 )
-        if not self._jobs:
+        if worker.is_serving and not self._jobs:
             self._release_state_reporter()  # nobody asks it
         if any(job.done for job in self._jobs.values()):
             self._due = 0.0

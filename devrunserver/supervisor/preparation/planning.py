@@ -36,6 +36,7 @@ SLOWER_BY = 0.02  # ... and that many seconds more
 # Of the seconds that a plan saves, those that may be spent on leaving out what nobody has edited yet, ...
 UNKNOWN_SHARE = 0.1  # ... as long as nobody has edited anything
 KNOWN_SHARE = 0.02
+HURRY = 5.0  # seconds between saves
 LITTLE = 0.05  # seconds that a file which was only looked at, or is only left out in passing, may add to a reload
 VIEW_PLANS = 1  # plans that are made anew, before the first save, for a page that was looked at after the first plan
 
@@ -73,7 +74,7 @@ class Save(NamedTuple):
     """A file was saved."""
 
     path: str
-    moment: float  # seconds since the epoch
+    moment: float  # seconds of the monotonic clock
 
 
 @dataclass
@@ -112,7 +113,7 @@ class Planning:
         """A file was saved. Whether the plan is spoilt: it imports that file ahead, or was given up for others.
 
         Args:
-            moment: when, in seconds since the epoch.
+            moment: when, in seconds of the monotonic clock.
         """
         self.saves.append(Save(path, moment))
         if self.plan is None:
@@ -126,9 +127,10 @@ class Planning:
         self.forget_plan()
         return True
 
-    def has_saved(self, since: int, moment: float) -> bool:
-        """Whether somebody has saved before some moment, those saves not counted that there were before."""
-        return any(save.moment <= moment for save in self.saves[since:])
+    @property
+    def is_hurried(self) -> bool:
+        """Whether the last two saves came so soon after each other that the next may come before a start is over."""
+        return len(self.saves) > 1 and self.saves[-1].moment - self.saves[-2].moment < HURRY
 
     def forget_plan(self) -> None:
         self.plan, self.base = None, None

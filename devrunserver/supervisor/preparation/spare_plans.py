@@ -27,7 +27,7 @@ from devrunserver.common.import_plan import Base
 from devrunserver.common.import_time import may_show, only_functions_differ, parsed
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import Message
-from devrunserver.supervisor.checkpoint_chain import Present
+from devrunserver.common.present import Present
 from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.optional_parts import Registry
 from devrunserver.supervisor.preparation.background_processes import Purpose

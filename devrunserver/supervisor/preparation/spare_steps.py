@@ -211,7 +211,7 @@ def _compare(
     if not isinstance(paused, FactsRead) or not isinstance(built, FactsRead):
         return Outcome(why=FAILED)
     prepared = processes.dry_run(start.link, Purpose.VERIFY)
-    verifier = Verifier(processes, known, lambda moment: True, TWINS)  # a save ends all this
+    verifier = Verifier(processes, known, lambda: True, twins=TWINS)  # a save ends all this
     verdict = yield from verifier.compare(
         exact, prepared, lambda: processes.exact(edited), plan, frozenset(), is_served
     )

@@ -11,9 +11,10 @@ modules are left out, which cannot be wrong, and only if there is a difference a
 What is volatile may hold an order all the same: a registry by random keys. So of that the order of what modules have
 left there is compared, as far as exact starts agree on it.
 
-A start that reads the sources after another save would differ by what was saved, and make that look volatile. So where
-somebody has saved before it was loaded, nothing is concluded; but modules may still be left out. The next time that
-start is made at once, beside the prepared one: then it is loaded before somebody who saves every second or two does.
+A start that reads the sources after another save would differ by what was saved, and make that look volatile. So each
+tells in the end what it has read that is something else by now. Where that is not the same, nothing is concluded; but
+modules may still be left out. The next time that start is made at once, beside the prepared one: both read what is
+edited first, before somebody who saves every second or two does so again. What is saved while they go on is no matter.
 
 Most saves need no exact start. Once a prepared checkpoint is verified, the state of a worker that was resumed from it
 is held against that of the one before: where nothing has changed but functions and constants as the sources say them,
@@ -22,11 +23,11 @@ in the edited modules themselves, nothing can have come in another order.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from devrunserver.common.facts import Fact, Read
 from devrunserver.common.import_plan import Plan
 from devrunserver.common.messages import (
     Attributes,
@@ -34,6 +35,8 @@ from devrunserver.common.messages import (
     BuildFailed,
     Loaded,
     Message,
+    Outdated,
+    OutdatedAsked,
     Outlines,
     OutlinesAsked,
     StateAsked,
@@ -41,6 +44,7 @@ from devrunserver.common.messages import (
     Unexplained,
     UnexplainedAsked,
 )
+from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.known import Known
@@ -51,8 +55,6 @@ OutlinesByName = dict[Attribute, list[list[str]]]
 Answer = TypeVar("Answer", bound=Message)
 Asking = Generator[Run, Message | None, Answer]
 
-# Seconds within which a save is heard of. If it is followed by another of the same file, only that one's time is known.
-UNHEARD = 0.5
 FAILED = "a start in the background failed"
 
 
@@ -107,7 +109,8 @@ class Verifier:
     Args:
         processes: forks who is to be compared.
         known: what comparisons have shown before; added to.
-        is_current: whether nobody has saved between the worker's start and a moment (``time.time``).
+        is_current: whether nobody has saved since the worker's start, as far as is known.
+        is_hurried: another exact start is made at once, whether it will be needed or not.
         twins: other exact starts that tell what varies, as long as nothing is out of order: one where all are forked
             from the same process, as what depends on addresses is the same in each of them.
     """
@@ -116,13 +119,15 @@ class Verifier:
         self,
         processes: BackgroundProcesses,
         known: Known,
-        is_current: Callable[[float], bool],
+        is_current: Callable[[], bool],
+        is_hurried: bool = False,
         twins: int = 1,
     ) -> None:
         self._twins = twins
         self._processes = processes
         self._known = known
         self._is_current = is_current
+        self._is_hurried = is_hurried
 
     def compare(
         self,
@@ -143,7 +148,7 @@ class Verifier:
         """
         planned = set(plan.modules)
         try:
-            twin = self._twin(start_exact) if self._known.is_undecided else None
+            twin = self._twin(start_exact) if self._is_hurried or self._known.is_undecided else None
             for run in (prepared, exact, *([twin] if twin is not None else [])):
                 yield from self._loaded(run)
             for run in (prepared, exact):
@@ -173,7 +178,7 @@ class Verifier:
                     return verdict
             return Verdict(reference=(yield from self._reference(prepared, of_prepared.digests, plan.excluded)))
         except _Gone as gone:
-            return Verdict(failure=str(gone))
+            return Verdict(failure=str(gone)) if self._is_current() else Verdict(is_outdated=True)
         except _Outdated:
             return Verdict(is_outdated=True)
 
@@ -213,14 +218,11 @@ class Verifier:
             return None
 
     def _twin(self, start_exact: Callable[[], Run]) -> Run:
-        """Another exact start; it has read the same sources if nobody has saved before it was loaded."""
+        """Another exact start, which reads the same sources if nobody has saved."""
         self._known.is_undecided = True
-        self._ask_whether_current(time.time())
-        return start_exact()
-
-    def _ask_whether_current(self, moment: float) -> None:
-        if not self._is_current(moment):
+        if not self._is_current():
             raise _Outdated
+        return start_exact()
 
     # Steps
 
@@ -264,7 +266,8 @@ class Verifier:
         yield from self._loaded(twin)
         of_twin = (yield from self._asked(twin, StateAsked(), StateReport)).digests
         volatile = yield from self._differences(exact, of_exact, twin, of_twin)
-        self._ask_whether_current((twin.loaded_at or 0.0) + UNHEARD)
+        if not (yield from self._have_read_the_same(exact, twin, prepared)):
+            raise _Outdated
         ordered, again = (yield from self._outlines(exact, volatile)), (yield from self._outlines(twin, volatile))
         self._known.volatile |= {
             one: ordered[one] == again[one] and self._known.volatile.get(one, True) for one in volatile
@@ -273,6 +276,13 @@ class Verifier:
         self._processes.end(twin)
         self._known.is_undecided = False
         return differences - self._known.volatile.keys()
+
+    def _have_read_the_same(self, *runs: Run) -> Generator[Run, Message | None, bool]:
+        told = []
+        for run in runs:
+            outdated = (yield from self._asked(run, OutdatedAsked(), Outdated)).facts
+            told.append({one for one in outdated if _is_about_code(one)})
+        return all(one == told[0] for one in told)
 
     def _reference(
         self, prepared: Run, digests: Digests, excluded: Set[str]
@@ -305,3 +315,8 @@ class Verifier:
         answer = yield from self._asked(run, OutlinesAsked(sorted(attributes)), Outlines)
         told = {(one, name): [list(part) for part in outline] for one, name, outline in answer.outlines}
         return {one: told.get(one, []) for one in attributes}
+
+
+def _is_about_code(fact: Fact) -> bool:
+    """Not about data, which a start may read and write itself."""
+    return not isinstance(fact, Read) or fact.path.endswith(SOURCE_SUFFIX)

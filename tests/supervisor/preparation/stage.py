@@ -26,6 +26,8 @@ from devrunserver.common.messages import (
     ImportsAsked,
     Loaded,
     Message,
+    Outdated,
+    OutdatedAsked,
     Outlines,
     OutlinesAsked,
     Resume,
@@ -60,6 +62,7 @@ class State:
     attributes: dict[str, dict[str, int]]
     outlines: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)
     unexplained: set[tuple[str, str]] = field(default_factory=set)
+    outdated: list[Fact] = field(default_factory=list)  # what it has read that is something else by now
 
     @property
     def digests(self) -> dict[str, int]:
@@ -99,6 +102,8 @@ class Teller:
                 answer = Attributes({name: self.state.attributes.get(name, {}) for name in modules})
             case OutlinesAsked(attributes=asked):
                 answer = Outlines([(*one, self.state.outlines.get(one, [])) for one in asked])
+            case OutdatedAsked():
+                answer = Outdated(self.state.outdated)
             case UnexplainedAsked(attributes=asked):
                 answer = Unexplained([one for one in asked if one in self.state.unexplained])
             case _:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from devrunserver.common import file_state
-from devrunserver.common.facts import Read
+from devrunserver.common.facts import Answered, Fact, Read
 from devrunserver.common.import_plan import Plan
-from devrunserver.common.messages import AttributesAsked, Message, StateAsked
+from devrunserver.common.messages import Message, StateAsked
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning
@@ -112,37 +112,43 @@ def test_a_save_while_it_is_compared_goes_on_where_the_sources_were_read(stage: 
     assert stage.short_runs == short
 
 
-def test_a_save_before_the_sources_were_read_begins_the_comparison_anew(stage: Stage) -> None:
+def test_a_save_while_the_compared_are_loaded_is_no_matter(stage: Stage) -> None:
+    """What they have read counts, which they tell where it matters."""
     stage.are_held = True
     stage.save()
     stage.serve()  # built, and being compared
-    assert (len(stage.builds), stage.short_runs) == (1, 1)
     assert not stage.save()
-    stage.are_held = False
+    stage.let_go()
     stage.serve()
-    assert (len(stage.builds), stage.short_runs) == (1, 2)
+    assert (len(stage.builds), stage.short_runs) == (1, 1)
     assert stage.reload()
 
 
-@pytest.mark.parametrize("question", [StateAsked, AttributesAsked])
-def test_a_save_while_it_is_compared_makes_nothing_look_volatile(stage: Stage, question: type[Message]) -> None:
-    """The second exact start reads what was saved meanwhile: what differs by that counts in the next comparison."""
+BEFORE, AFTER = Read("/a.py", (1, 1, 1)), Read("/a.py", (2, 2, 2))
 
-    def save_once(message: Message) -> None:
-        if isinstance(message, question):
-            stage.when_asked = lambda message: None
-            stage.exact = [state(first={"x": 3})]
-            stage.preparation.changed("/a.py")
 
-    stage.prepared = state(first={"x": 2})
-    stage.when_asked = save_once
-    stage.save()
+@pytest.mark.parametrize(
+    ("exact", "twin", "prepared", "is_concluded"),
+    [
+        ([], [], [], True),
+        ([BEFORE], [BEFORE], [BEFORE], True),  # somebody has saved since all of them have read it
+        ([BEFORE], [], [BEFORE], False),
+        ([BEFORE], [AFTER], [BEFORE], False),
+        ([BEFORE], [BEFORE], [], False),
+        ([Read("/log", (1, 1, 1))], [], [], True),  # data that each start may write
+        ([Answered("/", None, "new", ())], [], [], False),  # a file that was looked for in vain
+    ],
+)
+def test_nothing_is_concluded_from_starts_that_have_read_something_else(
+    stage: Stage, exact: list[Fact], twin: list[Fact], prepared: list[Fact], is_concluded: bool
+) -> None:
+    """What differs between exact starts is volatile, unless it is what was saved between them."""
+    stage.exact = [replace(state(), outdated=exact)]
+    stage.prepared = replace(state(first={"x": 2}), outdated=prepared)
+    stage.save()  # the worker is an exact start
+    stage.exact = [replace(state(first={"x": 3}), outdated=twin)]
     stage.serve()
-    assert not any(told.startswith(PREPARED) for told in stage.told)
-    assert not stage.resume()
-    stage.serve()
-    assert not stage.reload()
-    assert any(told.startswith("Not prepared: the order of imports shows in first.x") for told in stage.told)
+    assert any(told.startswith(PREPARED) for told in stage.told) is is_concluded
 
 
 def test_the_other_exact_start_is_made_at_once_where_a_save_has_come_before_it(stage: Stage, tmp_path: Path) -> None:
@@ -166,25 +172,34 @@ def test_the_other_exact_start_is_made_at_once_where_a_save_has_come_before_it(s
     assert stage.reload(str(file))
 
 
-@pytest.mark.parametrize(("later", "is_concluded"), [(-1.0, False), (0.1, False), (2.0, True)])
-def test_a_save_counts_from_when_the_other_exact_start_was_loaded(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, later: float, is_concluded: bool
+@pytest.mark.parametrize(("pause", "made"), [(1.0, 1), (60.0, 0)])
+def test_the_other_exact_start_is_made_at_once_in_a_hurry(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, pause: float, made: int
 ) -> None:
-    stage.prepared = state(first={"x": 2})
-    asked: list[Message] = []
-
-    def save(message: Message) -> None:
-        asked.append(message)
-        if len([one for one in asked if isinstance(one, StateAsked)]) == 3:  # the other exact start is the third
-            monkeypatch.setattr(manager, "saved_at", lambda path: time.time() + later)
-            stage.when_asked = lambda message: None
-            stage.preparation.changed("/a.py")
-
-    stage.when_asked = save
+    """Whether it will be needed is not known yet, but the next save may come before it has read the sources."""
+    moments = iter([0.0, pause])
+    monkeypatch.setattr(Planning, "on_save", on_save_at(moments))
     stage.save()
-    stage.exact = [state(first={"x": 3})]
+    stage.save()
     stage.serve()
-    assert any(told.startswith(PREPARED) for told in stage.told) is is_concluded
+    assert stage.dry_runs == made
+    assert stage.reload()
+
+
+def on_save_at(moments: Iterator[float]) -> Callable[[Planning, str, float], bool]:
+    on_save = Planning.on_save
+    return lambda planning, path, moment: on_save(planning, path, next(moments, moment))
+
+
+def test_nothing_is_compared_while_a_worker_starts(stage: Stage) -> None:
+    """That would be in its way."""
+    stage.are_held = True
+    stage.serve()  # asks a dry run what is imported
+    stage.save()
+    stage.let_go()  # it is built
+    assert (len(stage.builds), stage.short_runs) == (1, 0)
+    stage.serve()
+    assert stage.short_runs == 1
 
 
 def test_a_save_of_what_is_imported_ahead_makes_another_plan(stage: Stage, tmp_path: Path) -> None:
@@ -405,7 +420,8 @@ def test_it_begins_sooner_once_a_page_was_looked_at(stage: Stage) -> None:
 
 
 def look_at(stage: Stage, *likely: str) -> None:
-    """A page is looked at, and all that follows from it."""
+    """The first worker serves, a page is looked at, and all that follows from it."""
+    stage.preparation.served([], False)
     stage.preparation.on_view(likely)
     stage.preparation.step(time.monotonic() + manager.VIEW_QUIET + 1)
     stage.play()
@@ -433,12 +449,12 @@ def test_what_was_foreseen_serves_until_a_quicker_one_is_verified(
     stage.serve("/a.py")
     assert [build.modules for build in stage.builds[1:]] == [["b", "c", "d"]]
     assert stage.save("/a.py"), "by the one that was foreseen"
-    stage.are_held = False
     starts = stage.dry_runs
+    stage.let_go()
     stage.serve("/a.py")
     assert len(stage.chain.pids | stage.preparation.pids) <= 2
     assert [stage.reload("/a.py") for _ in range(2)] == [True, True]
-    assert (len(stage.builds), stage.dry_runs) == (2, starts + 1), "one to compare with"
+    assert (len(stage.builds), stage.dry_runs) == (2, starts), "the one to compare with has gone on"
     assert len([told for told in stage.told if told.startswith(PREPARED)]) == 2
 
 
@@ -539,7 +555,7 @@ def test_what_is_to_take_its_place_and_dies_does_no_harm(stage: Stage, monkeypat
     stage.serve("/a.py")
     stage.let_die("prepared")
     assert not stage.save("/a.py")
-    stage.are_held = False
+    stage.let_go()
     stage.serve("/a.py")
     assert stage.reload("/a.py")
 
@@ -547,7 +563,7 @@ def test_what_is_to_take_its_place_and_dies_does_no_harm(stage: Stage, monkeypat
 def test_once_something_was_edited_no_page_counts(stage: Stage) -> None:
     stage.reload("/a.py")
     builds = len(stage.builds)
-    look_at(stage, "/b.py", "/a.py")
+    stage.preparation.on_view(["/b.py", "/a.py"])
     assert len(stage.builds) == builds
     assert stage.preparation.due is None
 
