@@ -7,14 +7,15 @@ own time, which facts it relies on (``import_log.py``). To resume one, those aft
 will be seen anew. A checkpoint ends when its link is closed. One that dies unasked takes the later ones out of the
 row, as they rely on what only it could have told.
 
-The row is kept short: where there are too many, the one that saves least is dropped and its facts go to the next.
+The row is kept short: where there are too many, the one that saves least is dropped and its facts go to the next. Those
+right before the files that were edited last are dropped after all others: what is prepared begins there, too.
 """
 
 from __future__ import annotations
 
 import selectors
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from subprocess import TimeoutExpired
@@ -29,6 +30,7 @@ from devrunserver.common.role import Role
 
 NOTHING_BEFORE = Base(0, (), 0)
 KILOBYTES = 1024  # in a megabyte
+SPARED = 2  # files that were edited last, before which the checkpoint stays
 
 
 @dataclass
@@ -51,12 +53,16 @@ class Chain:
         selector: wakes the loop when a checkpoint says something; the data of its keys is to be called then.
         limit: how many are kept.
         memory: megabytes that they may take together.
+        edited: the files that are being edited, the last one last.
     """
 
-    def __init__(self, selector: selectors.BaseSelector, limit: int, memory: float) -> None:
+    def __init__(
+        self, selector: selectors.BaseSelector, limit: int, memory: float, edited: Callable[[], Sequence[str]] = list
+    ) -> None:
         self._selector = selector
         self._limit = limit
         self._memory = memory
+        self._edited = edited
         self._row: list[Checkpoint] = []
         self._leaving: list[Process] = []
         self.kept: Checkpoint | None = None  # is not dropped where there are too many
@@ -91,7 +97,7 @@ class Chain:
         wanted = set(paths)
         found: list[Checkpoint] = []
         for one in self._row:
-            if one.facts is None or any(isinstance(fact, Read) and fact.path in wanted for fact in one.facts):
+            if one.facts is None or _has_read(one, wanted):
                 break
             found.append(one)
         return found
@@ -140,7 +146,10 @@ class Chain:
         """Drops the checkpoint that saves least; whether there was one to spare."""
         ends = (0, len(self._row) - 1)[-self._limit :]
         kept = [place for place, one in enumerate(self._row) if one is self.kept]
-        place = least_useful([one.cost for one in self._row], [*ends, *kept])
+        costs = [one.cost for one in self._row]
+        place = least_useful(costs, [*ends, *kept, *self._places_before_edited()])
+        if place is None:
+            place = least_useful(costs, [*ends, *kept])
         if place is None:
             return False
         dropped, heir = self._row[place], self._row[place + 1]
@@ -150,6 +159,11 @@ class Chain:
         heir.facts[:0] = dropped.facts
         self._drop(dropped)
         return True
+
+    def _places_before_edited(self) -> list[int]:
+        """Of the checkpoints right before the files that were edited last."""
+        wanted = set(self._edited()[-SPARED:])
+        return [place - 1 for place, one in enumerate(self._row) if place and _has_read(one, wanted)]
 
     def _hear(self, checkpoint: Checkpoint) -> None:
         try:
@@ -169,6 +183,11 @@ class Chain:
         self._selector.unregister(checkpoint.link)
         checkpoint.link.close()
         self._leaving.append(checkpoint.process)
+
+
+def _has_read(checkpoint: Checkpoint, paths: Collection[str]) -> bool:
+    """Whether it has read one of some files, since the checkpoint before."""
+    return any(isinstance(fact, Read) and fact.path in paths for fact in checkpoint.facts or ())
 
 
 def own_memory(pid: int) -> int:

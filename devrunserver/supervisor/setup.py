@@ -122,7 +122,7 @@ class Parts:
         self.notice = Notice(setup.watcher.events)
         self.review = ChangeReview()
         self.edited = EditedFiles()
-        self.chain = Chain(self.selector, setup.limits.checkpoints, setup.limits.memory)
+        self.chain = Chain(self.selector, setup.limits.checkpoints, setup.limits.memory, lambda: self.edited.paths)
         contained = ContainedSelector(self.selector, setup.optional, Part.PREPARING)
         self.preparation = Preparation(
             contained, self.chain, on_difference, setup.console.remark, setup.limits.prepares

@@ -58,11 +58,12 @@ class Row:
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     limit: int = 10
     memory: float = 100.0
+    edited: list[str] = field(default_factory=list)
     links: dict[int, Link] = field(default_factory=dict)
     processes: dict[int, FakeProcess] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.chain = Chain(self.selector, self.limit, self.memory)
+        self.chain = Chain(self.selector, self.limit, self.memory, lambda: self.edited)
 
     def add(self, number: int, facts: Iterable[Fact] | None = (), cost: float = 1.0) -> None:
         """A checkpoint comes, and tells its facts at once, or later (None)."""
@@ -283,6 +284,28 @@ def test_the_row_is_kept_short(costs: list[float], there: list[int]) -> None:
     paths = [fact.path for one in row.chain._row for fact in one.facts or () if isinstance(fact, Read)]
     assert paths == [f"/nowhere/{number}" for number in range(1, len(costs) + 1)]  # what they saw is still relied on
     assert sum(one.cost for one in row.chain._row) == sum(costs)
+    row.close()
+
+
+@pytest.mark.parametrize(
+    ("limit", "edited", "there"),
+    [
+        (4, [], [1, 4, 6, 7]),
+        (4, ["/3"], [1, 2, 6, 7]),  # 2 is right before it
+        (4, ["/3", "/5"], [1, 2, 4, 7]),
+        (5, ["/3", "/5"], [1, 2, 4, 6, 7]),
+        (4, ["/3", "/5", "/7"], [1, 4, 6, 7]),  # the last two
+        (4, ["/1", "/elsewhere"], [1, 4, 6, 7]),
+        (3, ["/3", "/5"], [1, 4, 7]),  # there is not room for both
+        (2, ["/3"], [1, 7]),
+    ],
+)
+def test_those_right_before_what_is_edited_are_dropped_last(limit: int, edited: list[str], there: list[int]) -> None:
+    """However little they save: what is prepared begins there."""
+    row = Row(limit=limit, edited=edited)
+    for number, cost in enumerate([1, 0.1, 2, 3, 0.2, 5, 1], 1):
+        row.add(number, [Read(f"/{number}", None)], cost)
+    assert numbers(row) == there == row.there
     row.close()
 
 

@@ -252,7 +252,9 @@ class Preparation:
         """Gives up the plan where another one is much better by now, as it begins later, or fits what is edited."""
         latest = self._successor or self._prepared
         plan = self._planning.plan if latest is None else latest.plan
-        if self._jobs or plan is None or not self._planning.has_better(self._chain, plan):
+        if not self._worker.is_serving or self._jobs:  # while it starts checkpoints come and go
+            return
+        if plan is None or not self._planning.has_better(self._chain, plan):
             return
         if latest is not None and (latest is self._successor or latest.reference is None):
             self._discard("other files are being edited, or looked at, now")

@@ -12,7 +12,7 @@ import pytest
 from devrunserver.common import file_state
 from devrunserver.common.facts import Answered, Fact, Read
 from devrunserver.common.import_plan import Plan
-from devrunserver.common.messages import Message, StateAsked
+from devrunserver.common.messages import Build, Message, StateAsked
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning
@@ -456,6 +456,27 @@ def test_what_was_foreseen_serves_until_a_quicker_one_is_verified(
     assert [stage.reload("/a.py") for _ in range(2)] == [True, True]
     assert (len(stage.builds), stage.dry_runs) == (2, starts), "the one to compare with has gone on"
     assert len([told for told in stage.told if told.startswith(PREPARED)]) == 2
+
+
+def test_what_is_prepared_is_not_given_up_for_checkpoints_that_a_starting_worker_makes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many of these are dropped before it serves."""
+    build = stage._build
+
+    def save_first(message: Build) -> None:
+        monkeypatch.setattr(stage, "_build", build)
+        stage.save()
+        stage.add_checkpoint(2, "a", 2)
+        build(message)
+
+    monkeypatch.setattr(stage, "_build", save_first)
+    stage.save()
+    stage.serve()
+    stage.chain.cut(1)
+    stage.serve()
+    assert len(stage.builds) == 1
+    assert stage.reload()
 
 
 def test_what_is_to_take_its_place_is_spoilt(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
