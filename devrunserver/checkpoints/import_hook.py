@@ -60,10 +60,11 @@ class ImportHook:
 
     def _record(self, fullname: str, path: Sequence[str] | None, spec: ModuleSpec | None, file: str | None) -> None:
         if spec is None or file is not None or spec.loader is None:  # not found, found, a namespace package
-            self._reads.module(fullname, directories_on(path), file)
+            self._reads.module(fullname, directories_on(path), file, getattr(spec, "cached", None))
         if file is not None:
-            self.found.append((time.monotonic(), fullname))
-            self.history.append((self.now(), fullname, self._phase()))
+            now = time.monotonic()
+            self.found.append((now, fullname))
+            self.history.append((now - self._paused, fullname, self._phase()))
 
     def now(self) -> float:
         """Seconds of a clock that stands still while this process is a checkpoint."""

@@ -53,6 +53,7 @@ class ReadRecorder:
         self._entries: dict[str, tuple[file_state.State | None, set[str]]] = {}  # of directories in a state
         self._listed: set[str] = set()
         self._resolved: dict[str, str] = {}  # directories
+        self._paths: dict[str, str] = {}  # absolute ones as they were given, with links to directories resolved
         self._busy = False
 
     @property
@@ -91,12 +92,16 @@ class ReadRecorder:
             )
             self._facts.append(Read(path, self._states[path]))
 
-    def module(self, fullname: str, directories: Iterable[str], file: str | None) -> None:
-        """Records a look-up: that the module was found in this file, and nowhere before, or nowhere at all (None)."""
+    def module(self, fullname: str, directories: Iterable[str], file: str | None, bytecode: str | None = None) -> None:
+        """Records a look-up: that the module was found in this file, and nowhere before, or nowhere at all (None).
+
+        Args:
+            bytecode: where it is looked for before the file is read.
+        """
         name = fullname.rpartition(".")[2]
         home = None if file is None else self._home_of(file)
         for entry in directories:
-            directory = self._resolve(os.path.abspath(entry))
+            directory = self._resolved.get(entry) or self._resolve(os.path.abspath(entry))
             if directory == home and self._is_installed(directory):
                 break  # nobody adds a second one beside it
             self._answered(directory, name)
@@ -104,11 +109,16 @@ class ReadRecorder:
                 break
         if file is not None:
             self.file(file)
+            self._asked.add(file)  # the loader opens them next
+            if bytecode is not None:
+                self._asked.add(bytecode)
 
     def _home_of(self, file: str) -> str:
         """The directory that a module of this file was found in: for a package, the one around it."""
-        directory, name = os.path.split(os.path.abspath(file))
-        return self._resolve(os.path.dirname(directory) if os.path.splitext(name)[0] == PACKAGE_FILE else directory)
+        directory, name = os.path.split(file)
+        if os.path.splitext(name)[0] == PACKAGE_FILE:
+            return self._resolve(os.path.dirname(os.path.abspath(directory)))
+        return os.path.dirname(self.path_of(file))
 
     def _answered(self, directory: str, name: str) -> None:
         names = self._looked_up.setdefault(directory, {})
@@ -161,8 +171,13 @@ class ReadRecorder:
 
     def path_of(self, path: str) -> str:
         """A path with links to directories resolved."""
-        directory, name = os.path.split(os.path.abspath(path))
-        return os.path.join(self._resolve(directory), name)
+        known = self._paths.get(path)
+        if known is None:
+            directory, name = os.path.split(os.path.abspath(path))
+            known = os.path.join(self._resolve(directory), name)
+            if os.path.isabs(path):
+                self._paths[path] = known
+        return known
 
     def _resolve(self, directory: str) -> str:
         target = self._resolved.get(directory)

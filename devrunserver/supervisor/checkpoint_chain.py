@@ -54,15 +54,22 @@ class Chain:
         limit: how many are kept.
         memory: megabytes that they may take together.
         edited: the files that are being edited, the last one last.
+        on_facts: called with what a checkpoint has read since the one before.
     """
 
     def __init__(
-        self, selector: selectors.BaseSelector, limit: int, memory: float, edited: Callable[[], Sequence[str]] = list
+        self,
+        selector: selectors.BaseSelector,
+        limit: int,
+        memory: float,
+        edited: Callable[[], Sequence[str]] = list,
+        on_facts: Callable[[list[Fact]], object] = lambda facts: None,
     ) -> None:
         self._selector = selector
         self._limit = limit
         self._memory = memory
         self._edited = edited
+        self._on_facts = on_facts
         self._row: list[Checkpoint] = []
         self._leaving: list[Process] = []
         self.kept: Checkpoint | None = None  # is not dropped where there are too many
@@ -173,6 +180,7 @@ class Chain:
             return
         for message in messages:
             assert isinstance(message, FactsRead)  # by its route
+            self._on_facts(message.facts)
             checkpoint.facts = message.facts
             checkpoint.base = Base(message.imported, message.importing, message.phase)
             while len(self._row) > self._limit and self._thin():

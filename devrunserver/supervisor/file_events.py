@@ -18,6 +18,7 @@ from pathlib import Path
 
 from devrunserver.common import pyc
 from devrunserver.common.configuration_files import may_configure
+from devrunserver.common.facts import Fact, Read
 from devrunserver.common.freshness import Notice
 from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.supervisor import relevance
@@ -123,6 +124,18 @@ class FileEvents:
         for event in [*events, *(Event(Kind.WRITTEN, path) for path in changed)]:
             self._take(event)
         return snapshot
+
+    def watch_ahead(self, facts: Iterable[Fact], since: float) -> None:
+        """Watches where a start has read sources so far: the worker will ask for it, and requests would wait for that.
+
+        Args:
+            facts: of a checkpoint.
+            since: when the worker was spawned, in seconds since the epoch.
+        """
+        sources = (fact.path for fact in facts if isinstance(fact, Read) and fact.path.endswith(SOURCE_SUFFIX))
+        directories = dict.fromkeys(map(os.path.dirname, sources))
+        if added := [one for directory in directories for one in self.watcher.add_directory(directory)]:
+            self.learn(added, since)
 
     def _read_events(self) -> list[Event]:
         self._notice.undecided = True

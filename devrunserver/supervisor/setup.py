@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from devrunserver.common import process
+from devrunserver.common.facts import Fact
 from devrunserver.common.freshness import Notice
 from devrunserver.supervisor.change_review import ChangeReview
 from devrunserver.supervisor.checkpoint_chain import Chain
@@ -86,7 +87,7 @@ class Setup:
         self.held = HeldConnections(placeholder, self.optional)
         self.terminal = Terminal()
         self.own_children = process.children()
-        self.has_served = False  # any worker: the next are reloads
+        self.has_served = False  # any worker, and its checks have passed: the next are reloads
 
     def tell_progress(self, tell: Callable[[StartProgress], T]) -> T | None:
         """Tells what shows how far a start is something; None where it is off."""
@@ -122,7 +123,13 @@ class Parts:
         self.notice = Notice(setup.watcher.events)
         self.review = ChangeReview()
         self.edited = EditedFiles()
-        self.chain = Chain(self.selector, setup.limits.checkpoints, setup.limits.memory, lambda: self.edited.paths)
+        self.chain = Chain(
+            self.selector,
+            setup.limits.checkpoints,
+            setup.limits.memory,
+            lambda: self.edited.paths,
+            lambda facts: self._watch_ahead(facts),
+        )
         contained = ContainedSelector(self.selector, setup.optional, Part.PREPARING)
         self.preparation = Preparation(
             contained, self.chain, on_difference, setup.console.remark, setup.limits.prepares
@@ -143,6 +150,9 @@ class Parts:
         paused = PausedStarts(self.chain, self.preparation, self.spares)
         self.starter = WorkerStarter(setup.listener, setup.launcher, paused, setup.optional, setup.clock)
         self.files = FileEvents(setup.watcher, self.notice, self.review, self.starter.on_event, setup.clock)
+
+    def _watch_ahead(self, facts: list[Fact]) -> None:
+        self.files.watch_ahead(facts, since=self.setup.launcher.began)
 
     @property
     def why_not_prepared(self) -> str:

@@ -33,6 +33,7 @@ from devrunserver.common.messages import (
     Watching,
 )
 from devrunserver.common.page_changes import ERROR, PAGE
+from devrunserver.supervisor.first_start import FirstStart
 from devrunserver.supervisor.lifecycle import TRANSITIONS, Happening
 from devrunserver.supervisor.optional_parts import Part
 from devrunserver.supervisor.reload import Reload
@@ -55,6 +56,7 @@ class WorkerMessages:
         self._parts = parts
         self._setup = parts.setup
         self._cycle = cycle
+        self._first_start = FirstStart(parts.setup)
 
     def read(self) -> None:
         """Reads what the worker says, and does what is to be done."""
@@ -127,10 +129,7 @@ class WorkerMessages:
             self._tell_of_reload(reload, now - reload.began, message)
         self._served(self._setup.has_served)
         self._cycle.on_answers(worker)
-        if not self._setup.has_served:
-            self._setup.console.tell_ready()
-            self._setup.optional.call(Part.EXPLAINING, self._setup.console.explain_start, message)
-        self._setup.has_served = True
+        self._first_start.on_serving(message)
         self._cycle.happens(Happening.SERVES)
         self._setup.optional.call(Part.PAGES, self._announce_start, worker)
         generation, console = self._parts.pages.generation, self._setup.console
@@ -147,6 +146,7 @@ class WorkerMessages:
     def _on_broken(self, worker: WorkerHandle, message: Broken) -> None:
         if _is_expected(self._cycle, Happening.BREAKS):
             self._setup.tell_tools(lambda tools: tools.on_broken(message))
+            self._first_start.on_broken()
             self._served(True, broken=True)
             self._cycle.on_answers(worker)
             self._cycle.happens(Happening.BREAKS)
@@ -156,6 +156,7 @@ class WorkerMessages:
 
     def _on_checked(self, worker: WorkerHandle, message: Checked) -> None:
         self._setup.tell_tools(lambda tools: tools.on_checked())
+        self._first_start.on_checked()  # also of one that is leaving: it has printed the banner
 
     def _on_history(self, worker: WorkerHandle, message: History) -> None:
         self._setup.tell_tools(lambda tools: tools.on_history(message))

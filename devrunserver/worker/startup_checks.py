@@ -1,7 +1,8 @@
 """The system checks, and the look for migrations: in a process that is forked for them where that can be.
 
-What checks import and open stays out of the worker, so that it is in the same state whether they have run (first start)
-or still run (reload). If that process fails, the worker runs the checks itself, for the error.
+What checks import and open stays out of the worker, so that it is in the same state whether they have run or still run.
+For they run beside the serving worker, on another core, at the first start too: what is told of that, Django's banner,
+waits for them. If that process fails, the worker runs the checks itself, for the error, and serves that from then on.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ Check = Callable[[bool, bool], None]  # runs the checks: whether it announces th
 
 
 class StartupChecks:
-    """Runs the checks: before serving at the first start, beside it on a reload.
+    """Runs the checks: beside serving, or before it where this process cannot be forked.
 
     Args:
         identity: this process.
         startup: whether and how it may fork.
-        on_error: called on a thread with what the checks of a reload have raised.
+        on_error: called on a thread with what checks beside the server have raised.
         leaving: set when this process is to leave.
-        on_passed: called, on a thread, when those of a reload are over and have raised nothing.
+        on_passed: called, on a thread, when checks beside the server are over and have raised nothing.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class StartupChecks:
         self._leaving = leaving
         self._on_passed = on_passed
         self._running: tuple[int, Check] | None = None  # the process that runs the checks, and what
+        self._told_later: list[Callable[[], object]] = []
 
     def run(self, check: Check) -> None:
         is_reload = self._identity.is_reload
@@ -59,10 +61,14 @@ class StartupChecks:
         if pid == 0:
             self._leave_reporter()
             self._check_and_leave(check, is_reload)
-        if is_reload:
-            self._running = pid, check
-        elif not has_succeeded(pid):
-            check(False, True)  # again, for the error
+        self._running = pid, check
+
+    def when_passed(self, tell: Callable[[], object]) -> None:
+        """Calls it, at the first start as soon as the checks have passed, which may be on a thread."""
+        if self._running is None or self._identity.is_reload:
+            tell()
+        else:
+            self._told_later.append(tell)
 
     def _leave_reporter(self) -> None:
         startup = self._startup
@@ -87,6 +93,9 @@ class StartupChecks:
             except Exception as error:
                 self._on_error(error)
                 return
+        for tell in self._told_later:
+            with faults.contained("what is told when the checks have passed"):
+                tell()
         self._on_passed()
 
     def _check_and_leave(self, check: Check, is_reload: bool) -> None:

@@ -8,8 +8,8 @@ and, from the middle of it on, in one that was resumed from a checkpoint:
 
 - ``wait_for_go()`` waits for the supervisor's ``Go``, which brings the listening socket;
 - ``load()`` imports the URLconf and the WSGI application, the last that a start imports;
-- ``check()`` runs the checks, in a process forked for it: what they import and open stays out of this one, so that
-  it is in the same state whether they have run (first start) or still run (reload);
+- ``check()`` has the checks run beside the server, in a process forked for it: what they import and open stays out of
+  this one, so that it is in the same state whether they have run or still run;
 - ``start_serving()`` tells the supervisor.
 
 While it starts, this process leaves checkpoints behind, and so must be the only thread. The supervisor ends it by
@@ -186,9 +186,13 @@ class Worker:
         return handler
 
     def check(self, check: Check) -> None:
-        """Runs the checks: before serving at the first start, beside it on a reload."""
+        """Runs the checks beside the server, or now where this process cannot be forked."""
         self._startup.progress.on_checks()
         self._checks.run(check)
+
+    def when_checked(self, tell: Callable[[], object]) -> None:
+        """Calls it, at the first start as soon as the checks have passed."""
+        self._checks.when_passed(tell)
 
     def start_serving(self, server: Any) -> None:
         """The server is about to accept connections: tells the supervisor, and what to watch."""

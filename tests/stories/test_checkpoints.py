@@ -614,7 +614,7 @@ def test_seal_is_told_once(project: Path, file: str, text: str) -> None:
 
 
 def test_failing_check_is_told_once_and_heals(project: Path) -> None:
-    """At the first start, where checks come before the banner, and in an edit, where they run beside the worker."""
+    """At the first start, where the banner waits for checks, and in an edit."""
     admin = project / "shop/admin.py"
     healthy = admin.read_text()
     broken = healthy.replace('("title", "author", "year", "price")', '("nonsense",)')
@@ -627,6 +627,7 @@ def test_failing_check_is_told_once_and_heals(project: Path) -> None:
         assert not BANNER.search(server.log)
         replace(admin, healthy)
         server.wait_for_body("mark-0", port=port)
+        server.wait_for_log("Listening on")  # a save before that would lead to another first start
         for number in (1, 2):
             replace(admin, broken)
             server.wait_for_body("admin.E108")

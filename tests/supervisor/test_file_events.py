@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from devrunserver.common.facts import Fact, Read
 from devrunserver.common.freshness import Notice
 from devrunserver.supervisor import kept_changes
 from devrunserver.supervisor.change_review import ChangeReview
@@ -201,3 +202,25 @@ def test_notes_are_taken_once(stage: Stage) -> None:
     stage.watcher.notes.append("c")
     assert stage.files.take_notes() == ["c"]
     assert stage.files.take_notes() == []
+
+
+def test_where_a_start_has_read_sources_is_watched_ahead(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has changed since the worker was spawned is no less a change for that."""
+
+    def add(directory: str) -> list[str]:
+        added = [] if directory in stage.watcher.directories else [directory]
+        stage.watcher.directories += added
+        return added
+
+    monkeypatch.setattr(stage.watcher, "add_directory", add)
+    stage.files.audience = None
+    file = source(tmp_path)
+    facts: list[Fact] = [Read(str(file), None), Read(str(tmp_path / "data/a.yaml"), None)]
+    stage.files.watch_ahead(facts, since=time.time() - A_MINUTE)
+    assert stage.watcher.directories == [str(tmp_path)], "not those of data"
+    assert stage.review.changes.paths == [str(file)]
+    stage.review.take()
+    stage.files.watch_ahead(facts, since=time.time() - A_MINUTE)
+    assert not stage.review.is_open, "it is watched already"

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, get_origin, get_type_hints
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from devrunserver.common.messages import (
     ROUTES,
     Broken,
+    Checked,
     CheckpointMade,
     CheckpointsEnded,
     Connections,
@@ -184,6 +186,26 @@ def test_late_words_change_no_state(stage: Stage, state: State) -> None:
         stage.say(MESSAGES[kind]())
         assert stage.is_in(state)
     assert stage.lines == lines, "nothing is told of a reload that is none"
+
+
+def test_the_first_start_is_told_when_its_checks_have_passed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr(stage.setup.console, "tell_ready", lambda: told.append(True))
+    stage.step()
+    stage.say(Hello(stage.worker.process.pid), Listening(), Watching([], [], []), replace(SERVING, is_checked=False))
+    assert stage.is_in(State.SERVING)
+    assert (told, stage.setup.has_served) == ([], False), "a save before that leads to another first start"
+    for _ in range(2):
+        stage.say(Checked())
+        assert (told, stage.setup.has_served) == ([True], True)
+
+
+def test_a_first_start_whose_checks_fail_is_not_told(stage: Stage) -> None:
+    stage.step()
+    stage.say(Hello(stage.worker.process.pid), Listening(), Watching([], [], []), replace(SERVING, is_checked=False))
+    stage.say(Broken(), Checked())
+    assert stage.is_in(State.BROKEN)
+    assert not stage.setup.has_served
 
 
 def test_a_message_of_another_version_ends_the_worker(stage: Stage) -> None:

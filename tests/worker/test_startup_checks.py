@@ -80,12 +80,35 @@ def test_where_nothing_can_be_forked_the_worker_runs_them(stage: Stage, is_reloa
     stage.checks.start_waiting()  # for nothing
 
 
-def test_the_first_start_waits_for_them(stage: Stage) -> None:
+@pytest.mark.parametrize(("may_fork", "is_reload"), [(True, False), (False, False), (True, True)])
+def test_the_banner_follows_those_of_a_first_start(stage: Stage, may_fork: bool, is_reload: bool) -> None:
+    told: list[str] = []
+    stage.may, stage.identity.is_reload = may_fork, is_reload
+    waits = may_fork and not is_reload
     stage.checks.run(stage.check)
-    assert stage.calls == []
-    stage.succeeds = False
+    stage.checks.when_passed(lambda: told.append("the banner"))
+    assert told == ([] if waits else ["the banner"])
+    if waits:
+        stage.checks._wait(PID, stage.check)
+    assert told == ["the banner"]
+
+
+def test_there_is_no_banner_where_they_fail(stage: Stage) -> None:
+    stage.succeeds, stage.error = False, RuntimeError("a check")
     stage.checks.run(stage.check)
-    assert stage.calls == [(False, True)], "again, for the error"
+    stage.checks.when_passed(lambda: pytest.fail("the banner"))
+    stage.checks._wait(PID, stage.check)
+    assert stage.errors == [stage.error]
+
+
+def test_a_banner_that_fails_is_told_and_the_rest_goes_on(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    told: list[str] = []
+    stage.checks.run(stage.check)
+    stage.checks.when_passed(lambda: 1 / 0)
+    stage.checks.when_passed(lambda: told.append("more"))
+    stage.checks._wait(PID, stage.check)
+    assert told == ["more"]
+    assert "what is told when the checks have passed has failed" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("a check"), SystemExit(3)])
@@ -99,8 +122,9 @@ def test_the_process_that_runs_them_ends(stage: Stage, exits: Exits, error: Exce
     assert stage.calls == [(not is_reload, not is_reload)]
 
 
-def test_a_reload_serves_meanwhile_and_shows_the_error(stage: Stage) -> None:
-    stage.identity.is_reload, stage.succeeds, stage.error = True, False, RuntimeError("a check")
+@pytest.mark.parametrize("is_reload", [False, True])
+def test_the_worker_serves_meanwhile_and_shows_the_error(stage: Stage, is_reload: bool) -> None:
+    stage.identity.is_reload, stage.succeeds, stage.error = is_reload, False, RuntimeError("a check")
     stage.checks.run(stage.check)
     assert stage.calls == []
     stage.checks.start_waiting()

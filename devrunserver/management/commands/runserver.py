@@ -175,6 +175,13 @@ class Command(RunserverCommand):
             self._tell_of_reach(server_port)
             self.stdout.flush()  # what follows may come from another process
 
+    def _on_bind(self, port: int) -> None:
+        """Where checks run beside the server the banner follows them: they print before it."""
+        if (current := joining.current()) is None:
+            self.on_bind(port)
+        else:
+            current.when_checked(functools.partial(self.on_bind, port))
+
     def url(self, port: int) -> str:
         """Where the server is, as the banner says it."""
         host = f"[{self.addr}]" if self._raw_ipv6 else "0.0.0.0" if self.addr == "0" else self.addr
@@ -231,7 +238,7 @@ class Command(RunserverCommand):
                 consoles or handler,
                 ipv6=self.use_ipv6,
                 threading=options["use_threading"],
-                on_bind=self.on_bind,
+                on_bind=self._on_bind,
                 server_cls=self.server_cls,
                 listener=listening,
                 on_serve=current.start_serving if current else lambda one: self._on_ready(one.server_port, options),
