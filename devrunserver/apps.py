@@ -70,9 +70,10 @@ def copying() -> tuple[Callable[[], int] | None, str | None]:
             return None, None
         from devrunserver.checkpoints import first_worker, forking  # here, as no other process needs it
 
-        if not (reason := first_worker.obstacle()):
+        began = process.started_at()
+        if not (reason := first_worker.obstacle(began)):
             source = lasting_source()
-            reason = source or first_worker.doubt()
+            reason = source or first_worker.doubt(began)
         if not reason:
             return forking.copy, source
     except Exception as error:

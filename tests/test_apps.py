@@ -69,9 +69,9 @@ def test_whether_the_first_worker_is_a_copy(
 ) -> None:
     monkeypatch.setattr(settings, "DEVRUNSERVER", {"CHECKPOINTS": checkpoints}, raising=False)
     monkeypatch.setattr(process, "adopt_orphans", lambda: True)
-    monkeypatch.setattr(first_worker, "obstacle", lambda: obstacle)
+    monkeypatch.setattr(first_worker, "obstacle", lambda began: obstacle)
     monkeypatch.setattr(lasting_code, "find", lambda own, installed: found)
-    monkeypatch.setattr(first_worker, "doubt", lambda: doubt)
+    monkeypatch.setattr(first_worker, "doubt", lambda began: doubt)
     assert copying() == (forking.copy if is_copy else None, source)
 
 

@@ -36,11 +36,15 @@ BUSY = 5.0  # ... so many times the processor time that it has used: others may 
 STANDARD = 2  # the highest of the standard descriptors
 
 
-def obstacle() -> str:
-    """What of the state of this process forbids a copy; empty where nothing does."""
+def obstacle(began: float) -> str:
+    """What of the state of this process forbids a copy; empty where nothing does.
+
+    Args:
+        began: when this process did, in seconds since the epoch.
+    """
     if process.split_argv(sys.orig_argv[1:])[1][:2] == GUARD:
         return "python -m devrunserver"
-    if time.time() - process.started_at() > WAITING + BUSY * time.process_time():
+    if time.time() - began > WAITING + BUSY * time.process_time():
         return "it was another program before"  # a shell that has run others and is replaced by us, in a container
     if is_traced() or MEASURING in sys.modules:
         return "a debugger, tracer or profiler is attached"
@@ -71,10 +75,13 @@ def _may_be_shared(descriptor: int) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and not is_updated)
 
 
-def doubt() -> str:
-    """A file that is loaded and may be something else in a process that starts afresh; empty where none is."""
-    since = process.started_at()
-    changed = (file for file in module_files.loaded_files() if not file_state.unchanged_since(file, since))
+def doubt(began: float) -> str:
+    """A file that is loaded and may be something else in a process that starts afresh; empty where none is.
+
+    Args:
+        began: when this process did, in seconds since the epoch.
+    """
+    changed = (file for file in module_files.loaded_files() if not file_state.unchanged_since(file, began))
     return next(changed, "") or next(_asking(_searched(list(sys.modules))), "")
 
 

@@ -28,6 +28,7 @@ STARTING = (
 )
 STARTS = frozenset({"__init__.py", "apps.py"})
 SCRIPT = "manage.py"  # runs in both processes in any case
+TESTS = frozenset({"tests.py", "conftest.py"})  # which no server runs
 OURS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 THIS = os.path.relpath(os.path.realpath(__file__), OURS)
 # Directories without code that a server runs when it starts
@@ -73,7 +74,7 @@ def _sources(own: Iterable[str], installed: Iterable[str]) -> Iterator[tuple[str
                     return
                 subdirectories[:] = _followed(directory, subdirectories, seen, exclusions)
                 for name in names:
-                    if name.endswith(".py") and name != SCRIPT:
+                    if name.endswith(".py") and name != SCRIPT and name not in TESTS:
                         yield os.path.join(directory, name), STARTING if is_own or name in STARTS else ASKING
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from devrunserver.checkpoints import first_worker
 from devrunserver.checkpoints.audit import is_measured
-from devrunserver.common import module_files, process
+from devrunserver.common import module_files
 
 SETTINGS = "settings_of_first_worker"
 EVERY_FILE_IS_OLDER = time.time() + 1_000_000
@@ -24,8 +24,11 @@ EVERY_FILE_IS_OLDER = time.time() + 1_000_000
 def test_obstacles() -> None:
     """In one process, as a fresh interpreter takes its time: what stands in the way, and no more once it is gone."""
     code = """
-        import os, select, signal, socket, subprocess, sys, tempfile, threading
-        from devrunserver.checkpoints.first_worker import obstacle
+        import functools, os, select, signal, socket, subprocess, sys, tempfile, threading
+        from devrunserver.checkpoints import first_worker
+        from devrunserver.common.process import started_at
+
+        obstacle = functools.partial(first_worker.obstacle, started_at())
 
         where = tempfile.mkdtemp()
         print(obstacle())
@@ -72,8 +75,7 @@ def test_a_process_that_has_waited_was_another_program_before(monkeypatch: pytes
     monkeypatch.setattr(sys, "orig_argv", ["python", "manage.py", "runserver"])
     monkeypatch.setattr(time, "process_time", lambda: 1.0)
     for age, is_told in ((9.0, False), (11.0, True)):
-        monkeypatch.setattr(process, "started_at", lambda age=age: time.time() - age)
-        assert (first_worker.obstacle() == "it was another program before") == is_told
+        assert (first_worker.obstacle(time.time() - age) == "it was another program before") == is_told
 
 
 @pytest.fixture
@@ -101,7 +103,6 @@ def test_what_is_loaded_may_ask_in_which_process_it_is(
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", not is_compiled)
     monkeypatch.setattr(first_worker, "_searched", lambda names: [SETTINGS, "no_such_module", "sys"])
-    monkeypatch.setattr(process, "started_at", lambda: EVERY_FILE_IS_OLDER)
     if is_compiled:
         cached = Path(importlib.util.cache_from_source(str(loaded)))
         cached.parent.mkdir()
@@ -109,10 +110,10 @@ def test_what_is_loaded_may_ask_in_which_process_it_is(
         loaded.write_text("")
     else:
         loaded.write_text(text)
-    assert first_worker.doubt() == (str(loaded) if is_asking else "")
+    assert first_worker.doubt(EVERY_FILE_IS_OLDER) == (str(loaded) if is_asking else "")
     if not is_compiled:
         loaded.unlink()
-        assert first_worker.doubt() == str(loaded), "it cannot be read"
+        assert first_worker.doubt(EVERY_FILE_IS_OLDER) == str(loaded), "it cannot be read"
 
 
 def test_what_is_searched() -> None:
@@ -123,7 +124,5 @@ def test_what_is_searched() -> None:
 def test_a_file_that_has_changed_since_this_process_began(monkeypatch: pytest.MonkeyPatch, loaded: Path) -> None:
     monkeypatch.setattr(first_worker, "_searched", lambda names: [])
     monkeypatch.setattr(module_files, "loaded_files", lambda: {str(loaded)})
-    monkeypatch.setattr(process, "started_at", lambda: EVERY_FILE_IS_OLDER)
-    assert first_worker.doubt() == ""
-    monkeypatch.setattr(process, "started_at", lambda: loaded.stat().st_ctime)
-    assert first_worker.doubt() == str(loaded)
+    assert first_worker.doubt(EVERY_FILE_IS_OLDER) == ""
+    assert first_worker.doubt(loaded.stat().st_ctime) == str(loaded)

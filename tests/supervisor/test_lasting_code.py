@@ -26,6 +26,7 @@ LOCKS = "import fcntl\n"
         ({"own/shop/jobs.py": "threading.Thread(target=work).start()\n"}, ""),
         ({"own/manage.py": ASKS}, ""),
         ({"own/shop/notes.txt": ASKS}, ""),
+        ({"own/shop/tests.py": ASKS, "own/conftest.py": ASKS}, ""),
         ({"own/shop/tests/test_jobs.py": ASKS, "own/shop/management/commands/x.py": ASKS}, ""),
         ({"own/node_modules/x.py": ASKS, "own/env/pyvenv.cfg": "", "own/env/lib/x.py": ASKS}, ""),
         ({"own/build/lib/devrunserver/supervisor/lasting_code.py": ASKS}, ""),

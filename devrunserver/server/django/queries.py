@@ -209,9 +209,9 @@ class QueryLog:
 
     def place_of(self, recorder: Recorder) -> str:
         """The innermost place of the project's where a task waits for what this thread does; empty: none does."""
-        for task in _tasks():
+        for frames in (_calling(), *map(_awaited, _tasks())):
             place, waits = "", False
-            for frame in _awaited(task):
+            for frame in frames:
                 if self._owns(frame.f_code.co_filename):
                     place = f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
                 waits = frame.f_code is SyncToAsync.__call__.__code__ and _context(frame).get(CURRENT) is recorder
@@ -241,9 +241,29 @@ def _sent(sql: Any, params: Any, context: dict[str, Any]) -> str:
         return str(sql)
 
 
+def _loop() -> Any:
+    """The one that has this thread do its work; None where none has."""
+    return getattr(SyncToAsync.threadlocal, "main_event_loop", None)
+
+
+def _calling() -> list[FrameType]:
+    """The frames of the loop's thread where it has just called a thread, and does not wait yet, the innermost last.
+
+    It has to be looked at before those that wait: what it runs now may be among them then.
+    """
+    frames: list[FrameType] = []
+    frame = sys._current_frames().get(getattr(_loop(), "_thread_id", None) or 0)
+    while frame is not None and frame.f_code is not SyncToAsync.__call__.__code__:
+        frame = frame.f_back
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames[::-1]
+
+
 def _tasks() -> set[asyncio.Task[Any]]:
-    """Those on the loop that has this thread do its work, if one has."""
-    loop = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
+    """Those on that loop."""
+    loop = _loop()
     with contextlib.suppress(RuntimeError):  # they come and go all the time
         return asyncio.all_tasks(loop) if loop is not None else set()
     return set()
