@@ -21,11 +21,12 @@ ends it. Signals do not reach it, but for SIGTERM and SIGKILL.
 
 What a checkpoint forks has one of three tasks. It goes on as the worker; or it makes a dry run, which is the same
 without serving, to tell in what state that ends; or it builds: it imports modules ahead of their turn and pauses again,
-as a *prepared* checkpoint (``supervisor/preparation/``).
+as a *prepared* checkpoint (``supervisor/preparation/``). It may also go on with the start first, and build further on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import os
@@ -37,7 +38,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.machinery import PathFinder
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from devrunserver.checkpoints import connections
 from devrunserver.checkpoints.building import Building
@@ -78,6 +79,17 @@ class Lender(Protocol):
         """Becomes the worker, with what a message brings."""
 
 
+Order = Resume | DryRun | Build  # what has a paused process go on, in a fork
+
+
+class PostponedBuild(NamedTuple):
+    """Modules are to be imported ahead, further on in the start."""
+
+    message: Build
+    to_supervisor: link.Link
+    silence: contextlib.ExitStack  # until then
+
+
 class Checkpoints:
     """The checkpoints that this process makes while it starts.
 
@@ -103,6 +115,7 @@ class Checkpoints:
         self._number = 0
         self._refused: tuple[str, str] | None = None  # the first place without a checkpoint since the last, and why
         self.building: Building | None = None  # while this process imports ahead
+        self._postponed: PostponedBuild | None = None  # while it is on the way to where it is to do so
 
     def before(self, fullname: str, file: str) -> bool:
         """A module is about to be loaded. Makes a checkpoint where it is due; returns True in one that was resumed."""
@@ -121,6 +134,8 @@ class Checkpoints:
         Args:
             at: what comes next, for the user.
         """
+        if self._postponed is not None and at == self._postponed.message.at:
+            return self._build_at_last(at)
         if not self.active or self.prepared or threading.current_thread() is not threading.main_thread():
             return False
         began = time.monotonic()
@@ -135,13 +150,21 @@ class Checkpoints:
         with signals_held(), self.fork_safety.looking_away():
             goes_on, resumption = self._fork(at, self._policy.elapsed(began))
         if resumption is not None:
-            self.resumed_at = at
-            self._policy.edited = set(resumption.edited) if isinstance(resumption, Resume) else set()
-            self.prepared = self.prepared or isinstance(resumption, DryRun)
-            self._lender.take_up(resumption)
+            self._take_up(at, resumption)
         cost = time.monotonic() - began if goes_on else 0.0
         self._policy.made(time.monotonic(), cost, self._lender.progress()[1])
         return resumption is not None
+
+    def _take_up(self, at: str, order: Order) -> None:
+        """Goes on as a message says, in a process that was paused."""
+        self.resumed_at = at
+        if isinstance(order, Build):
+            self._postponed = PostponedBuild(order, self._become_builder(order), contextlib.ExitStack())
+            self._postponed.silence.enter_context(silenced())
+            return
+        self._policy.edited = set(order.edited) if isinstance(order, Resume) else set()
+        self.prepared = self.prepared or isinstance(order, DryRun)
+        self._lender.take_up(order)
 
     def may_fork(self) -> bool:
         """Whether a process that is forked now is what this one is; closes first what would be opened again."""
@@ -161,7 +184,7 @@ class Checkpoints:
             self._lender.checkpoints_ended(*self._refused)
         self._refused = None
 
-    def _fork(self, at: str, elapsed: float) -> tuple[bool, Resume | DryRun | None]:
+    def _fork(self, at: str, elapsed: float) -> tuple[bool, Order | None]:
         """Leaves a checkpoint behind. Returns in each process that goes on; with a message in those resumed later."""
         ours, theirs = socket.socketpair()
         self._lender.say(CheckpointMade(self._number, at, elapsed, theirs))
@@ -186,12 +209,16 @@ class Checkpoints:
             return FactsRead(facts, imported, [*module_files.incomplete(), at], phase)
 
         imported, phase = self._lender.progress()
-        message = self._pause(link.Link(ours, Role.CHECKPOINT, Role.SUPERVISOR), read)
-        while isinstance(message, Build):
-            message = self._pause(*self._build(message))
-        return False, message
+        return False, self._pause_until_resumed(link.Link(ours, Role.CHECKPOINT, Role.SUPERVISOR), read)
 
-    def _pause(self, to_supervisor: link.Link, read: Callable[[], FactsRead]) -> Resume | DryRun | Build:
+    def _pause_until_resumed(self, to_supervisor: link.Link, read: Callable[[], FactsRead]) -> Order:
+        """Waits, imports ahead what a message says, and waits again. Returns in a process that goes on from here."""
+        message = self._pause(to_supervisor, read)
+        while isinstance(message, Build) and not message.at:
+            message = self._pause(*self._build(message, self._become_builder(message)))
+        return message
+
+    def _pause(self, to_supervisor: link.Link, read: Callable[[], FactsRead]) -> Order:
         """Waits, and forks whenever told to. Returns in the forked processes alone."""
         handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -222,13 +249,16 @@ class Checkpoints:
 
     # Building
 
-    def _build(self, message: Build) -> tuple[link.Link, Callable[[], FactsRead]]:
-        """Imports modules ahead of their turn. Returns what a checkpoint needs."""
+    def _become_builder(self, message: Build) -> link.Link:
         to_supervisor = link.Link(message.link, Role.BUILDER, Role.SUPERVISOR)
         to_supervisor.be_patient()
         to_supervisor.send(Hello(os.getpid()))
         self._lender.become(Role.BUILDER)
         self.prepared = True
+        return to_supervisor
+
+    def _build(self, message: Build, to_supervisor: link.Link) -> tuple[link.Link, Callable[[], FactsRead]]:
+        """Imports modules ahead of their turn. Returns what a checkpoint needs."""
         self.building = Building(
             to_supervisor, message.excluded, self.fork_safety, self._lender.let_go, self._leave_building
         )
@@ -239,6 +269,17 @@ class Checkpoints:
         self._lender.become(Role.CHECKPOINT)
         to_supervisor.role = Role.CHECKPOINT
         return to_supervisor, functools.partial(FactsRead, self._reads.take())
+
+    def _build_at_last(self, at: str) -> bool:
+        """The start has come to where modules are to be imported ahead. Returns True in a process that was resumed."""
+        assert self._postponed is not None
+        postponed, self._postponed = self._postponed, None
+        with signals_held(), self.fork_safety.looking_away():
+            with postponed.silence:
+                told = self._build(postponed.message, postponed.to_supervisor)
+            order = self._pause_until_resumed(*told)
+        self._take_up(at, order)
+        return True
 
     def _leave_building(self) -> NoReturn:
         """What was to be imported ahead cannot be."""

@@ -24,6 +24,7 @@ SLOWER = 1.5  # how much longer a reload may take because of a file that was edi
 SLOWER_BY = 0.1  # ... and that many seconds more
 FRAMEWORK = "django"
 APPS_PHASE = 0  # of Django's set-up: apps are made
+URLCONF = "the URLconf"  # the place in a start where the project is set up, as it is told to the user
 
 
 class Base(NamedTuple):
@@ -87,6 +88,11 @@ def make(
         saves=sum(seconds for name, _, seconds in after if name in planned),
         remains=sum(seconds for name, _, seconds in after if name not in planned),
     )
+
+
+def remaining(record: ImportRecord, base: Base) -> float:
+    """Seconds of import that are left in an exact start from a base on."""
+    return sum(record.seconds[base.imported :])
 
 
 def is_kept(plan: Plan, without: Plan, total: float, in_turn: bool) -> bool:

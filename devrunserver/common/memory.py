@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+MEMORY_PLENTY = 4_000_000  # kB that must be available for what is worth less than one checkpoint
 MEMORY_RESERVE = 0.1  # of the machine's memory that must be available for another checkpoint
 
 
@@ -20,3 +21,7 @@ def memory() -> tuple[int, int]:
 def is_memory_low() -> bool:
     available, total = memory()
     return available < total * MEMORY_RESERVE
+
+
+def is_memory_plentiful() -> bool:
+    return memory()[0] >= MEMORY_PLENTY

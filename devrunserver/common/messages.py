@@ -377,6 +377,7 @@ class Build(Message):
     link: socket.socket = field(metadata=SOCKET)
     modules: list[str]
     excluded: list[str]  # what must not be imported meanwhile
+    at: str = ""  # where to, if not here: the start goes on to this place
 
 
 @message

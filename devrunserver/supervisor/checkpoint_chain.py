@@ -72,7 +72,7 @@ class Chain:
         self._on_facts = on_facts
         self._row: list[Checkpoint] = []
         self._leaving: list[Process] = []
-        self.kept: Checkpoint | None = None  # is not dropped where there are too many
+        self.kept: list[Checkpoint] = []  # are not dropped where there are too many
 
     def __bool__(self) -> bool:
         return bool(self._row)
@@ -152,7 +152,7 @@ class Chain:
     def _thin(self) -> bool:
         """Drops the checkpoint that saves least; whether there was one to spare."""
         ends = (0, len(self._row) - 1)[-self._limit :]
-        kept = [place for place, one in enumerate(self._row) if one is self.kept]
+        kept = [place for place, one in enumerate(self._row) if any(one is other for other in self.kept)]
         costs = [one.cost for one in self._row]
         place = least_useful(costs, [*ends, *kept, *self._places_before_edited()])
         if place is None:

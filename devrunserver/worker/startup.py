@@ -25,6 +25,7 @@ from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import faults, module_files, process_exit
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.garbage_collection import StartCollection
+from devrunserver.common.import_plan import URLCONF
 from devrunserver.common.messages import DryRun, Hello, Resume, Serving
 from devrunserver.common.role import Act, Role
 from devrunserver.worker import debugger_prompt
@@ -130,7 +131,7 @@ class Startup:
             self.history.is_set_up = True
             self.progress.on_urlconf()
             project.import_ahead()
-            self.checkpoints.make("the URLconf")
+            self.checkpoints.make(URLCONF)
 
     def may_fork(self) -> bool:
         """Whether a process that is forked now is what this one is."""

@@ -213,11 +213,11 @@ class Stage:
             worker.pid = worker.hear(Hello).pid
         return worker
 
-    def build(self, checkpoint: Line, modules: list[str], excluded: list[str]) -> Line:
+    def build(self, checkpoint: Line, modules: list[str], excluded: list[str], at: str = "") -> Line:
         """A process that imports ahead, from a checkpoint on."""
         ours, theirs = pair(Role.BUILDER)
         with theirs:
-            checkpoint.link.send(Build(theirs, modules, excluded))
+            checkpoint.link.send(Build(theirs, modules, excluded, at))
         builder = self._line(ours)
         builder.pid = builder.hear(Hello).pid
         return builder
@@ -673,6 +673,40 @@ def test_a_thread_keeps_it_from_being_built(stage: Theatre, a: Path, tmp_path: P
     message = one.build(checkpoint, ["poller", "colorsys"], ["a"]).hear(BuildFailed)
     assert message.module == "poller"
     assert message.reason.startswith("a thread runs")
+
+
+PRINTING = "import a\nprint('a is there', flush=True)\ncheckpoints.make('further on')\nimport b\nserve(order=b.order)"
+
+
+def test_it_goes_on_and_builds_further_on(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    """From what is prepared already: two plans, one after the other, and either can be resumed, again and again."""
+    for name, imports in (("a", ""), ("b", ""), ("one", ""), ("two", "import a")):
+        write(tmp_path / f"{name}.py", f"import sys\n{imports}\norder = sys.modules.setdefault('order', [])")
+        with (tmp_path / f"{name}.py").open("a") as file:
+            file.write(f"\norder.append({name!r})")
+    one = stage(
+        "output = os.dup(1), os.dup2(os.open('output', os.O_CREAT | os.O_APPEND | os.O_WRONLY), 1)\n" + PRINTING
+    )
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear(FactsRead)
+    prepared = [one.build(checkpoint, ["one"], ["a", "b", "two"])]
+    prepared[0].hear(FactsRead)
+    prepared[0].link.peer = Role.CHECKPOINT
+    prepared.append(one.build(prepared[0], ["two"], ["b"], at="further on"))
+    facts = prepared[1].hear(FactsRead).facts
+    assert [Path(fact.path).name for fact in facts if isinstance(fact, Read)] == ["a.py", "two.py"]
+    prepared[1].link.peer = Role.CHECKPOINT
+    said = [one.resume(each).hear_served()["order"] for each in (prepared[1], prepared[0], prepared[1])]
+    assert said == [["one", "a", "two", "b"], ["one", "a", "b"], ["one", "a", "two", "b"]]
+    # the first worker, and the one that came here once more; not what was on its way to build
+    assert (tmp_path / "output").read_text().splitlines() == ["a is there"] * 2
+
+
+def test_what_ends_on_the_way_is_of_no_use(stage: Theatre, a: Path) -> None:
+    one = stage("import a\nif checkpoints.prepared: sys.exit(1)\nserve()")
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear(FactsRead)
+    assert one.build(checkpoint, ["colorsys"], ["a"], at="further on").has_ended()
 
 
 # Where there are none

@@ -60,9 +60,13 @@ class BackgroundProcesses:
         """
         return self._fork(checkpoint, purpose, Role.DRY_RUN, lambda theirs: DryRun(theirs, is_urgent))
 
-    def builder(self, checkpoint: link.Link, modules: list[str], excluded: list[str]) -> Run:
-        """A process that imports modules ahead of their turn, and pauses."""
-        return self._fork(checkpoint, Purpose.BUILD, Role.BUILDER, lambda theirs: Build(theirs, modules, excluded))
+    def builder(self, checkpoint: link.Link, modules: list[str], excluded: list[str], at: str = "") -> Run:
+        """A process that imports modules ahead of their turn, and pauses.
+
+        Args:
+            at: the place that it goes on to before; empty: none.
+        """
+        return self._fork(checkpoint, Purpose.BUILD, Role.BUILDER, lambda theirs: Build(theirs, modules, excluded, at))
 
     def _fork(
         self, checkpoint: link.Link, purpose: Purpose, role: Role, order: Callable[[socket.socket], DryRun | Build]

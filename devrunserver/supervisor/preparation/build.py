@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from devrunserver.common.facts import Fact
-from devrunserver.common.import_plan import Plan
+from devrunserver.common.import_plan import URLCONF, Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import BuildFailed, FactsRead, Imports, ImportsAsked, Message
 from devrunserver.common.role import Role
@@ -35,6 +35,7 @@ class Prepared:
         facts: what it relies on besides those of its base.
         reference: the state of a start from it that was as it should be; None: not verified yet.
         foreseen: whether these facts hold, for one resume before which nothing happens to files.
+        earlier: the prepared checkpoint that it was forked from, which serves where this one may not.
     """
 
     run: Run
@@ -43,6 +44,7 @@ class Prepared:
     facts: list[Fact] = field(default_factory=list)
     reference: Reference | None = None
     foreseen: Foreseen | None = None
+    earlier: Prepared | None = None
 
 
 @dataclass
@@ -55,12 +57,17 @@ class Refusal:
 
 
 def build(
-    processes: BackgroundProcesses, chain: Chain, planning: Planning, state_reporter: Run | None
+    processes: BackgroundProcesses,
+    chain: Chain,
+    planning: Planning,
+    state_reporter: Run | None,
+    earlier: Prepared | None = None,
 ) -> Generator[Run, Message | None, Prepared | str]:
     """Makes a prepared checkpoint, not yet verified; or says why there is none until something else changes.
 
     Args:
         state_reporter: tells what the worker has imported, if it was started exactly.
+        earlier: a verified one that the new one is forked from, if it begins before that.
     """
     if planning.plan is None:
         checkpoints = planning.bases(chain)
@@ -75,8 +82,9 @@ def build(
             return why
     why = "other files are being edited now"
     while planning.plan is not None and planning.base is not None:
-        chain.kept = planning.base
-        made = yield from prepare(processes, planning.base, planning.plan)
+        origin = earlier if earlier is not None and is_on_the_way(earlier.base, planning.base) else None
+        chain.kept = [planning.base, *([origin.base] if origin is not None else [])]
+        made = yield from prepare(processes, planning.base, planning.plan, origin)
         if isinstance(made, Prepared):
             return made
         why = made.why
@@ -111,16 +119,28 @@ def record(
     return why_failed(said)
 
 
+def is_on_the_way(earlier: Checkpoint, base: Checkpoint) -> bool:
+    """Whether what was forked from an earlier checkpoint comes to where another one is."""
+    return base.at == URLCONF and earlier.number < base.number
+
+
 def prepare(
-    processes: BackgroundProcesses, base: Checkpoint, plan: Plan
+    processes: BackgroundProcesses, base: Checkpoint, plan: Plan, earlier: Prepared | None = None
 ) -> Generator[Run, Message | None, Prepared | Refusal]:
-    """Imports ahead what a plan says."""
-    builder = processes.builder(base.link, plan.modules, sorted(plan.excluded))
+    """Imports ahead what a plan says.
+
+    Args:
+        earlier: what goes on to where the base is; None: the base does it, which then shares less with the other.
+    """
+    origin, at = (base.link, "") if earlier is None else (earlier.run.link, base.at)
+    builder = processes.builder(origin, plan.modules, sorted(plan.excluded), at)
     answer = yield builder
     if isinstance(answer, FactsRead):
         builder.link.peer = Role.CHECKPOINT
         processes.keep_for(builder, Purpose.PREPARED)
-        return Prepared(builder, base, plan, answer.facts)
+        facts = answer.facts if earlier is None else [*earlier.facts, *answer.facts]
+        is_earlier_there = earlier is not None and not earlier.run.ended
+        return Prepared(builder, base, plan, facts, earlier=earlier if is_earlier_there else None)
     processes.end(builder)
     if isinstance(answer, BuildFailed):
         modules = [one for one in (answer.module, *answer.others) if one]

@@ -26,7 +26,8 @@ Verifying (``verify.py``):
    replaced by an exact one at once.
 
 Before anything was edited the same is done for what may be: who has just started a server goes on with what he was at
-(``planning.py``). It begins after a while, or when a page was looked at.
+(``planning.py``). It begins after a while, or when a page was looked at. There may be two then (``broad.py``): the
+later one is forked from the *earlier*, which serves where the later one may not.
 
 A save among the files that were left out changes nothing of this: what is being built does not contain them, and what
 is being compared has read them already, or else the comparison begins anew with the next worker. So saves that come
@@ -50,6 +51,7 @@ from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.optional_parts import Registry
 from devrunserver.supervisor.preparation import build, check
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
+from devrunserver.supervisor.preparation.broad import is_quicker
 from devrunserver.supervisor.preparation.build import Foreseen, Prepared
 from devrunserver.supervisor.preparation.check import Finding, Served
 from devrunserver.supervisor.preparation.jobs import Job, Run
@@ -62,7 +64,8 @@ FIRST_QUIET = 5.0  # the same after the first start: who has just started a serv
 
 
 class Preparation:
-    """Keeps one prepared checkpoint, for the files that are being edited; two while one is to take another's place.
+    """Keeps one prepared checkpoint, for the files that are being edited, and maybe the earlier one that it was forked
+    from; one more while that is to take another's place.
 
     Args:
         selector: wakes the loop when one of our processes says something; the data of its keys is to be called then.
@@ -158,15 +161,20 @@ class Preparation:
 
     def resume(self, message: Resume) -> bool:
         """Has the prepared checkpoint go on as the worker, if it may. Whether it does."""
+        latest = self._prepared
         self._look_after_base()
+        while self._prepared is not None:  # and what it was forked from
+            if self._prepared.foreseen is None:
+                self.foresee()
+            foreseen, self._prepared.foreseen = self._prepared.foreseen, None
+            if foreseen is None or foreseen.broken is None:
+                break
+            self._discard(f"{facts.path_of(foreseen.broken)} was not expected to change")
         prepared = self._prepared
         if prepared is None:
             return False
-        if prepared.foreseen is None:
-            self.foresee()
-        foreseen, prepared.foreseen = prepared.foreseen, None
-        if foreseen is not None and foreseen.broken is not None:
-            self._discard(f"{facts.path_of(foreseen.broken)} was not expected to change")
+        if prepared is not latest and not is_quicker(prepared.plan, self._planning.record, self._chain):
+            self.why_not = "an exact checkpoint is later than what is prepared"
             return False
         if prepared.reference is None:
             self.why_not = "what is prepared was not verified yet"
@@ -204,10 +212,11 @@ class Preparation:
         """Ends all: the checkpoints that this relies on are no more."""
         self._due = None
         self._worker, self._state_reporter = Served(), None
-        self._drop(self._successor, self._prepared)
+        while self._prepared is not None or self._successor is not None:
+            self._drop(self._successor, self._prepared)
         for purpose in Purpose:
             self._end_job(purpose)
-        self._chain.kept = None
+        self._chain.kept = []
         self._planning = Planning(Known(self._planning.known.volatile), self._planning.edited)
         self.why_not = NOTHING_YET if self._enabled else ""
 
@@ -217,7 +226,9 @@ class Preparation:
         self._look_after_base()
         worker = self._worker
         for one in (self._successor, self._prepared):
-            if one is not None and (broken := facts.first_broken(one.facts, Present())) is not None:
+            if one is None or one not in (self._successor, self._prepared):
+                continue
+            if (broken := facts.first_broken(one.facts, Present())) is not None:
                 self._discard(f"{facts.path_of(broken)} was not expected to change")
         latest = self._successor or self._prepared
         if latest is None or latest.reference is None:  # else it is verified first, as it serves until there is another
@@ -228,6 +239,8 @@ class Preparation:
             if steps is not None:
                 self._jobs[Purpose.VERIFY] = Job(steps)
         self._look_for_better()
+        if self._planning.is_given_up:
+            self._planning.narrow(is_made=False)
         latest = self._successor or self._prepared
         is_wanted = latest is None or latest.plan is not self._planning.plan
         if is_wanted and Purpose.BUILD not in self._jobs:
@@ -240,8 +253,9 @@ class Preparation:
                 if self._planning.plan is None:
                     self._planning.cost.begin(self._processes.cpu_seconds, time.monotonic())
                 state_reporter = self._state_reporter if worker.prepared is None and not worker.is_broken else None
+                earlier = None if self._prepared is None else self._prepared.earlier or self._prepared
                 self._jobs[Purpose.BUILD] = Job(
-                    build.build(self._processes, self._chain, self._planning, state_reporter)
+                    build.build(self._processes, self._chain, self._planning, state_reporter, earlier)
                 )
         if worker.is_serving and not self._jobs:
             self._release_state_reporter()  # nobody asks it
@@ -252,14 +266,14 @@ class Preparation:
         """Gives up the plan where another one is much better by now, as it begins later, or fits what is edited."""
         latest = self._successor or self._prepared
         plan = self._planning.plan if latest is None else latest.plan
-        if not self._worker.is_serving or self._jobs:  # while it starts checkpoints come and go
+        if not self._worker.is_serving or self._jobs or plan is None:  # while it starts checkpoints come and go
             return
-        if plan is None or not self._planning.has_better(self._chain, plan):
+        is_verified = latest is not None and latest.reference is not None
+        if (is_verified and self._planning.narrow(is_made=True)) or not self._planning.has_better(self._chain, plan):
             return
         if latest is not None and (latest is self._successor or latest.reference is None):
             self._discard("other files are being edited, or looked at, now")
-        else:
-            self._planning.forget_plan()  # what is verified serves until another one is
+        self._planning.forget_plan()  # what is verified serves until another one is
 
     def _on_checked(self, found: Finding) -> None:
         worker, prepared = found.worker, found.prepared
@@ -268,7 +282,9 @@ class Preparation:
             return
         worker.is_checked, self._due = worker.is_checked or prepared is worker.prepared, 0.0
         if not found.why:
-            if prepared is self._successor:
+            if prepared is self._successor and prepared.earlier is self._prepared:
+                self._prepared, self._successor = prepared, None
+            elif prepared is self._successor:
                 self._drop(self._prepared)
             if prepared.reference is None:
                 count, cost = len(prepared.plan.modules), self._planning.cost
@@ -294,30 +310,46 @@ class Preparation:
     def _look_after_base(self) -> None:
         """What was forked from a checkpoint that is no more relies on what changed."""
         base = self._planning.base
-        if base is not None and not self._chain.holds(base):
+        is_gone = base is not None and not self._chain.holds(base)
+        if is_gone:
             self._end_job(Purpose.BUILD)
             self._planning.forget_plan()
         for one in (self._successor, self._prepared):
-            if one is not None and not self._chain.holds(one.base):
+            if one is not None and one in (self._successor, self._prepared) and not self._chain.holds(one.base):
                 self._discard(f"what was imported before {one.base.at} has changed")
+        if is_gone and self._prepared is not None:
+            self._planning.forget_plan(self._prepared.plan, self._prepared.base)
 
     def _discard(self, why: str) -> None:
-        """What is prepared is of no use any more."""
+        """What is prepared is of no use any more, but for what it was forked from."""
         if self._worker.prepared is None or self._worker.prepared is not self._prepared:
             self._end_job(Purpose.VERIFY)
-        self._drop(self._successor, self._prepared)
+        latest = self._successor or self._prepared
+        earlier = None if latest is None else latest.earlier
+        self._drop(*(one for one in (self._successor, self._prepared) if one is not earlier))
         self._planning.forget_plan()
+        if self._prepared is not None:
+            self._end_job(Purpose.BUILD)
+            self._planning.forget_plan(self._prepared.plan, self._prepared.base)
         self.why_not = why
 
     def _drop(self, *dropped: Prepared | None) -> None:
-        """Ends prepared checkpoints; a successor takes the place of the one before."""
-        for one in dropped:
-            if one is not None and one is self._prepared:
-                self._prepared, self._successor = self._successor, None
+        """Ends prepared checkpoints; a successor takes the place of one, or what it was forked from."""
+        for one in filter(None, dropped):
+            if one is self._prepared:
+                self._prepared, self._successor = self._successor or one.earlier, None
             elif one is self._successor:
                 self._successor = None
-            if one is not None:
-                self._processes.end(one.run)
+            self._processes.end(one.run)
+            kept = self._prepared
+            if kept is not None and kept.earlier is one:
+                kept.earlier = None
+            if (
+                one.earlier is not None
+                and kept is not one.earlier
+                and (kept is None or kept.earlier is not one.earlier)
+            ):
+                self._processes.end(one.earlier.run)
 
     def _release_state_reporter(self) -> None:
         state_reporter, self._state_reporter = self._state_reporter, None
@@ -341,5 +373,7 @@ class Preparation:
         """A process says something, or is gone (None). Whether anybody has waited for it."""
         if message is None:
             self._state_reporter = None if run is self._state_reporter else self._state_reporter
+            for one in filter(None, (self._successor, self._prepared)):
+                one.earlier = None if one.earlier is not None and run is one.earlier.run else one.earlier
             self._drop(*(one for one in (self._successor, self._prepared) if one is not None and run is one.run))
         return any(job.hear(run, message) for job in list(self._jobs.values()))

@@ -17,8 +17,10 @@ from typing import NamedTuple
 from devrunserver.common import import_plan
 from devrunserver.common.import_plan import Plan
 from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.memory import is_memory_plentiful
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.edited_files import IN_TURN
+from devrunserver.supervisor.preparation.broad import Broad, Guesses, broad_plan, late_files
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.widening import widened
 
@@ -92,7 +94,7 @@ class Planning:
         is_given_up: nothing is prepared until something else changes.
         cost: of this plan and of those that it was made of.
         saves: one after the other.
-        view_plans: plans that were given up for a page that was looked at.
+        guesses: what was planned before the first.
     """
 
     known: Known = field(default_factory=Known)
@@ -106,7 +108,7 @@ class Planning:
     is_given_up: bool = False
     cost: Cost = field(default_factory=Cost)
     saves: list[Save] = field(default_factory=list)
-    view_plans: int = 0
+    guesses: Guesses = field(default_factory=Guesses)
     _looked_at: int = 0  # saves that there were when the plan was looked at last; none: it was foreseen
 
     def on_save(self, path: str, moment: float) -> bool:
@@ -132,13 +134,36 @@ class Planning:
         """Whether the last two saves came so soon after each other that the next may come before a start is over."""
         return len(self.saves) > 1 and self.saves[-1].moment - self.saves[-2].moment < HURRY
 
-    def forget_plan(self) -> None:
-        self.plan, self.base = None, None
+    def forget_plan(self, before: Plan | None = None, base: Checkpoint | None = None) -> None:
+        """Gives the plan up, for the one before if it is still of use."""
+        self.plan, self.base = before, base
         self.attempts, self.is_given_up = 0, False
+
+    def narrow(self, is_made: bool) -> bool:
+        """Whether the plan was the broad one; if so, another one follows that begins later.
+
+        Args:
+            is_made: it is prepared now, and not given up.
+        """
+        if self.guesses.broad is not Broad.TRIED:
+            return False
+        self.guesses.broad = Broad.MADE if is_made else Broad.FAILED
+        if self.saves and is_made:  # then it may be just what is needed
+            return False
+        self.forget_plan()
+        return True
 
     def make(self, chain: Chain) -> str:
         """Plans for as many of the edited files as do not spoil it. Returns why there is nothing to do, if so."""
-        self.plan, self.base = self._best(chain)
+        assert self.record is not None
+        found = self._best(chain)
+        if self.guesses.broad is Broad.UNTRIED:
+            broad = None
+            if not self.saves and is_memory_plentiful():
+                broad = broad_plan(self.record, self.edited, chain, found[0], self._from_best_base)
+            self.guesses.broad = Broad.FAILED if broad is None else Broad.TRIED
+            found = broad or found
+        self.plan, self.base = found
         self._looked_at = len(self.saves)
         if self.plan is None:
             return self.no_base
@@ -168,7 +193,7 @@ class Planning:
         if not has_saved:
             if other.excluded == plan.excluded:
                 return False
-            self.view_plans += 1
+            self.guesses.view_plans += 1
             return not self._is_passed_over(other)
         if is_foreseen:  # it leaves out more than anybody works on
             return plan.remains > SLOWER * other.remains + SLOWER_BY
@@ -176,7 +201,7 @@ class Planning:
 
     def _is_passed_over(self, plan: Plan) -> bool:
         """Whether nobody has saved yet, and a plan imports ahead what is likely to be saved."""
-        if self.saves or self.record is None or self.view_plans >= VIEW_PLANS:
+        if self.saves or self.record is None or self.guesses.view_plans >= VIEW_PLANS:
             return False
         return not {self.record.files.get(path) for path in self.edited}.isdisjoint(plan.modules)
 
@@ -185,7 +210,8 @@ class Planning:
         assert self.record is not None
         total = sum(self.record.seconds)
         best: Plan | None = None
-        for path in reversed(self.edited):
+        is_rest_covered = not self.saves and self.guesses.broad is Broad.MADE
+        for path in reversed(late_files(self.record, self.edited) if is_rest_covered else self.edited):
             paths = (*(best.edited if best is not None else ()), path)
             bases = chain.before(paths)
             if not bases or (path not in self.record.files and not self.saves):
@@ -242,6 +268,8 @@ class Planning:
         """
         is_nearly_done = self.cost.on_differences(differences)
         if self.record is None or self.cost.cpu(cpu) <= sum(self.record.seconds) or is_nearly_done:
+            return False
+        if self.narrow(is_made=False):
             return False
         self.cost.begin_attempt(cpu)
         return True

@@ -112,9 +112,16 @@ class Teller:
 
 
 class Stage:
-    """The preparation with a chain of one checkpoint, before the URLconf."""
+    """The preparation with a chain of one checkpoint, before the URLconf.
 
-    def __init__(self, base: int = AT_URLS) -> None:
+    Args:
+        base: how many modules had been looked up there.
+        record: what a start imports.
+        at: what it is paused before.
+    """
+
+    def __init__(self, base: int = AT_URLS, record: ImportRecord = RECORD, at: str = "urls") -> None:
+        self.record = record
         self.exact = [state()]  # of exact starts, one after the other; the last one for all that follow
         self.prepared = state()  # of dry runs that come from what is prepared
         self.unfit: dict[str, str] = {}  # modules that cannot be imported ahead, and why
@@ -125,6 +132,7 @@ class Stage:
         self.dry_runs = 0  # from exact checkpoints
         self.short_runs = 0  # from prepared ones
         self.resumed: list[Resume] = []
+        self.resumed_from: list[Link] = []
         self.differences: list[str] = []
         self.told: list[str] = []
         self.selector = selectors.DefaultSelector()
@@ -133,17 +141,18 @@ class Stage:
             self.selector, self.chain, self.differences.append, self.told.append, enabled=True
         )
         self._exact: list[Link] = []
+        self.made: list[Link] = []  # prepared ones, also those that have ended
         self._prepared: list[Link] = []
         self._tellers: list[Teller] = []
         self._held: list[Teller] = []
-        self.add_checkpoint(1, "urls", base)
+        self.add_checkpoint(1, at, base)
 
     def add_checkpoint(self, number: int, at: str, imported: int, *read: str) -> None:
         ours, theirs = socket.socketpair()
         self.chain.add(number, at, 1.0, ours, FakeProcess())
         link = Link(theirs, Role.CHECKPOINT, Role.SUPERVISOR)
         facts: list[Fact] = [Read(path, None) for path in read]
-        link.send(FactsRead(facts, imported, [at], RECORD.phases[imported]))
+        link.send(FactsRead(facts, imported, [at], self.record.phases[imported]))
         self._exact.append(link)
         self.play()
 
@@ -174,6 +183,7 @@ class Stage:
                 self._build(message)
             elif isinstance(message, Resume):
                 self.resumed.append(message)
+                self.resumed_from.append(link)
                 close_carried(message)
         return bool(messages)
 
@@ -186,7 +196,7 @@ class Stage:
         else:
             self.dry_runs += 1
             told = self.exact.pop(0) if len(self.exact) > 1 else self.exact[0]
-        teller = Teller(link, told)
+        teller = Teller(link, told, self.record)
         self._tellers.append(teller)
         if self.are_held:
             self._held.append(teller)
@@ -206,6 +216,7 @@ class Stage:
         link.send(FactsRead(self.facts))
         link.role = Role.CHECKPOINT
         self._prepared.append(link)
+        self.made.append(link)
 
     # What the supervisor does
 
@@ -224,7 +235,7 @@ class Stage:
             resumed = self.preparation.resume(Resume(theirs, listener, None, [], True))
         if state_reporter is not None:
             told = self.prepared if resumed else self.exact[0]
-            teller = Teller(Link(state_reporter, Role.STATE_REPORTER, Role.SUPERVISOR), told)
+            teller = Teller(Link(state_reporter, Role.STATE_REPORTER, Role.SUPERVISOR), told, self.record)
             self._tellers.append(teller)
             teller.link.send(Loaded())
         self.play()

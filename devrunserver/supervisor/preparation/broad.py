@@ -1,0 +1,87 @@
+"""The broad plan, for files that are imported before the URLconf, as models are: no process here.
+
+Theory of operation
+-------------------
+A view that is likely to be saved first, and a model that is, too, have no good plan in common: what depends on a model
+is much more. So there are two then. The *broad* one begins before the models, and leaves out all of these files. Once
+it is verified another one is forked from it that goes on with the start up to the URLconf, imports there what does not
+depend on the views, and pauses: the *narrow* one. A save is served by the narrow one where that has read nothing of
+what was saved, else by the broad one.
+
+It is worth it where a reload by the broad plan is much quicker than an exact one, and where there is memory enough: two
+lines of processes that have come from before the models share less than two from the URLconf on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from devrunserver.common import import_plan
+from devrunserver.common.import_plan import URLCONF, Plan
+from devrunserver.common.import_record import ImportRecord
+from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
+
+SHARE = 0.5  # of an exact reload, that one by a broad plan may take to be worth it
+
+# Plans for some files, from the best base
+Planner = Callable[[Chain, tuple[str, ...]], tuple[Plan | None, Checkpoint | None]]
+
+
+class Broad(Enum):
+    """What has become of the broad plan."""
+
+    UNTRIED = "nothing yet"
+    TRIED = "it is what is being prepared"
+    MADE = "it is prepared"
+    FAILED = "it was given up, or was not worth it"
+
+
+@dataclass
+class Guesses:
+    """What was planned before anybody saved.
+
+    Attributes:
+        view_plans: plans that were given up for a page that was looked at.
+    """
+
+    view_plans: int = 0
+    broad: Broad = Broad.UNTRIED
+
+
+def broad_plan(
+    record: ImportRecord, edited: Sequence[str], chain: Chain, best: Plan | None, plan_for: Planner
+) -> tuple[Plan, Checkpoint] | None:
+    """A plan for files of which some are imported before the URLconf, and where it begins. None: it is not worth it.
+
+    Args:
+        edited: the files that may be edited, the likeliest last.
+        best: the plan that there is without one.
+    """
+    late = late_files(record, edited)
+    early = [path for path in edited if path in record.files and path not in late]
+    is_needed = best is not None and not set(early) <= set(best.edited)
+    if not is_needed or not any(base.at == URLCONF for base in chain.before(late)):
+        return None  # one plan is enough, or there is no place for another
+    found: tuple[Plan, Checkpoint] | None = None
+    for path in reversed(early):
+        plan, base = plan_for(chain, (*(found[0].edited if found is not None else late), path))
+        if plan is None or base is None or base.at == URLCONF:
+            continue
+        if plan.remains <= SHARE * import_plan.remaining(record, base.base):
+            found = plan, base
+    return found
+
+
+def late_files(record: ImportRecord, paths: Sequence[str]) -> list[str]:
+    """Those of some files that are imported with the URLconf."""
+    late = {name for name, phase in zip(record.order, record.phases, strict=True) if phase == record.phases[-1]}
+    early = {name for name, phase in zip(record.order, record.phases, strict=True) if phase < record.phases[-1]}
+    return [path for path in paths if record.files.get(path) in late - early]
+
+
+def is_quicker(plan: Plan, record: ImportRecord | None, chain: Chain) -> bool:
+    """Whether a start by a plan has less to import than an exact one from the last checkpoint."""
+    checkpoints = chain.before(())
+    return record is None or not checkpoints or plan.remains <= import_plan.remaining(record, checkpoints[-1].base)

@@ -1,0 +1,196 @@
+"""Two prepared checkpoints: before the models, and, forked from that, at the URLconf."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from devrunserver.common import file_state
+from devrunserver.common.facts import Read
+from devrunserver.common.import_plan import URLCONF, Base, Plan, remaining
+from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.messages import Message, StateAsked
+from devrunserver.supervisor.preparation import planning
+from devrunserver.supervisor.preparation.broad import is_quicker, late_files
+from devrunserver.supervisor.preparation.planning import Planning
+from tests.supervisor.preparation.stage import Stage, state
+
+APPS, MODELS, READY, URLS = range(4)
+ORDER = ["first", "model", "w", "x", "y", "urls", "a", "b"]
+RECORD = ImportRecord(
+    order=ORDER,
+    phases=[APPS, MODELS, MODELS, MODELS, READY, URLS, URLS, URLS],
+    seconds=[1.0, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 2.0],  # the model makes a reload of the view much slower
+    edges={"urls": {"a", "b"}, "a": {"model"}},
+    files={f"/{name}.py": name for name in ORDER},
+)
+LIKELY = ("/model.py", "/a.py")  # the view is likelier
+
+
+@pytest.fixture(autouse=True)
+def plenty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "is_memory_plentiful", lambda: True)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage(1, RECORD, "model")
+    stage.add_checkpoint(2, URLCONF, 5, "/model.py")
+    yield stage
+    stage.close()
+
+
+def reload_model(stage: Stage) -> bool:
+    """A save of the model: the checkpoint at the URLconf has read it."""
+    stage.chain.cut(1)
+    return stage.reload("/model.py")
+
+
+def after_broad(stage: Stage, happens: Callable[[], None]) -> None:
+    """Something happens while what is built first is compared."""
+
+    def on_question(message: Message) -> None:
+        if isinstance(message, StateAsked) and len(stage.builds) == 1:
+            stage.when_asked = lambda message: None
+            happens()
+
+    stage.when_asked = on_question
+
+
+def hold(stage: Stage) -> None:
+    """Dry runs that are made from now on do not get to their end."""
+    stage.are_held = True
+
+
+def test_both_are_made_before_anybody_saves(stage: Stage) -> None:
+    stage.serve(*LIKELY)
+    broad, narrow = stage.builds
+    assert (broad.modules, broad.excluded, broad.at) == (["w", "x", "y", "b"], ["a", "model", "urls"], "")
+    assert (narrow.modules, narrow.excluded, narrow.at) == (["b"], ["a", "the URLconf", "urls"], URLCONF)
+
+
+def test_each_save_is_served_by_the_latest(stage: Stage) -> None:
+    stage.serve(*LIKELY)
+    broad, narrow = stage.made
+    assert [stage.reload("/a.py"), stage.reload("/a.py"), reload_model(stage), reload_model(stage)] == [True] * 4
+    assert stage.resumed_from == [narrow, narrow, broad, broad]
+    assert len(stage.builds) == 2
+    assert stage.differences == []
+
+
+def test_the_broad_one_serves_where_the_other_has_read_what_was_saved(stage: Stage, tmp_path: Path) -> None:
+    other = tmp_path / "b.py"
+    other.write_text("one")
+    read = Read(str(other), file_state.state_of(str(other)))
+    after_broad(stage, lambda: stage.facts.append(read))
+    stage.serve(*LIKELY)
+    other.write_text("another")
+    assert stage.save(str(other))
+    assert stage.resumed_from == [stage.made[0]]
+
+
+def test_the_broad_one_serves_while_the_other_is_replaced(stage: Stage) -> None:
+    """What is to take its place is no reason to lose what both were forked from."""
+    stage.serve(*LIKELY)
+    stage.are_held = True
+    stage.unfit = {}
+    assert stage.save("/b.py")  # of what the narrow one has imported ahead
+    stage.serve("/model.py", "/a.py", "/b.py")
+    assert len(stage.made) == 3
+    assert reload_model(stage)
+    assert stage.resumed_from[-1] is stage.made[0]
+
+
+def test_the_narrow_one_outlives_the_broad_one(stage: Stage) -> None:
+    stage.serve(*LIKELY)
+    stage.made[0].close()
+    stage.play()
+    assert stage.reload("/a.py")
+    assert not reload_model(stage)
+
+
+def test_where_the_broad_one_dies_before_the_other_is_verified(stage: Stage) -> None:
+    after_broad(stage, lambda: hold(stage))
+    stage.serve(*LIKELY)
+    stage.made[0].close()
+    stage.let_go()
+    assert len(stage.builds) == 2
+    assert stage.reload("/a.py")
+
+
+def test_what_differs_in_the_narrow_one_leaves_the_broad_one_alone(stage: Stage) -> None:
+    stage.serve(*LIKELY)
+    stage.prepared = state(first={"x": 2})
+    stage.reload("/a.py")
+    assert len(stage.differences) == 1
+    stage.prepared = state()
+    assert reload_model(stage)
+    assert stage.resumed_from[-1] is stage.made[0]
+
+
+def test_where_the_broad_one_is_given_up_there_is_the_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "ATTEMPTS", 1)
+    stage.unfit = {"x": "it fails"}
+    stage.serve(*LIKELY)
+    assert [build.at for build in stage.builds] == ["", ""]
+    assert stage.builds[1].modules == ["b"]
+    assert stage.reload("/a.py")
+
+
+def test_what_is_saved_meanwhile_decides_what_follows(stage: Stage) -> None:
+    stage.when_asked = lambda message: hold(stage)  # what is imported
+    stage.serve(*LIKELY)
+    assert [build.at for build in stage.builds] == [""]
+    assert not stage.save("/a.py")
+    stage.when_asked = lambda message: None
+    stage.let_go()
+    stage.serve(*LIKELY)
+    assert [build.modules for build in stage.builds] == [["w", "x", "y", "b"], ["b"]]
+    assert stage.reload("/a.py")
+
+
+@pytest.mark.parametrize(
+    ("likely", "is_plentiful", "seconds"),
+    [
+        (["/a.py"], True, 1.0),
+        (LIKELY, False, 1.0),
+        (LIKELY, True, 5.0),  # of the model: it would take too long even so
+    ],
+    ids=["no model is likely", "memory", "not worth it"],
+)
+def test_otherwise_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, likely: list[str], is_plentiful: bool, seconds: float
+) -> None:
+    monkeypatch.setattr(planning, "is_memory_plentiful", lambda: is_plentiful)
+    stage = Stage(1, replace(RECORD, seconds=[1.0, seconds, *RECORD.seconds[2:]]), "model")
+    stage.add_checkpoint(2, URLCONF, 5, "/model.py")
+    stage.serve(*likely)
+    assert [(build.modules, build.at) for build in stage.builds] == [(["b"], "")]
+    stage.close()
+
+
+def test_once_somebody_has_saved_there_is_one(stage: Stage) -> None:
+    stage.preparation.changed("/a.py")
+    stage.serve(*LIKELY)
+    assert [build.at for build in stage.builds] == [""]
+
+
+def test_what_is_imported_again_later_is_early() -> None:
+    record = replace(RECORD, order=[*ORDER, "model"], phases=[*RECORD.phases, URLS], seconds=[1.0] * 9)
+    assert late_files(record, ["/model.py", "/a.py", "/unknown.py", "/y.py"]) == ["/a.py"]
+
+
+def test_an_exact_start_may_be_quicker(stage: Stage) -> None:
+    assert remaining(RECORD, Base(5, (), URLS)) == pytest.approx(2.2)
+    assert is_quicker(Plan(remains=2.1), RECORD, stage.chain)
+    assert not is_quicker(Plan(remains=2.3), RECORD, stage.chain)
+    assert is_quicker(Plan(remains=2.3), None, stage.chain)
+    stage.chain.cut()
+    assert is_quicker(Plan(remains=2.3), RECORD, stage.chain)
+
+
+def test_only_the_broad_plan_is_followed_by_another() -> None:
+    assert not Planning().narrow(is_made=True)
