@@ -36,6 +36,7 @@ class Prepared:
         reference: the state of a start from it that was as it should be; None: not verified yet.
         foreseen: whether these facts hold, for one resume before which nothing happens to files.
         earlier: the prepared checkpoint that it was forked from, which serves where this one may not.
+        is_next: it is to be verified before the worker is checked: another one was checked last.
     """
 
     run: Run
@@ -45,6 +46,7 @@ class Prepared:
     reference: Reference | None = None
     foreseen: Foreseen | None = None
     earlier: Prepared | None = None
+    is_next: bool = False
 
 
 @dataclass

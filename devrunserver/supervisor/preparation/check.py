@@ -48,7 +48,7 @@ def next_check(
     prepared: Prepared | None,
     state_reporter: Run | None,
 ) -> Steps[Finding] | None:
-    """The check that is due next, if any is: what serves comes before what is to serve.
+    """The check that is due next, if any is: what serves comes before what is to serve, but not time and again.
 
     Args:
         prepared: what was prepared last.
@@ -59,10 +59,11 @@ def next_check(
         return None
     if source is not None and not worker.is_checked and worker.is_broken:
         return check_failure(processes, worker, source)
-    if source is not None and not worker.is_checked:
+    waiting = None if prepared is None or prepared.reference is not None or worker.is_broken else prepared
+    if source is not None and not worker.is_checked and (waiting is None or not waiting.is_next):
         return check(processes, planning, worker, source, state_reporter)
-    if prepared is not None and prepared.reference is None and not worker.is_broken:
-        return check(processes, planning, worker, prepared, state_reporter if source is None else None)
+    if waiting is not None:
+        return check(processes, planning, worker, waiting, state_reporter if source is None else None)
     return None
 
 
@@ -80,7 +81,7 @@ def check(
         state_reporter: tells the state of the worker, if any does and it is of use.
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
-    is_hurried = planning.is_hurried and prepared.reference is None
+    is_hurried = planning.is_hurried and not planning.known.volatile and prepared.reference is None
     verifier = Verifier(processes, planning.known, lambda: len(planning.saves) == worker.saves, is_hurried)
     if serves and state_reporter is not None and prepared.reference is not None:
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, plan.excluded)

@@ -266,9 +266,13 @@ class Preparation:
         """Gives up the plan where another one is much better by now, as it begins later, or fits what is edited."""
         latest = self._successor or self._prepared
         plan = self._planning.plan if latest is None else latest.plan
-        if not self._worker.is_serving or self._jobs or plan is None:  # while it starts checkpoints come and go
-            return
         is_verified = latest is not None and latest.reference is not None
+        if not self._worker.is_serving:  # while it starts checkpoints come and go
+            return
+        if Purpose.BUILD in self._jobs or (Purpose.VERIFY in self._jobs and not is_verified):
+            return
+        if plan is None:
+            return
         if (is_verified and self._planning.narrow(is_made=True)) or not self._planning.has_better(self._chain, plan):
             return
         if latest is not None and (latest is self._successor or latest.reference is None):
@@ -277,6 +281,8 @@ class Preparation:
 
     def _on_checked(self, found: Finding) -> None:
         worker, prepared = found.worker, found.prepared
+        if self._successor is not None:
+            self._successor.is_next = prepared is not self._successor
         if found.verdict.is_outdated:
             self._due = 0.0 if worker is not self._worker else self._due  # else the next one is still to come
             return

@@ -479,6 +479,29 @@ def test_what_is_prepared_is_not_given_up_for_checkpoints_that_a_starting_worker
     assert stage.reload()
 
 
+def test_a_quicker_one_takes_its_place_though_each_save_comes_while_a_worker_is_checked(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devrunserver.supervisor.preparation.planning.UNKNOWN_SHARE", 0.5)
+    look_at(stage, "/a.py")
+    stage.save("/a.py")
+    prepared: list[int] = []  # how often something was, at each save
+
+    def save_once(message: Message) -> None:
+        if len(prepared) < 6 and isinstance(message, StateAsked):
+            prepared.append(len([told for told in stage.told if told.startswith(PREPARED)]))
+            stage.when_asked = lambda message: None
+            assert stage.save("/a.py")
+            stage.preparation.served(["/a.py"], True)
+            stage.preparation.step(time.monotonic() + manager.QUIET + 1)
+            stage.when_asked = save_once
+
+    stage.when_asked = save_once
+    stage.serve("/a.py")
+    assert [build.modules for build in stage.builds] == [["b", "d"], ["b", "c", "d"]]
+    assert prepared == [1, 1, 2, 2, 2, 2]
+
+
 def test_what_is_to_take_its_place_is_spoilt(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By the save of a file that it has imported, and that what was foreseen has not, which stays."""
     monkeypatch.setattr("devrunserver.supervisor.preparation.planning.UNKNOWN_SHARE", 0.5)
