@@ -118,7 +118,8 @@ class Oracle:
         if found:
             self.late += 1
             with suppress(AssertionError):
-                wait_for(lambda: self._differs_not(fresh, witness), "no difference any more", SETTLING)
+                patience = PATIENCE if self._prepared else SETTLING  # until what serves was compared
+                wait_for(lambda: self._differs_not(fresh, witness), "no difference any more", patience)
                 return
         assert not found, "\n".join(["a reloaded server (+) differs from a fresh one (-):", *found, history])
 
