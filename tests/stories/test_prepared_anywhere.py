@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from devrunserver.common.memory import is_memory_plentiful
 from tests.live import Server
 from tests.stories.test_prepared import age, kinds, wait_until_prepared
 
@@ -81,3 +83,28 @@ def test_models(project: Path) -> None:
             if number == 1:
                 wait_until_prepared(server)
         assert kinds(server)[1:] == [True, True]
+
+
+@pytest.mark.deep
+@pytest.mark.skipif(not is_memory_plentiful(), reason="it is not worth the memory")
+def test_a_view_and_a_model_before_anybody_has_saved(project: Path) -> None:
+    """What depends on the model takes its time: neither save has to wait for what the other one needs."""
+    (project / "slow.py").write_text("import time\n\ntime.sleep(0.8)\n")
+    (project / "shop/reports.py").write_text("import time\n\nfrom shop import models\n\ntime.sleep(0.4)\n")
+    with open(project / "bookshop/urls.py", "a") as urls:
+        urls.write("\nimport shop.reports\nimport slow\n")
+    age(project)
+    for name, seconds in (("shop/models.py", 60), ("shop/marks.py", 30)):  # before the start
+        os.utime(project / name, (time.time() - seconds,) * 2)
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        server.wait_for_log("Prepared the next reload", 2)
+        server.edit("shop/marks.py", "mark-0", "mark-1")
+        server.wait_for_body("mark-1")
+        server.wait_for_log("marks.py changed: reloaded in")
+        server.edit("shop/models.py", "MOST_COPIES = 20", "MOST_COPIES = 21")
+        server.wait_for_log("models.py changed: reloaded in")
+        server.wait_for_body("mark-1")
+        assert kinds(server) == [True, True]
+        assert "resumed at the URLconf, prepared" in server.log
+        assert "once more" not in server.log
