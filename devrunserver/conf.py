@@ -25,7 +25,7 @@ class Conf:
         WATCH: paths and globs whose change reloads, besides the project's code.
         CHECKPOINTS: how many checkpoints are kept, at most; 0: none, so that each reload is a fresh start,
             unless SPARES is True.
-        CHECKPOINT_MEMORY: megabytes that all checkpoints together may take.
+        CHECKPOINT_MEMORY: megabytes that all checkpoints together may take; None: about a third of the worker's.
         SPARES: whether a second interpreter, started after a reload, waits for the next one, in place of checkpoints;
             None: where processes cannot be forked.
         PREPARE: whether the next reload of the files that are being edited is prepared in the background.
@@ -55,7 +55,7 @@ class Conf:
     WATCH: tuple[str, ...] = ()
     EXCLUDE: tuple[str, ...] = ()
     CHECKPOINTS: int = 6
-    CHECKPOINT_MEMORY: float = 500
+    CHECKPOINT_MEMORY: float | None = None
     SPARES: bool | None = None
     PREPARE: bool = True
     READ_FILES: bool = True
@@ -137,7 +137,7 @@ def _cause(key: str, value: Any) -> str:
     if key == "CHECKPOINTS":
         return "" if is_number and isinstance(value, int) and value >= 0 else "not a number from 0 on"
     if key == "CHECKPOINT_MEMORY":
-        return "" if is_number and value > 0 else "not a number of megabytes above 0"
+        return "" if value is None or (is_number and value > 0) else "not a number of megabytes above 0"
     if key == "LOG_IGNORE":
         prefixes = isinstance(value, list | tuple | set) and all(
             isinstance(one, str) and one.startswith("/") for one in value

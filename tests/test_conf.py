@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         ({"ASGI": True}, Conf(ASGI=True)),
         ({"ASGI": None}, Conf()),
         ({"PREPARE": False}, Conf(PREPARE=False)),
+        ({"CHECKPOINT_MEMORY": None}, Conf()),
         ({"CHECKPOINT_MEMORY": 100}, Conf(CHECKPOINT_MEMORY=100)),
         ({"CHECKPOINT_MEMORY": 0.5}, Conf(CHECKPOINT_MEMORY=0.5)),
         ({"CHECKPOINT_MEMORY": float("inf")}, Conf(CHECKPOINT_MEMORY=float("inf"))),
@@ -82,7 +83,7 @@ NO_PATHS: list[Any] = ["*.toml", None, 1, [1], ["a", None], {"a": "b"}, [b"a"]]
         *(("CHECKPOINTS", value, "not a number from 0 on") for value in [-1, 1.0, "5", None, True, [1], float("inf")]),
         *(
             ("CHECKPOINT_MEMORY", value, "not a number of megabytes above 0")
-            for value in [0, -1, 0.0, "500", None, True, float("nan"), [1]]
+            for value in [0, -1, 0.0, "500", True, float("nan"), [1]]
         ),
         *((key, value, "not a list of paths or globs") for key in ("WATCH", "EXCLUDE") for value in NO_PATHS),
         *((key, value, "neither True nor False") for key in ("LOG_DURATION", "LOG_FILES") for value in NO_SWITCHES),

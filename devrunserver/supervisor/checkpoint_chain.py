@@ -30,6 +30,9 @@ from devrunserver.common.role import Role
 
 NOTHING_BEFORE = Base(0, (), 0)
 KILOBYTES = 1024  # in a megabyte
+SHARE = 0.3  # of the memory of the worker that checkpoints may take together, unless it is said how much ...
+LEAST_MEMORY = 25.0  # ... and so many megabytes at least ...
+LEAST_KEPT = 3  # ... and so many checkpoints, whatever they take: before the apps, before the URLconf, the last one
 SPARED = 2  # files that were edited last, before which the checkpoint stays
 
 
@@ -52,7 +55,7 @@ class Chain:
     Args:
         selector: wakes the loop when a checkpoint says something; the data of its keys is to be called then.
         limit: how many are kept.
-        memory: megabytes that they may take together.
+        memory: megabytes that they may take together; None: a share of what the worker takes.
         edited: the files that are being edited, the last one last.
         on_facts: called with what a checkpoint has read since the one before.
     """
@@ -61,7 +64,7 @@ class Chain:
         self,
         selector: selectors.BaseSelector,
         limit: int,
-        memory: float,
+        memory: float | None,
         edited: Callable[[], Sequence[str]] = list,
         on_facts: Callable[[list[Fact]], object] = lambda facts: None,
     ) -> None:
@@ -135,10 +138,17 @@ class Chain:
                 self.cut(checkpoint.number - 1)
                 break
 
-    def weigh(self) -> None:
-        """Drops checkpoints until the others are within the limit of memory."""
-        sizes = {one.number: own_memory(one.process.pid) / KILOBYTES for one in self._row}
-        while self._row and sum(sizes[one.number] for one in self._row) > self._memory and self._thin():
+    def weigh(self, worker: int) -> None:
+        """Drops checkpoints until the others are within the limit of memory.
+
+        Args:
+            worker: the pid of the present one.
+        """
+        limit, least = self._memory, 0
+        if limit is None:
+            limit, least = max(LEAST_MEMORY, SHARE * memory_of(worker, RESIDENT) / KILOBYTES), LEAST_KEPT
+        sizes = {one.number: memory_of(one.process.pid, OWN) / KILOBYTES for one in self._row}
+        while len(self._row) > least and sum(sizes[one.number] for one in self._row) > limit and self._thin():
             pass
 
     def close(self, patience: float) -> None:
@@ -198,12 +208,16 @@ def _has_read(checkpoint: Checkpoint, paths: Collection[str]) -> bool:
     return any(isinstance(fact, Read) and fact.path in paths for fact in checkpoint.facts or ())
 
 
-def own_memory(pid: int) -> int:
-    """Kilobytes of a process that it shares with no other. Source: proc(5)."""
+OWN = "Private_"  # what a process shares with no other; names of the rows, as proc(5) has them
+RESIDENT = "Rss:"  # all that it has
+
+
+def memory_of(pid: int, kind: str) -> int:
+    """Kilobytes of a process. Source: proc(5)."""
     size = 0
     with suppress(OSError), open(f"/proc/{pid}/smaps_rollup") as file:
         for line in file:
-            if line.startswith("Private_"):
+            if line.startswith(kind):
                 size += int(line.split()[1])
     return size
 

@@ -38,7 +38,7 @@ class Limits:
     """What may be spent on quick reloads."""
 
     checkpoints: int  # that are kept
-    memory: float  # megabytes that they may take
+    memory: float | None  # megabytes that they may take; None: a share of what the worker takes
     prepares: bool  # whether reloads are prepared
     forks: bool = True  # whether checkpoints are expected to be made
     spares: bool = False  # whether a spare may stand for them

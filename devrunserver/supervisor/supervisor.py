@@ -218,7 +218,8 @@ class Supervisor:
     def _limit_memory(self, now: float) -> None:
         if self._cycle.memory_due is not None and now >= self._cycle.memory_due:
             self._cycle.memory_due = None
-            self._setup.optional.call(Part.WEIGHING, self._parts.chain.weigh)
+            if (worker := self._cycle.worker) is not None and worker.process is not None:
+                self._setup.optional.call(Part.WEIGHING, self._parts.chain.weigh, worker.process.pid)
 
     def _settle(self) -> None:
         """Lets requests through to a worker that is fresh."""

@@ -20,9 +20,10 @@ from devrunserver.common.link import Link, LinkClosed
 from devrunserver.common.messages import FactsRead, Message, Resume
 from devrunserver.common.role import Role
 from devrunserver.supervisor import checkpoint_chain
-from devrunserver.supervisor.checkpoint_chain import Chain, least_useful, own_memory
+from devrunserver.supervisor.checkpoint_chain import LEAST_MEMORY, OWN, RESIDENT, SHARE, Chain, least_useful, memory_of
 
 LONG_AGO = 1_600_000_000  # seconds since the epoch
+WORKER = 4711  # a pid
 
 
 class FakeProcess:
@@ -57,7 +58,7 @@ class Row:
 
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     limit: int = 10
-    memory: float = 100.0
+    memory: float | None = 100.0
     edited: list[str] = field(default_factory=list)
     links: dict[int, Link] = field(default_factory=dict)
     processes: dict[int, FakeProcess] = field(default_factory=dict)
@@ -148,7 +149,7 @@ def test_empty_row(row: Row) -> None:
     assert not row.chain.is_outdated("/a.py")
     row.chain.cut()
     row.chain.look_after()
-    row.chain.weigh()
+    row.chain.weigh(WORKER)
     assert not row.chain
 
 
@@ -378,8 +379,35 @@ def test_weigh(monkeypatch: pytest.MonkeyPatch, sizes: list[int], memory: float,
     row = Row(memory=memory)
     for number in range(1, len(sizes) + 1):
         row.add(number, cost=number)
-    monkeypatch.setattr(checkpoint_chain, "own_memory", lambda pid: sizes[pid - 1001] * checkpoint_chain.KILOBYTES)
-    row.chain.weigh()
+    monkeypatch.setattr(checkpoint_chain, "memory_of", lambda pid, kind: sizes[pid - 1001] * checkpoint_chain.KILOBYTES)
+    row.chain.weigh(WORKER)
+    assert row.there == there
+    row.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "of_worker", "there"),
+    [
+        (LEAST_MEMORY / 4, 0.0, [1, 2, 3, 4]),
+        (LEAST_MEMORY / 3, 0.0, [1, 3, 4]),
+        (LEAST_MEMORY, LEAST_MEMORY * 3 / SHARE, [1, 3, 4]),
+        (LEAST_MEMORY, 0.0, [1, 3, 4]),
+        (LEAST_MEMORY, LEAST_MEMORY * 4 / SHARE + 1, [1, 2, 3, 4]),
+    ],
+)
+def test_by_default_they_take_a_share_of_the_worker(
+    monkeypatch: pytest.MonkeyPatch, size: float, of_worker: float, there: list[int]
+) -> None:
+    def megabytes(pid: int, kind: str) -> float:
+        assert kind == (RESIDENT if pid == WORKER else OWN)
+        return of_worker if pid == WORKER else size
+
+    row = Row(memory=None)
+    for number in range(1, 5):
+        row.add(number, cost=number)
+    monkeypatch.setattr(checkpoint_chain, "memory_of", megabytes)
+    monkeypatch.setattr(checkpoint_chain, "KILOBYTES", 1)
+    row.chain.weigh(WORKER)
     assert row.there == there
     row.close()
 
@@ -397,15 +425,16 @@ def test_close_ends_all_and_waits_for_nobody_for_ever(row: Row) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="the kernel tells on Linux")
 def test_own_memory() -> None:
-    before = own_memory(os.getpid())
+    before = memory_of(os.getpid(), OWN)
     assert before > 1000
     data = os.urandom(64_000_000)  # more than an allocator reuses
-    assert own_memory(os.getpid()) > before + 50_000
+    assert memory_of(os.getpid(), OWN) > before + 50_000
+    assert memory_of(os.getpid(), RESIDENT) >= memory_of(os.getpid(), OWN)
     assert data
 
 
-def test_own_memory_of_nobody() -> None:
-    assert own_memory(2**30) == 0
+def test_the_memory_of_nobody() -> None:
+    assert memory_of(2**30, OWN) == 0
 
 
 @pytest.mark.parametrize(

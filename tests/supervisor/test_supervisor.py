@@ -525,7 +525,7 @@ def test_the_placeholder_opens_when_nobody_answers(stage: Stage) -> None:
 def test_memory_is_looked_at_once_it_serves(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     starting(stage)
     weighed: list[float] = []
-    monkeypatch.setattr(stage.supervisor._parts.chain, "weigh", lambda: weighed.append(stage.clock.now))
+    monkeypatch.setattr(stage.supervisor._parts.chain, "weigh", lambda worker: weighed.append(stage.clock.now))
     link, theirs = socket.socketpair()
     stage.say(CheckpointMade(number=1, at="shop.views", elapsed=0.1, link=link))
     link.close()
