@@ -114,7 +114,7 @@ class Chain:
 
     def holds(self, checkpoint: Checkpoint) -> bool:
         """Whether a checkpoint is still there."""
-        return any(one is checkpoint for one in self._row)
+        return any(one.link is checkpoint.link for one in self._row)
 
     def cut(self, number: int = 0) -> None:
         """Drops every checkpoint after this one; all by default."""
@@ -162,7 +162,7 @@ class Chain:
     def _thin(self) -> bool:
         """Drops the checkpoint that saves least; whether there was one to spare."""
         ends = (0, len(self._row) - 1)[-self._limit :]
-        kept = [place for place, one in enumerate(self._row) if any(one is other for other in self.kept)]
+        kept = [place for place, one in enumerate(self._row) if any(one.link is other.link for other in self.kept)]
         costs = [one.cost for one in self._row]
         place = least_useful(costs, [*ends, *kept, *self._places_before_edited()])
         if place is None:

@@ -15,11 +15,11 @@ lines of processes that have come from before the models share less than two fro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from devrunserver.common import import_plan
-from devrunserver.common.import_plan import URLCONF, Plan
+from devrunserver.common.import_plan import URLCONF, Base, Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 
@@ -62,7 +62,7 @@ def broad_plan(
     late = late_files(record, edited)
     early = [path for path in edited if path in record.files and path not in late]
     is_needed = best is not None and not set(early) <= set(best.edited)
-    if not is_needed or not any(base.at == URLCONF for base in chain.before(late)):
+    if not is_needed or not any(base.at == URLCONF for base in with_urlconf(chain.before(late), record)):
         return None  # one plan is enough, or there is no place for another
     found: tuple[Plan, Checkpoint] | None = None
     for path in reversed(early):
@@ -72,6 +72,19 @@ def broad_plan(
         if plan.remains <= SHARE * import_plan.remaining(record, base.base):
             found = plan, base
     return found
+
+
+def with_urlconf(bases: list[Checkpoint], record: ImportRecord) -> list[Checkpoint]:
+    """Bases, and the URLconf among them where there is no exact checkpoint (any more): the broad one comes there.
+
+    The exact starts that are compared with it are those from the checkpoint before.
+    """
+    last = record.phases[-1]
+    early = [base for base in bases if base.base.phase < last]
+    if not early or any(base.at == URLCONF for base in bases):
+        return bases
+    there = replace(early[-1], at=URLCONF, base=Base(list(record.phases).index(last), (URLCONF,), last))
+    return [*early, there, *bases[len(early) :]]
 
 
 def late_files(record: ImportRecord, paths: Sequence[str]) -> list[str]:

@@ -85,7 +85,7 @@ def build(
     why = "other files are being edited now"
     while planning.plan is not None and planning.base is not None:
         origin = earlier if earlier is not None and is_on_the_way(earlier.base, planning.base) else None
-        chain.kept = [planning.base, *([origin.base] if origin is not None else [])]
+        chain.kept = [planning.base, *([earlier.base] if earlier is not None else [])]
         made = yield from prepare(processes, planning.base, planning.plan, origin)
         if isinstance(made, Prepared):
             return made
@@ -123,7 +123,7 @@ def record(
 
 def is_on_the_way(earlier: Checkpoint, base: Checkpoint) -> bool:
     """Whether what was forked from an earlier checkpoint comes to where another one is."""
-    return base.at == URLCONF and earlier.number < base.number
+    return base.at == URLCONF != earlier.at and earlier.number <= base.number
 
 
 def prepare(

@@ -291,6 +291,8 @@ class Preparation:
             if prepared is self._successor and prepared.earlier is self._prepared:
                 self._prepared, self._successor = prepared, None
             elif prepared is self._successor:
+                if self._prepared is not None and prepared.earlier is None:
+                    prepared.earlier, self._prepared.earlier = self._prepared.earlier, None
                 self._drop(self._prepared)
             if prepared.reference is None:
                 count, cost = len(prepared.plan.modules), self._planning.cost

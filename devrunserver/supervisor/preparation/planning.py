@@ -20,7 +20,7 @@ from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.memory import is_memory_plentiful
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.edited_files import IN_TURN
-from devrunserver.supervisor.preparation.broad import Broad, Guesses, broad_plan, late_files
+from devrunserver.supervisor.preparation.broad import Broad, Guesses, broad_plan, late_files, with_urlconf
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.widening import widened
 
@@ -225,8 +225,12 @@ class Planning:
 
     def _from_best_base(self, chain: Chain, paths: tuple[str, ...]) -> tuple[Plan | None, Checkpoint | None]:
         """The plan for some files from the latest base, unless an earlier one leaves less to import, or covers more."""
+        assert self.record is not None
         best: tuple[Plan, Checkpoint] | None = None
-        for base in reversed(chain.before(paths)):
+        bases = chain.before(paths)
+        if not self.saves and self.guesses.broad is Broad.MADE:
+            bases = with_urlconf(bases, self.record)
+        for base in reversed(bases):
             plan = self._from(base, paths)
             if (
                 best is None

@@ -14,7 +14,7 @@ from devrunserver.common.import_plan import URLCONF, Base, Plan, remaining
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import Message, StateAsked
 from devrunserver.supervisor.preparation import planning
-from devrunserver.supervisor.preparation.broad import is_quicker, late_files
+from devrunserver.supervisor.preparation.broad import is_quicker, late_files, with_urlconf
 from devrunserver.supervisor.preparation.planning import Planning
 from tests.supervisor.preparation.stage import Stage, state
 
@@ -70,6 +70,37 @@ def test_both_are_made_before_anybody_saves(stage: Stage) -> None:
     broad, narrow = stage.builds
     assert (broad.modules, broad.excluded, broad.at) == (["w", "x", "y", "b"], ["a", "model", "urls"], "")
     assert (narrow.modules, narrow.excluded, narrow.at) == (["b"], ["a", "the URLconf", "urls"], URLCONF)
+
+
+def test_where_there_is_no_checkpoint_at_the_urlconf(stage: Stage) -> None:
+    """Or none any more. It is compared with starts from the one before."""
+    stage.chain.cut(1)
+    stage.add_checkpoint(2, "y", 4, "/model.py")
+    stage.add_checkpoint(3, "a", 6, "/model.py", "/urls.py")
+    stage.serve(*LIKELY)
+    assert [build.at for build in stage.builds] == ["", URLCONF]
+    assert (stage.builds[1].modules, stage.builds[1].excluded) == (["b"], ["a", "the URLconf", "urls"])
+    assert [stage.reload("/a.py"), stage.reload("/a.py"), reload_model(stage)] == [True] * 3
+    assert stage.resumed_from == [stage.made[1], stage.made[2], stage.made[0]]  # one that begins right before the view
+
+
+def test_only_early_checkpoints_stand_for_the_urlconf(stage: Stage) -> None:
+    model, at_urls = stage.chain.before(())
+    assert [base.at for base in with_urlconf([model], RECORD)] == ["model", URLCONF]
+    assert with_urlconf([model, at_urls], RECORD) == [model, at_urls]
+    late = replace(at_urls, at="a")
+    assert [base.at for base in with_urlconf([model, late], RECORD)] == ["model", URLCONF, "a"]
+    assert with_urlconf([late], RECORD) == [late]
+
+
+def test_the_broad_one_stays_where_a_later_base_is_better(stage: Stage) -> None:
+    stage.serve(*LIKELY)
+    stage.add_checkpoint(3, "a", 6, "/model.py", "/urls.py")
+    stage.preparation.changed("/a.py")
+    stage.preparation._planning.forget_plan()
+    stage.serve(*LIKELY)
+    assert reload_model(stage)
+    assert stage.resumed_from == [stage.made[0]]
 
 
 def test_each_save_is_served_by_the_latest(stage: Stage) -> None:
