@@ -36,8 +36,10 @@ def listen(
                 handlers.pop(event, None)
                 on_fault(fault)
 
-    # Python lets nobody look into a hook; who measures coverage may, as that stops nowhere
-    hook.__cantrace__ = is_measured()  # type: ignore[attr-defined]
+    # Python lets nobody look into a hook; who measures coverage may, as that stops nowhere. It asks for this at each
+    # event, of which a start may have half a million (``id()``), and is quicker where it finds nothing.
+    if is_measured():
+        hook.__cantrace__ = True  # type: ignore[attr-defined]
     sys.addaudithook(hook)
 
 

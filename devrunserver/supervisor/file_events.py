@@ -128,6 +128,8 @@ class FileEvents:
     def watch_ahead(self, facts: Iterable[Fact], since: float) -> None:
         """Watches where a start has read sources so far: the worker will ask for it, and requests would wait for that.
 
+        A fault in this is one of what is necessary: what is watched once is not asked again what has changed before.
+
         Args:
             facts: of a checkpoint.
             since: when the worker was spawned, in seconds since the epoch.
