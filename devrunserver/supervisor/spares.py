@@ -289,11 +289,15 @@ class Spares:
             spare.process.terminate()
         spare.release(self._selector)
 
-    def close(self) -> None:
-        """Ends all, and waits for their end. Again is harmless."""
+    def close(self, why: str = "") -> None:
+        """Ends all, and waits for their end. Again is harmless.
+
+        Args:
+            why: there are none from now on.
+        """
         self._due, self._need = None, Need.NEVER
         try:
-            self.drop("")
+            self.drop(why)
             self.plans.close()
         finally:
             self._selector.close_all()

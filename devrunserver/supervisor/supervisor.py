@@ -202,7 +202,9 @@ class Supervisor:
         if self._wait_for_changes(now) != 0.0:
             return
         before = review.changes.before
-        paths = review.take()
+        paths = self._cycle.followed(review.take())
+        if not paths:
+            return
         is_broken = self._cycle.lifecycle.state is State.BROKEN
         if worker is not None and worker.link is not None and worker.hears and not is_broken:
             question = review.ask(paths, now, before)

@@ -23,6 +23,7 @@ from devrunserver.supervisor.reload import Reload
 from devrunserver.supervisor.setup import Parts
 from devrunserver.supervisor.worker_handle import WorkerHandle
 from devrunserver.supervisor.worker_starter import Order
+from devrunserver.supervisor.written_at_start import WrittenAtStart
 
 logger = logging.getLogger("django.utils.autoreload")  # Django's, so that the project's LOGGING applies
 
@@ -46,10 +47,12 @@ class WorkerCycle:
         self.reload: Reload | None = None  # that is under way
         self.difference: str | None = None  # why the worker is not what a fresh start gives
         self.memory_due: float | None = None  # when to look at the memory of checkpoints
+        self.written = WrittenAtStart()
         self._parts = parts
         self._setup = parts.setup
         self._on_words = on_words
         self._on_signals = on_signals
+        self._told_of: set[str] = set()  # files that starts write
         self._report = ""  # what a worker that runs nothing of the project is to tell
 
     # What happens
@@ -74,6 +77,19 @@ class WorkerCycle:
             if relevance.is_source(path):
                 optional.call(Part.EDITED_FILES, self._parts.edited.on_edit, path)
         self._replace(Reload(path, self._parts.review.began))
+
+    def followed(self, paths: list[str]) -> list[str]:
+        """Of these changes those that count: not those that each start makes itself."""
+        written = {path for path in paths if self.written.writes(path)}
+        for path in written - self._told_of:
+            self._setup.console.say(
+                f"{path} is written by each start, while settings are loaded: that starts no reload. Reloads are fresh"
+                " starts unless it is written only where it differs."
+            )
+            # which would write it, too, and have the worker replaced for ever
+            self._setup.optional.call(Part.SPARES, self._parts.spares.close, f"a start writes {path}")
+        self._told_of |= written
+        return [path for path in paths if path not in written]
 
     def on_reload_asked(self) -> None:
         """Somebody wants another worker, though nothing has changed."""
@@ -161,6 +177,7 @@ class WorkerCycle:
         worker, reason = self._parts.starter.resume(order)
         if self.reload is not None:
             self.reload = replace(self.reload, reason=reason)
+        self.written.on_resume()
         worker = worker or self._spawn(order)
         if worker is None:
             self._enter(State.DOWN)
@@ -183,7 +200,9 @@ class WorkerCycle:
     def _spawn(self, order: Order) -> WorkerHandle | None:
         self._parts.files.configured_by = None
         try:
-            return self._parts.starter.spawn(order)
+            worker = self._parts.starter.spawn(order)
+            self.written.on_spawn(self._setup.launcher.began)
+            return worker
         except OSError as error:
             self._setup.console.say(
                 f"The server process cannot be started: {error}. The next change of the code tries again."

@@ -6,6 +6,7 @@ nothing. One that nobody knows comes from another version of this package, and e
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +82,7 @@ class WorkerMessages:
     def _on_hello(self, worker: WorkerHandle, message: Hello) -> None:
         """A worker has joined, or goes on where it has left a checkpoint behind."""
         self._parts.files.settings_names.update(message.settings)
+        self._cycle.written.on_joined(time.time())
         worker.on_hello(message.pid)
 
     def _on_checkpoint_made(self, worker: WorkerHandle, message: CheckpointMade) -> None:

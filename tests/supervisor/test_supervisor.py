@@ -34,6 +34,7 @@ from devrunserver.supervisor.watching.events import Event, Kind
 from devrunserver.supervisor.worker_cycle import END_PATIENCE, RELOAD_PATIENCE
 from devrunserver.supervisor.worker_handle import HEAR_PATIENCE, HELLO_PATIENCE
 from devrunserver.supervisor.worker_messages import HANDLERS, MEMORY_DELAY
+from devrunserver.supervisor.written_at_start import WrittenAtStart
 from tests.supervisor.stage import NOBODY, SERVING, Stage, open_stage
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="plays signals that Windows does not have")
@@ -510,6 +511,18 @@ def test_changes_wait_for_as_long_as_a_start_goes_on(stage: Stage, monkeypatch: 
         moved_at = stage.clock.now
     stage.wait(HEAR_PATIENCE)
     assert stage.is_in(State.STOPPING)
+
+
+def test_what_each_start_writes_is_no_change(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WrittenAtStart, "writes", lambda self, path: path == "/p/version.py")
+    stage.start()
+    stage.heard()
+    for _ in range(2):
+        stage.save("/p/version.py")
+        assert "Changed" not in stage.heard()
+        assert stage.is_in(State.SERVING)
+    assert sum("is written by each start" in line for line in stage.lines) == 1
+    assert stage.supervisor._parts.spares.why_not == "a start writes /p/version.py"
 
 
 def test_the_placeholder_opens_when_nobody_answers(stage: Stage) -> None:
