@@ -148,7 +148,7 @@ class Chain:
         if limit is None:
             limit, least = max(LEAST_MEMORY, SHARE * memory_of(worker, RESIDENT) / KILOBYTES), LEAST_KEPT
         sizes = {one.number: memory_of(one.process.pid, OWN) / KILOBYTES for one in self._row}
-        while len(self._row) > least and sum(sizes[one.number] for one in self._row) > limit and self._thin():
+        while len(self._row) > least and sum(sizes[one.number] for one in self._row) > limit and self._thin(not least):
             pass
 
     def close(self, patience: float) -> None:
@@ -159,13 +159,17 @@ class Chain:
             with suppress(TimeoutExpired):
                 process.wait(patience)
 
-    def _thin(self) -> bool:
-        """Drops the checkpoint that saves least; whether there was one to spare."""
+    def _thin(self, takes_edited: bool = True) -> bool:
+        """Drops the checkpoint that saves least; whether there was one to spare.
+
+        Args:
+            takes_edited: where there is no other, also one right before a file that was edited last, or may be.
+        """
         ends = (0, len(self._row) - 1)[-self._limit :]
         kept = [place for place, one in enumerate(self._row) if any(one.link is other.link for other in self.kept)]
         costs = [one.cost for one in self._row]
         place = least_useful(costs, [*ends, *kept, *self._places_before_edited()])
-        if place is None:
+        if place is None and takes_edited:
             place = least_useful(costs, [*ends, *kept])
         if place is None:
             return False

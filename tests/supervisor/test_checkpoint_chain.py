@@ -412,6 +412,23 @@ def test_by_default_they_take_a_share_of_the_worker(
     row.close()
 
 
+@pytest.mark.parametrize(
+    ("memory", "there"), [(None, [1, 2, 4, 6]), (1.0, [1, 6])], ids=["by default", "as it is said"]
+)
+def test_for_memory_those_right_before_what_is_edited_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, memory: float | None, there: list[int]
+) -> None:
+    """Nothing else makes the reload of a model quick; but what the user says goes before that."""
+    model, view = tmp_path / "models.py", tmp_path / "views.py"
+    row = Row(memory=memory, edited=[str(model), str(view)])
+    for number in range(1, 7):
+        row.add(number, [Read(str(path), None) for path in {3: [model], 5: [view]}.get(number, [])], cost=number)
+    monkeypatch.setattr(checkpoint_chain, "memory_of", lambda pid, kind: 100 * checkpoint_chain.KILOBYTES)
+    row.chain.weigh(WORKER)
+    assert row.there == there
+    row.close()
+
+
 def test_close_ends_all_and_waits_for_nobody_for_ever(row: Row) -> None:
     for number in (1, 2, 3):
         row.add(number)
