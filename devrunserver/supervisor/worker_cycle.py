@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from devrunserver.common.shown_path import shown_path
 from devrunserver.supervisor import relevance
 from devrunserver.supervisor.lifecycle import Attempt, Happening, Lifecycle, State, death_notice, next_state
 from devrunserver.supervisor.optional_parts import Part
@@ -82,12 +83,13 @@ class WorkerCycle:
         """Of these changes those that count: not those that each start makes itself."""
         written = {path for path in paths if self.written.writes(path)}
         for path in written - self._told_of:
+            shown = shown_path(path)
             self._setup.console.say(
-                f"{path} is written by each start, while settings are loaded: that starts no reload. Reloads are fresh"
+                f"{shown} is written by each start, while settings are loaded: that starts no reload. Reloads are fresh"
                 " starts unless it is written only where it differs."
             )
             # which would write it, too, and have the worker replaced for ever
-            self._setup.optional.call(Part.SPARES, self._parts.spares.close, f"a start writes {path}")
+            self._setup.optional.call(Part.SPARES, self._parts.spares.close, f"a start writes {shown}")
         self._told_of |= written
         return [path for path in paths if path not in written]
 

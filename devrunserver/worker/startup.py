@@ -28,6 +28,7 @@ from devrunserver.common.garbage_collection import StartCollection
 from devrunserver.common.import_plan import URLCONF
 from devrunserver.common.messages import DryRun, Hello, Resume, Serving
 from devrunserver.common.role import Act, Role
+from devrunserver.common.shown_path import shown_path
 from devrunserver.worker import debugger_prompt
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.identity import Identity
@@ -228,12 +229,12 @@ class Startup:
         """
         if self.identity.role is Role.WORKER or not any(map(Path(path).is_relative_to, project.roots())):
             return
-        reason = f"a start writes {path}"
+        reason = f"a start writes {shown_path(path)}"
         if self._dry_run is not None:
             self.checkpoints.fork_safety.temporary_files.remove()
             self._dry_run.give_up(reason)
         elif self._spare is not None:
-            self._spare.pause(f"where {path} is written")
+            self._spare.pause(f"the writing of {shown_path(path)}")
         elif (building := self.checkpoints.building) is not None:
             building.give_up(reason, module_files.executed(sys._getframe()))
 

@@ -342,6 +342,15 @@ KINDS: dict[str, Kind] = {
         },
         ["shop/models.py"],
     ),
+    "a thousand modules": Kind(
+        {
+            "shop/apps.py": APP.format(ready="from shop import views, all; import slow"),
+            "shop/all.py": "".join(f"from parts import part_{n:03}\n" for n in range(1000)),
+            "parts/__init__.py": "",
+            **many(1000, "import dataclasses\n\nclass PartNUMBER:\n    name = 'NUMBER'\n", "parts/part_{n:03}.py"),
+        },
+        ["shop/views.py", "shop/models.py", "parts/part_500.py"],
+    ),
     "what is over": Kind(
         {
             "shop/apps.py": APP.format(ready="import passing; import slow"),
