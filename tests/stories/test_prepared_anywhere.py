@@ -94,7 +94,7 @@ def test_a_view_and_a_model_before_anybody_has_saved(project: Path) -> None:
     with open(project / "bookshop/urls.py", "a") as urls:
         urls.write("\nimport shop.reports\nimport slow\n")
     age(project)
-    for name, seconds in (("shop/models.py", 60), ("shop/marks.py", 30)):  # before the start
+    for name, seconds in (("shop/models.py", 6), ("shop/marks.py", 3)):  # right before the start
         os.utime(project / name, (time.time() - seconds,) * 2)
     with Server(project, "--explain-reload") as server:
         server.wait_for_body("mark-0")
