@@ -110,7 +110,7 @@ class Supervisor:
         self._look_after_changes(now)
         self._look_after_preparation(now)
         self._setup.optional.call(Part.SPARES, self._parts.spares.step, now)
-        process.reap_orphans(self._pids())
+        self._reap_orphans()
         self._limit_memory(now)
         self._setup.held.step(now)
         self._settle()
@@ -118,6 +118,11 @@ class Supervisor:
         self._setup.tell_progress(lambda progress: progress.step(now))
         for note in self._parts.files.take_notes():
             self._setup.console.say(note)
+
+    def _reap_orphans(self) -> None:
+        worker = self._cycle.worker
+        if worker is None or worker.process is not None:  # or else it may be one of them, which has yet to say hello
+            process.reap_orphans(self._pids())
 
     def timeout(self) -> float | None:
         """Seconds until something is due; None: only an event can wake us."""

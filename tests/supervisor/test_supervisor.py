@@ -11,6 +11,7 @@ from typing import Any, get_origin, get_type_hints
 
 import pytest
 
+from devrunserver.common import process
 from devrunserver.common.messages import (
     ROUTES,
     Broken,
@@ -497,6 +498,21 @@ def test_a_checkpoint_that_does_not_fork(stage: Stage) -> None:
     assert stage.launcher.workers[-1] is not worker, "started afresh"
     worker.process.kill()
     theirs.close()
+
+
+def test_worker_that_has_yet_to_say_hello_is_no_orphan(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have ended already, and how is not known any more once somebody has waited for it."""
+    reaped: list[bool] = []
+    stage.start()
+    worker = stage.supervisor._cycle.worker
+    assert worker is not None
+    monkeypatch.setattr(process, "reap_orphans", lambda known: reaped.append(worker.process is not None))
+    adopted, worker.process = worker.process, None
+    stage.step()
+    assert reaped == []
+    worker.process = adopted
+    stage.step()
+    assert reaped == [True]
 
 
 def test_changes_wait_for_as_long_as_a_start_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
