@@ -17,9 +17,11 @@ class Known:
         is_undecided: one needed another exact start, and did not get to its end.
         width_shows: it shows in an order, or keeps something from being imported ahead, where modules are left out that
             nobody has edited.
+        hopeless: plans that have led to nothing: where each begins, and the files that it leaves out.
     """
 
     volatile: dict[Attribute, bool] = field(default_factory=dict)
     judged: set[Attribute] = field(default_factory=set)
     is_undecided: bool = False
     width_shows: bool = False
+    hopeless: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)

@@ -203,7 +203,8 @@ class Preparation:
                     else:
                         self._successor = job.result
                 elif job.result is not None:
-                    self.why_not, self._planning.is_given_up, self._due = job.result, True, 0.0
+                    self.why_not, self._due = job.result, 0.0
+                    self._planning.give_up()
         if self._due is not None and now >= self._due:
             self._due = None
             self._look()

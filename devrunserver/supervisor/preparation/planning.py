@@ -10,6 +10,7 @@ files; and besides them all modules that cost little (``widening.py``), more of 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -88,7 +89,7 @@ class Planning:
         edited: the files that are being edited, or may be, the likeliest last.
         record: what an exact start imports; None: nobody was asked yet.
         plan: what is to be imported ahead, from ``base`` on.
-        left_out: modules that are in the way of any plan.
+        left_out: modules that are in the way of any plan, by where it begins.
         attempts: plans that have failed.
         strict: the parts of Django's set-up from which on what later ones import is not tried any more.
         is_given_up: nothing is prepared until something else changes.
@@ -102,7 +103,7 @@ class Planning:
     record: ImportRecord | None = None
     plan: Plan | None = None
     base: Checkpoint | None = None
-    left_out: set[str] = field(default_factory=set)
+    left_out: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     attempts: int = 0
     strict: set[int] = field(default_factory=set)
     is_given_up: bool = False
@@ -138,6 +139,12 @@ class Planning:
         """Gives the plan up, for the one before if it is still of use."""
         self.plan, self.base = before, base
         self.attempts, self.is_given_up = 0, False
+
+    def give_up(self) -> None:
+        """The plan leads to nothing, and is not made again in place of another one."""
+        self.is_given_up = True
+        if self.plan is not None and self.base is not None:
+            self.known.hopeless.add((self.base.at, self.plan.edited))
 
     def narrow(self, is_made: bool) -> bool:
         """Whether the plan was the broad one; if so, another one follows that begins later.
@@ -187,8 +194,8 @@ class Planning:
         if self.record is None or not (has_saved or self._is_passed_over(plan)):
             return False
         self._looked_at = len(self.saves)
-        other, _ = self._best(chain)
-        if other is None or other.saves < WORTH:
+        other, base = self._best(chain)
+        if other is None or base is None or other.saves < WORTH or (base.at, other.edited) in self.known.hopeless:
             return False
         if not has_saved:
             if other.excluded == plan.excluded:
@@ -224,7 +231,10 @@ class Planning:
         return self._from_best_base(chain, best.edited if best is not None else ())
 
     def _from_best_base(self, chain: Chain, paths: tuple[str, ...]) -> tuple[Plan | None, Checkpoint | None]:
-        """The plan for some files from the latest base, unless an earlier one leaves less to import, or covers more."""
+        """The plan for some files from the latest base, unless an earlier one leaves less to import.
+
+        Before anything was saved also one that leaves a little more: it covers more files.
+        """
         assert self.record is not None
         best: tuple[Plan, Checkpoint] | None = None
         bases = chain.before(paths)
@@ -235,23 +245,23 @@ class Planning:
             if (
                 best is None
                 or best[0].remains > SLOWER * plan.remains + SLOWER_BY
-                or (not self.saves and base.base.phase == best[1].base.phase)
+                or (not self.saves and import_plan.is_kept(plan, best[0], 0.0, False))
             ):
                 best = plan, base
-        return (None, None) if best is None else (self._widened(*best), best[1])
+        return (
+            (None, None)
+            if best is None
+            else (widened(best[0], self.record, best[1].base.imported, self._budget(best[0])), best[1])
+        )
 
     def _from(self, base: Checkpoint, paths: tuple[str, ...]) -> Plan:
         assert self.record is not None
-        return import_plan.make(self.record, base.base, paths, self.left_out, base.base.phase in self.strict)
+        return import_plan.make(self.record, base.base, paths, self.left_out[base.at], base.base.phase in self.strict)
 
     def _is_kept(self, plan: Plan, without: Plan, total: float, path: str) -> bool:
         if self.saves and path not in {save.path for save in self.saves}:  # nobody has edited it
             return plan.remains <= without.remains + self._budget(without)
         return import_plan.is_kept(plan, without, total, path in self._saved_paths(IN_TURN))
-
-    def _widened(self, plan: Plan, base: Checkpoint) -> Plan:
-        assert self.record is not None
-        return widened(plan, self.record, base.base.imported, self._budget(plan))
 
     def _budget(self, plan: Plan) -> float:
         """Seconds that may be spent on leaving out what nobody has edited."""
@@ -308,7 +318,10 @@ class Planning:
             self.is_given_up = self.attempts >= ATTEMPTS or self.plan.saves < WORTH
             return not self.is_given_up
         found = found or set(self.plan.modules) & set(culprits)
-        self.left_out |= found
-        self.plan = self._widened(self._from(self.base, self.plan.edited), self.base)
-        self.is_given_up = self.attempts >= ATTEMPTS or self.plan.saves < WORTH or not found
+        self.left_out[self.base.at] |= found
+        plan = self._from(self.base, self.plan.edited)
+        self.plan = widened(plan, self.record, self.base.base.imported, self._budget(plan))
+        self.is_given_up = False
+        if self.attempts >= ATTEMPTS or self.plan.saves < WORTH or not found:
+            self.give_up()
         return not self.is_given_up

@@ -516,6 +516,48 @@ def test_what_is_to_take_its_place_is_spoilt(stage: Stage, monkeypatch: pytest.M
     assert stage.reload("/c.py")
 
 
+def test_a_quicker_plan_that_leads_to_nothing_is_not_made_again(stage: Stage) -> None:
+    """With each save, which would take the time of two starts."""
+    planning = Planning(record=RECORD, edited=["/a.py"])
+    planning.on_save("/a.py", 0.0)
+    foreseen = Plan(["b"], remains=9.0)
+    assert planning.has_better(stage.chain, foreseen)
+    assert planning.make(stage.chain) == ""
+    assert not planning.leave_out(set()), "nothing is to blame"
+    for moment in (1.0, 2.0):
+        planning.on_save("/a.py", moment)
+        assert not planning.has_better(stage.chain, foreseen)
+    planning.on_save("/b.py", 3.0)
+    planning.edited = ["/a.py", "/b.py"]
+    assert planning.has_better(stage.chain, foreseen), "for other files it is another plan"
+
+
+def test_what_is_in_the_way_of_one_plan_is_not_of_another_that_begins_elsewhere(stage: Stage) -> None:
+    planning = Planning(record=RECORD, edited=["/a.py"])
+    planning.on_save("/a.py", 0.0)
+    planning.make(stage.chain)
+    assert planning.leave_out({"b"})
+    assert planning.plan is not None
+    assert planning.plan.modules == ["d"]  # "c" imports "b"
+    planning.make(stage.chain)
+    assert planning.plan.modules == ["d"]
+    stage.add_checkpoint(2, "a", 2)
+    planning.make(stage.chain)
+    assert planning.plan.modules == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize(("seconds", "at"), [(0.1, "urls"), (1.0, "a")])
+def test_before_the_first_save_a_plan_begins_early_unless_that_makes_it_much_slower(
+    stage: Stage, seconds: float, at: str
+) -> None:
+    stage.add_checkpoint(2, "a", 2)
+    record = replace(RECORD, seconds=[1.0, seconds, *RECORD.seconds[2:]])  # the second one is that of the URLconf
+    planning = Planning(record=record, edited=["/a.py"])
+    planning.make(stage.chain)
+    assert planning.base is not None
+    assert planning.base.at == at
+
+
 def test_what_is_left_out_in_passing_costs_what_is_likely_nothing(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
