@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from pathlib import Path
 
 from devrunserver.common import environment
@@ -36,12 +36,15 @@ def is_due(app_paths: Iterable[str]) -> bool:
     return will_supervise(sys.argv, os.environ) and not any(map(ships_runserver, app_paths))
 
 
-def begin(copy: Callable[[], int] | None = None) -> bool:
+def begin(copy: Callable[[], int] | None = None, edited: Collection[str] = ()) -> bool:
     """Starts the first worker: whether this process is it, which ``copy`` has forked. See ``Launcher.spawn_early``.
 
     It prints nothing before it has our word. If we end first, so does it.
+
+    Args:
+        edited: the files that may be edited first.
     """
-    if launcher().spawn_early(copy):
+    if launcher().spawn_early(copy, edited):
         launcher.cache_clear()
         return True
     collection().begin()

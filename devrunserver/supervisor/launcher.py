@@ -34,16 +34,17 @@ class Launcher:
         self._guard: terminal_line.OutputGuard | None = None  # while a worker that was started early may show its line
         self.progress = progress_page.make()  # where workers say how far they are; None: they cannot
 
-    def spawn_early(self, copy: Callable[[], int] | None = None) -> bool:
+    def spawn_early(self, copy: Callable[[], int] | None = None, edited: Collection[str] = ()) -> bool:
         """Starts the first worker now; the first call of ``spawn`` returns it.
 
         Args:
             copy: forks this process, in the state that a worker is in where it joins us; None: it starts afresh.
+            edited: the files that may be edited first.
 
         Returns:
             Whether this process is that worker: its environment says so, too.
         """
-        self._first = self._spawn(Attempt.NORMAL, (), "") if copy is None else self._copied(copy)
+        self._first = self._spawn(Attempt.NORMAL, edited, "") if copy is None else self._copied(copy, edited)
         if self._first is None:
             return True
         if self.progress is not None and terminal_line.is_capable(os.environ):
@@ -52,17 +53,19 @@ class Launcher:
         atexit.register(self.abandon)
         return False
 
-    def _copied(self, copy: Callable[[], int]) -> tuple[process.Process, link.Link] | None:
+    def _copied(self, copy: Callable[[], int], edited: Collection[str]) -> tuple[process.Process, link.Link] | None:
         """The worker that ``copy`` makes of this process; None in that."""
         began = process.started_at()
-        start = WorkerStart(spawned=began, makes_checkpoints=process.adopt_orphans(), progress=self._page)
+        start = WorkerStart(
+            spawned=began, makes_checkpoints=process.adopt_orphans(), edited=tuple(edited), progress=self._page
+        )
         ours, theirs = link.pair(Role.WORKER)
         with theirs:
             try:
                 pid = copy()
             except OSError:
                 ours.close()
-                return self._spawn(Attempt.NORMAL, (), "")
+                return self._spawn(Attempt.NORMAL, edited, "")
             if pid == 0:
                 ours.close()
                 os.environ.update(environment.write(start, os.dup(theirs.fileno())))

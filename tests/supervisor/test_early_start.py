@@ -102,7 +102,7 @@ class FakeLauncher:
     def __init__(self) -> None:
         self.spawned = 0
 
-    def spawn_early(self, copy: object) -> bool:
+    def spawn_early(self, copy: object, edited: object) -> bool:
         self.spawned += 1
         return copy is not None
 
@@ -132,7 +132,7 @@ def test_begin(
 
 def test_the_worker_that_is_a_copy_forgets_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     launcher = early_start.launcher()
-    monkeypatch.setattr(launcher, "spawn_early", lambda copy: True)
+    monkeypatch.setattr(launcher, "spawn_early", lambda copy, edited: True)
     assert early_start.begin(lambda: 0)
     assert early_start.launcher() is not launcher
 

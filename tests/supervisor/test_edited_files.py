@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from devrunserver.supervisor.edited_files import KEPT, MANY, VIEWED, EditedFiles, recently_edited
+from devrunserver.supervisor import edited_files
+from devrunserver.supervisor.edited_files import KEPT, MANY, VIEWED, EditedFiles, likely_first, recently_edited
 
 SECOND = 1_000_000_000
 CHECKOUT = {f"checkout/{number}.py": 1000 * SECOND + number for number in range(50)}
@@ -25,6 +29,21 @@ CHECKOUT = {f"checkout/{number}.py": 1000 * SECOND + number for number in range(
 )
 def test_recently_edited(modified: dict[str, int], count: int, expected: list[str]) -> None:
     assert recently_edited(modified, count) == expected
+
+
+def test_what_may_be_edited_first_is_looked_for_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["old.py", "shop/models.py", "shop/views.py", "readme.md", "node_modules/tool.py"]
+    for number, name in enumerate(names):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        os.utime(file, (number * 100, number * 100))
+    link = tmp_path.with_name(f"{tmp_path.name}-link")
+    link.symlink_to(tmp_path)
+    found = [os.path.join(os.path.realpath(tmp_path), name) for name in names[:3]]
+    assert likely_first([str(tmp_path), str(link), str(tmp_path / "nowhere")]) == found
+    monkeypatch.setattr(edited_files, "MOST_DIRECTORIES", 1)
+    assert likely_first([str(tmp_path)]) == []
 
 
 def test_the_last_one_is_last() -> None:

@@ -152,9 +152,9 @@ def test_the_first_is_started_early_and_once(
     spawned: list[tuple[list[str], WorkerStart]], atexit: list[Callable[[], None]]
 ) -> None:
     launcher = Launcher(ORIG_ARGV)
-    launcher.spawn_early()
+    launcher.spawn_early(edited=["/a.py"])
     began = launcher.began
-    assert [argv for argv, _ in spawned] == [NORMAL]
+    assert [(argv, start.edited) for argv, start in spawned] == [(NORMAL, ("/a.py",))]
     assert atexit == [launcher.abandon]
     _, first = launcher.spawn(Attempt.NORMAL, [], "")
     assert len(spawned) == 1
@@ -194,11 +194,11 @@ def test_in_the_copy(monkeypatch: pytest.MonkeyPatch, atexit: list[Callable[[], 
     environ: dict[str, str] = {}
     monkeypatch.setattr(process, "started_at", lambda: 5.0)
     monkeypatch.setattr(os, "environ", environ)
-    assert Launcher(ORIG_ARGV).spawn_early(lambda: 0)
+    assert Launcher(ORIG_ARGV).spawn_early(lambda: 0, ["/a.py"])
     assert not atexit, "it ends no other process"
     assert environment.serves(environ)
     descriptor, start = environment.take(environ)
-    assert start == WorkerStart(spawned=5.0, makes_checkpoints=True)
+    assert start == WorkerStart(spawned=5.0, makes_checkpoints=True, edited=("/a.py",))
     assert descriptor is not None
     to_supervisor = process.inherited_socket(descriptor)
     assert to_supervisor is not None
