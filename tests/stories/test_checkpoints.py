@@ -788,6 +788,7 @@ def test_verbosity_2_tells_reasons_alone(project: Path) -> None:
         save_mark(server, 1)
         server.edit("shop/models.py", "MOST_COPIES = 20", "MOST_COPIES = 21")
         server.wait_for_log("  not resumed later: shop/models.py changed")
+        server.wait_until_still()  # each checkpoint has told what it relies on
         (project / "shop/admin").mkdir()
         (project / "shop/admin/__init__.py").write_text((project / "shop/admin.py").read_text().replace(".m", "..m"))
         server.wait_for_log(r"  not resumed later: what is found as admin in shop changed")
