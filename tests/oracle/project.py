@@ -64,7 +64,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SECRET_KEY = "oracle"
 DEBUG = True
 ALLOWED_HOSTS = ["*"]
-DEVRUNSERVER = {"CHECKPOINTS": 40, "WARM_UP": False}
+DEVRUNSERVER = {"CHECKPOINTS": 40, "CHECKPOINT_MEMORY": 4000, "WARM_UP": False}
 if "ORACLE_SPARES" in os.environ:
     DEVRUNSERVER |= {"SPARES": True, "CHECKPOINTS": 0, "PREPARE": os.environ["ORACLE_SPARES"] == "prepared"}
 INSTALLED_APPS = [

@@ -53,11 +53,13 @@ def test_a_kind(tmp_path: Path, kind: Kind, path: str) -> None:
     age(directory)
     with Server(directory, "--explain-reload", environ=project.SEEDED) as server:
         state(server, kind, path, 0)
+        server.wait_until_still()
+        before = server.reloads  # a start that is slow to say whether what it has written is news to it is replaced
         for number in range(1, SAVES + 1):
             decisions = len(re.findall(DECIDED, server.log))
             server.edit(path, f'MARK = "{number - 1}"', f'MARK = "{number}"')
             ours = state(server, kind, path, number)
-            server.wait_for_log(": reloaded in", number)
+            server.wait_for_log(": reloaded in", before + number)
             if reloads(server)[-1]:
                 break
             server.wait_for_log(DECIDED, decisions + 1)  # may also have happened before the reload
@@ -65,7 +67,7 @@ def test_a_kind(tmp_path: Path, kind: Kind, path: str) -> None:
                 server.wait_for_log(f"Not prepared: .*{kind.why_not}")
                 break
         assert reloads(server)[-1] == (not kind.why_not), "never prepared"
-        assert server.reloads == number, "for what was saved, and nothing else"
+        assert server.reloads == before + number, "for what was saved, and nothing else"
         server.wait_for_log(kind.sealed)
         assert "once more" not in server.log
     with Server(directory, "--explain-reload", environ=project.SEEDED) as fresh:
