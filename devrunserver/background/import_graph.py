@@ -42,8 +42,10 @@ class EdgeRecorder:
         importlib._bootstrap._gcd_import = self._on_import_by_name  # type: ignore[attr-defined]
 
     def stop(self) -> None:
-        """Gives back what was there before, unless somebody else has put something around it."""
-        self.edges = {}
+        """Gives back what was there before, unless somebody else has put something around it.
+
+        What was recorded is kept: to free it would have memory copied that is shared with checkpoints.
+        """
         if builtins.__import__ == self._on_import:
             builtins.__import__ = self._import
         if importlib._bootstrap._gcd_import == self._on_import_by_name:  # type: ignore[attr-defined]
@@ -95,6 +97,7 @@ class EdgeRecorder:
 
     def _fail(self, fault: Exception) -> None:
         self.stop()
+        self.edges = {}
         self._on_fault(fault)
 
     def _note(self, name: str, fromlist: Sequence[str] | None, importer: str) -> None:

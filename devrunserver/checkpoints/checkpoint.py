@@ -75,6 +75,9 @@ class Lender(Protocol):
     def become(self, role: Role) -> None:
         """From now on this process is something else; what goes on says so itself."""
 
+    def before_pause(self) -> None:
+        """Does ahead what each process that is resumed would have to do."""
+
     def take_up(self, resumption: Resume | DryRun) -> None:
         """Becomes the worker, with what a message brings."""
 
@@ -265,6 +268,7 @@ class Checkpoints:
         with silenced(), self.fork_safety.looking_away(is_ours=False):
             self.building.import_all(message.modules)
         self.building = None
+        self._lender.before_pause()
         gc.freeze()
         self._lender.become(Role.CHECKPOINT)
         to_supervisor.role = Role.CHECKPOINT

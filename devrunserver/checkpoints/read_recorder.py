@@ -16,7 +16,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.machinery import BYTECODE_SUFFIXES
 from typing import Any
 
@@ -143,8 +143,7 @@ class ReadRecorder:
         """What was read or looked for, and is something else by now, also by who this process was forked from."""
         from devrunserver.common.present import Present  # here, as hardly any process needs it
 
-        present = Present()
-        with self._unseen():
+        with self._unseen(), closing(Present()) as present:
             return [one for one in self._facts if isinstance(one, Read | Answered | Linked) and not holds(one, present)]
 
     def data_files(self) -> list[str]:
@@ -215,7 +214,8 @@ class ReadRecorder:
             directory = self._resolve(os.path.abspath(os.fsdecode(path)))
             if directory not in self._listed and os.path.basename(directory) != BYTECODE_DIRECTORY:
                 self._listed.add(directory)
-                self._facts.append(Listed(directory, file_state.digest_of(directory)))
+                state = file_state.directory_state(directory)
+                self._facts.append(Listed(directory, state, file_state.digest_of(directory)))
 
     @contextmanager
     def _unseen(self) -> Iterator[None]:

@@ -10,6 +10,10 @@ import time
 import zlib
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MOST_ROWS = 10_000
 PATIENCE = 0.2  # seconds for one answer
@@ -21,23 +25,49 @@ NO_ANSWER = (
 )
 
 
-def answer_to(path: str, statement: str) -> int | None:
-    """A checksum of the answer; None where there is none that both would get.
+class DatabaseAnswers:
+    """Asks databases, each on one connection: to open it takes longer than most answers, as it reads the schema."""
 
-    Args:
-        path: of the database.
-        statement: with its parameters in it.
-    """
+    def __init__(self) -> None:
+        self._connections: dict[str, sqlite3.Connection] = {}
+
+    def to(self, path: str, statement: str) -> int | None:
+        """A checksum of the answer; None where there is none that both would get.
+
+        Args:
+            path: of the database.
+            statement: with its parameters in it.
+        """
+        return _ask(self._connections, path, statement)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+
+def answer_to(path: str, statement: str) -> int | None:
+    """As ``DatabaseAnswers.to``, of one statement."""
+    with closing(DatabaseAnswers()) as answers:
+        return answers.to(path, statement)
+
+
+def _ask(connections: dict[str, sqlite3.Connection], path: str, statement: str) -> int | None:
     try:
         import sqlite3  # here, as most processes never ask
     except ImportError:
         return None
     try:
-        with closing(sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=0)) as connection:
+        connection = connections.get(path)
+        if connection is None:
+            connection = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=0)
+            connections[path] = connection
             connection.text_factory = lambda raw: (raw,)  # whatever it is; and told from bytes
-            deadline = time.monotonic() + PATIENCE
-            connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
-            rows = connection.execute(statement).fetchmany(MOST_ROWS + 1)
+        deadline = time.monotonic() + PATIENCE
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
+        with closing(connection.execute(statement)) as cursor:
+            rows = cursor.fetchmany(MOST_ROWS + 1)
     except sqlite3.OperationalError as error:
         return None if str(error).startswith(NO_ANSWER) else zlib.crc32(str(error).encode())
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError):

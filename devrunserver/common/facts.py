@@ -36,9 +36,10 @@ class Answered(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """The names in a directory were looked at; a checksum of them."""
+    """The names in a directory, which then had this state, were looked at; a checksum of them."""
 
     directory: str
+    state: State | None
     digest: int
 
 
@@ -86,16 +87,20 @@ def holds(fact: Fact, disk: Disk) -> bool:
         case Read(path, state):
             return disk.is_still(path, state)
         case Answered(directory, state, name, entries):
-            untouched = state != UNKNOWN and disk.directory_state(directory) == state
-            return untouched or answering(disk.names_in(directory), name) == entries
-        case Listed(directory, digest):
-            return disk.digest_of(directory) == digest
+            return is_untouched(directory, state, disk) or answering(disk.names_in(directory), name) == entries
+        case Listed(directory, state, digest):
+            return is_untouched(directory, state, disk) or disk.digest_of(directory) == digest
         case Linked(directory, target):
             return disk.target_of(directory) == target
         case Queried(path, statement, answer):
             return disk.answer_to(path, statement) == answer
         case Opened(path, identity):
             return disk.identity_of(path) == identity
+
+
+def is_untouched(directory: str, state: State | None, disk: Disk) -> bool:
+    """Whether no name has come to a directory, or gone from there."""
+    return state != UNKNOWN and disk.directory_state(directory) == state
 
 
 def answering(entries: Collection[str], name: str) -> tuple[str, ...]:

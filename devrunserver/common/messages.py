@@ -143,6 +143,7 @@ class Watching(Message):
     directories: list[str]
     globs: list[tuple[str, str]] = field(metadata=PAIRS)  # directories, and patterns below each
     files: list[str]
+    is_complete: bool = True  # or else what the last worker wanted counts, too, until the rest is told
 
 
 @message
@@ -360,6 +361,12 @@ class Resume(Message):
     state_link: socket.socket | None = field(metadata=SOCKET)  # where to report the state before serving, if anywhere
     edited: list[str]  # the files that are being edited
     is_reload: bool
+    waits: bool = False  # for ``Proceed``, before anything of the project goes on
+
+
+@message
+class Proceed(Message):
+    """You are the worker now: what you were forked from relies on nothing that has changed."""
 
 
 @message
@@ -480,6 +487,7 @@ ROUTES: dict[type[Message], Route] = {
     Generation: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Stop: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT, Role.SPARE]),
+    Proceed: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     DryRun: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT, Role.SPARE]),
     Build: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
     ImportAhead: _route(Role.SUPERVISOR, to=[Role.SPARE]),

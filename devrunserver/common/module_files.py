@@ -58,18 +58,24 @@ class LoadedFiles:
 
     def now(self) -> set[str]:
         """All of them."""
-        now = state()
-        if now != self._state:
-            self._files = self._files | loaded_files(added_since(self._state))
-            self._state = now
+        if added := self.added():
+            self._files = self._files | added
+            self._state = state()
         return self._files
+
+    def added(self) -> set[str]:
+        """Those that have come since somebody asked for all of them."""
+        return loaded_files(added_since(self._state)) if state() != self._state else set()
 
 
 def added_since(earlier: tuple[int, str]) -> list[str] | None:
-    """The modules that were imported since that state; None where that cannot be known, as others are gone."""
+    """The modules that were imported since that state; None where that cannot be known.
+
+    Others may be gone meanwhile. If the last one has come once more, there are fewer after it than there must be.
+    """
     count, last = earlier
-    newest = list(itertools.islice(reversed(sys.modules), max(len(sys.modules) - count, 0) + 1))
-    return newest[:-1] if newest[-1] == last else None
+    newest = list(itertools.takewhile(lambda name: name != last, reversed(sys.modules)))
+    return newest if last in sys.modules and len(newest) >= len(sys.modules) - count else None
 
 
 def directories_of(files: Iterable[str]) -> list[str]:

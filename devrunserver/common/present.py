@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterable
 
-from devrunserver.common import file_state
-from devrunserver.common.database_answers import answer_to
+from devrunserver.common import facts, file_state
+from devrunserver.common.database_answers import DatabaseAnswers
+from devrunserver.common.facts import Fact
 
 
 class Present:
-    """The disk now; each directory is looked at once."""
+    """The disk now; each directory is looked at once. To be closed."""
 
     def __init__(self) -> None:
+        self._databases = DatabaseAnswers()
         self.directory_state = functools.cache(file_state.directory_state)
         self.names_in = functools.cache(file_state.names_in)
-        self.answer_to = functools.cache(answer_to)
+        self.answer_to = self._databases.to
 
     is_still = staticmethod(file_state.is_still)
     identity_of = staticmethod(file_state.identity_of)
@@ -24,3 +28,13 @@ class Present:
     @staticmethod
     def target_of(directory: str) -> str:
         return os.path.realpath(directory)
+
+    def close(self) -> None:
+        """Closes the databases that were asked."""
+        self._databases.close()
+
+
+def first_broken(told: Iterable[Fact]) -> Fact | None:
+    """The first fact that holds no more."""
+    with contextlib.closing(Present()) as present:
+        return facts.first_broken(told, present)

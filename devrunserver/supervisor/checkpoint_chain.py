@@ -16,7 +16,7 @@ from __future__ import annotations
 import selectors
 import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from subprocess import TimeoutExpired
 
@@ -33,7 +33,7 @@ KILOBYTES = 1024  # in a megabyte
 SHARE = 0.3  # of the memory of the worker that checkpoints may take together, unless it is said how much ...
 LEAST_MEMORY = 25.0  # ... and so many megabytes at least ...
 LEAST_KEPT = 3  # ... and so many checkpoints, whatever they take: before the apps, before the URLconf, the last one
-SPARED = 2  # files that were edited last, before which the checkpoint stays
+SPARED = 3  # files that were edited last, before which the checkpoint stays
 
 
 @dataclass
@@ -92,7 +92,8 @@ class Chain:
 
     def resume_point(self) -> ResumePoint:
         """The latest checkpoint whose facts all hold."""
-        return facts.resume_point([(one.number, one.facts) for one in self._row], Present())
+        with closing(Present()) as present:
+            return facts.resume_point([(one.number, one.facts) for one in self._row], present)
 
     def resume(self, message: Resume) -> bool:
         """Tells the last checkpoint to go on as the worker. False if it is not there any more."""

@@ -93,11 +93,13 @@ class FileEvents:
         self._rewritten.clear()
 
     def show_unheard(self) -> None:
-        """The audience has said what concerns it: of what has changed before it is shown that."""
+        """The audience has said what concerns it, or some of that: of what has changed before it is shown that."""
         for path, is_before in self.kept.take_unheard().items():
             if self._concerns_somebody(path):
                 self._notice.undecided = True
                 self._recall(path, is_before)
+            elif self.audience is not None and not self.audience.concerns.are_known:
+                self.kept.keep_unheard(path, is_before)
 
     def show_unanswered(self) -> None:
         """The audience serves: it is shown what was not answered for."""
@@ -159,13 +161,13 @@ class FileEvents:
             token = token_of(event.path)
             is_telling = token is None or abs(time.time_ns() - token[0]) > CLOCK_GRAIN * NANOSECONDS
             self._review.changes.add(event.path, token, self._clock(), is_telling)
-        elif self.audience is None or not self.audience.can_look:
+        elif self.audience is None or not self.audience.concerns.are_known:
             self.kept.keep_unheard(event.path)
 
     def _concerns_somebody(self, path: str) -> bool:
         if self.audience is None:
             return relevance.concerns_next_worker(path, os.path.isdir(path))
-        return relevance.concerns_worker(path, self.audience.files, self.audience.patterns)
+        return relevance.concerns_worker(path, self.audience.concerns)
 
 
 def git_directories(watcher: Watcher) -> list[Path]:

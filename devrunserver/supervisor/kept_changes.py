@@ -31,9 +31,13 @@ class KeptChanges:
         self._unheard: dict[str, bool] = {}  # whether another worker has started since; the same below
         self._unanswered: dict[str, bool] = {}
 
-    def keep_unheard(self, path: str) -> None:
-        """Nobody has said yet whether this concerns anybody."""
-        self._unheard[path] = False
+    def keep_unheard(self, path: str, is_before: bool = False) -> None:
+        """Nobody has said yet whether this concerns anybody.
+
+        Args:
+            is_before: another worker has started since it has changed.
+        """
+        self._unheard[path] = is_before
         if len(self._unheard) > MOST:
             del self._unheard[next(iter(self._unheard))]
 

@@ -6,7 +6,7 @@ Most files that change in a project's directories matter to nobody: databases, l
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
 from devrunserver.common import globs
 from devrunserver.common.configuration_files import is_configuration
@@ -14,20 +14,30 @@ from devrunserver.common.globs import Glob
 from devrunserver.common.pyc import SOURCE_SUFFIX
 
 
+@dataclass(frozen=True)
+class Concerns:
+    """What a worker that serves wants to know of besides sources.
+
+    Attributes:
+        files: that it has loaded, or read.
+        patterns: what its signal receivers watch.
+        are_known: the worker has told all of it.
+    """
+
+    files: set[str] = field(default_factory=set)
+    patterns: list[Glob] = field(default_factory=list)
+    are_known: bool = False
+
+
 def is_source(path: str) -> bool:
     return path.endswith(SOURCE_SUFFIX)
 
 
-def concerns_worker(path: str, files: Collection[str], patterns: Iterable[Glob]) -> bool:
-    """Whether a worker that serves might want to know of a path.
-
-    Args:
-        files: that it has loaded.
-        patterns: what its signal receivers watch.
-    """
+def concerns_worker(path: str, concerns: Concerns) -> bool:
+    """Whether a worker that serves might want to know of a path."""
     if is_source(path) or _may_be_package(path):
         return True
-    return path in files or globs.matches_any(path, patterns)
+    return path in concerns.files or globs.matches_any(path, concerns.patterns)
 
 
 def concerns_next_worker(path: str, is_directory: bool) -> bool:

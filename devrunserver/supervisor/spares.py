@@ -27,12 +27,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from subprocess import TimeoutExpired
 
-from devrunserver.common import facts, link
+from devrunserver.common import link
 from devrunserver.common.facts import Fact, Read
 from devrunserver.common.import_plan import Base
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import BuildFailed, FactsRead, ImportAhead, Resume
-from devrunserver.common.present import Present
+from devrunserver.common.present import first_broken
 from devrunserver.common.process import Process, describe_status
 from devrunserver.supervisor.console import describe
 from devrunserver.supervisor.edited_files import IN_TURN
@@ -88,7 +88,7 @@ class Spare:
 
     def look_ahead(self) -> None:
         """Looks whether its facts hold."""
-        self.obstacle = [facts.first_broken(self.read if self.facts is None else self.facts, Present())]
+        self.obstacle = [first_broken(self.read if self.facts is None else self.facts)]
 
     def go_on(self, message: Resume, selector: ContainedSelector) -> None:
         """Has it go on as the worker. Raises ``LinkClosed`` where it is gone."""

@@ -147,6 +147,7 @@ class Supervisor:
         for step in (
             self._setup.progress.stop,
             self._end_worker,
+            self._parts.starter.close,
             self._end_preparing,
             self._close_tools,
             lambda: self._parts.chain.close(END_PATIENCE),
@@ -247,7 +248,7 @@ class Supervisor:
         """The children that somebody waits for."""
         worker = self._cycle.worker
         pids = {worker.process.pid} if worker is not None and worker.process is not None else set()
-        prepared = self._setup.optional.call(Part.PREPARING, lambda: self._parts.preparation.pids) or set()
+        prepared = self._setup.optional.call(Part.PREPARING, lambda: self._parts.preparation.processes.pids) or set()
         spares = self._setup.optional.call(Part.SPARES, lambda: self._parts.spares.pids) or set()
         return self._setup.own_children | self._parts.chain.pids | prepared | spares | pids
 

@@ -158,7 +158,7 @@ class WorkerCycle:
             self._start()
         elif state is State.STOPPING:
             self._request_stop(RELOAD_PATIENCE)
-            self._parts.starter.precompute_resume_point()
+            self._parts.starter.work_ahead(self._order())
         elif state is State.ENDING:
             self._request_stop(END_PATIENCE)
 
@@ -168,14 +168,7 @@ class WorkerCycle:
         self.memory_due = None
         files.start_over()
         self._setup.optional.call(Part.PAGES, self._parts.pages.begin_generation)
-        order = Order(
-            self.lifecycle.attempt,
-            self._parts.edited.paths,
-            self._setup.has_served,
-            self._report,
-            self.difference is not None,
-            files.configured_by,
-        )
+        order = self._order()
         worker, reason = self._parts.starter.resume(order)
         if self.reload is not None:
             self.reload = replace(self.reload, reason=reason)
@@ -188,6 +181,16 @@ class WorkerCycle:
         self.worker = files.audience = worker
         assert worker.link is not None
         self._parts.selector.register(worker.link, selectors.EVENT_READ, self._on_words)
+
+    def _order(self) -> Order:
+        return Order(
+            self.lifecycle.attempt,
+            self._parts.edited.paths,
+            self._setup.has_served,
+            self._report,
+            self.difference is not None,
+            self._parts.files.configured_by,
+        )
 
     def _tell_begin(self, is_resumed: bool) -> None:
         """Has it shown how far this start is; the first may have begun before the loop."""

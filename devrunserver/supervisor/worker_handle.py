@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from subprocess import TimeoutExpired
 
 from devrunserver.common import handoff, process
-from devrunserver.common.globs import Glob
 from devrunserver.common.handoff import Handed
 from devrunserver.common.link import Link, LinkClosed
 from devrunserver.common.messages import Connections, Message, Stop
 from devrunserver.common.process import Process
 from devrunserver.supervisor.lifecycle import Attempt
 from devrunserver.supervisor.optional_parts import Part
+from devrunserver.supervisor.relevance import Concerns
 
 # Seconds for a worker to hear us, until which changes wait to be shown to it: from its start, or from the last module
 # that it has come to. Most likely it has written the file itself, or the start has not come to it yet.
@@ -41,8 +41,7 @@ class WorkerHandle:
     asks: bool = False  # it waits for us to say whether it is
     serving_since: float | None = None
     prepared_by: Part | None = None  # who had prepared what it was resumed from
-    patterns: list[Glob] = field(default_factory=list)  # what its signal receivers watch
-    files: set[str] = field(default_factory=set)  # that it has loaded
+    concerns: Concerns = field(default_factory=Concerns)
 
     @property
     def due(self) -> float | None:

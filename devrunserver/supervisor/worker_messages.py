@@ -37,6 +37,7 @@ from devrunserver.common.page_changes import ERROR, PAGE
 from devrunserver.supervisor.first_start import FirstStart
 from devrunserver.supervisor.lifecycle import TRANSITIONS, Happening
 from devrunserver.supervisor.optional_parts import Part
+from devrunserver.supervisor.relevance import Concerns
 from devrunserver.supervisor.reload import Reload
 from devrunserver.supervisor.setup import Parts
 from devrunserver.supervisor.worker_cycle import WorkerCycle
@@ -58,6 +59,7 @@ class WorkerMessages:
         self._setup = parts.setup
         self._cycle = cycle
         self._first_start = FirstStart(parts.setup)
+        self._concerns = Concerns()  # what a worker has told last, of all that concerns it
 
     def read(self) -> None:
         """Reads what the worker says, and does what is to be done."""
@@ -103,10 +105,15 @@ class WorkerMessages:
 
     def _on_watching(self, worker: WorkerHandle, message: Watching) -> None:
         """The worker's modules and the globs of its signal receivers."""
-        worker.patterns += message.globs
-        worker.files.update(message.files)
-        if not worker.can_look:
+        were_known = worker.concerns.are_known
+        if message.is_complete:
+            self._concerns = Concerns(set(message.files), message.globs, are_known=True)
+            worker.concerns = self._concerns
+        elif not were_known:  # until it tells the rest, what the last one has told is the best guess
+            worker.concerns = Concerns(self._concerns.files.union(message.files), self._concerns.patterns)
+        if not were_known:
             self._parts.files.show_unheard()  # before it may look, as that is undecided from now on
+        if not worker.can_look:
             worker.can_look = True
             worker.send(Generation(self._parts.pages.rendered))
             worker.send(FreshnessShared(*self._parts.notice.descriptors))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from devrunserver.common import link
 from devrunserver.common.facts import ResumePoint
-from devrunserver.common.messages import Go, Resume
+from devrunserver.common.messages import Go, Proceed, Resume
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.console import describe
@@ -68,10 +68,20 @@ class WorkerStarter:
         self._optional = optional
         self._clock = clock
         self._resume_point = Precomputed(self._look_for_resume_point)
+        self._waiting: link.Link | None = None  # to a worker that waits for ``Proceed``
 
-    def precompute_resume_point(self) -> None:
-        """Looks for the resume point while the last worker leaves."""
+    def work_ahead(self, order: Order) -> None:
+        """While the last worker leaves: has the next one forked, and looks whether what that relies on holds."""
+        self.close()
+        if order.attempt is Attempt.NORMAL and self._chain and not order.exact and order.configured_by is None:
+            self._optional.call(Part.PREPARING, self._fork_ahead, order)
         self._resume_point.precompute()
+
+    def close(self) -> None:
+        """Ends a worker that waits. Again is harmless."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.close()
 
     def on_event(self) -> None:
         """Something has happened to a file."""
@@ -79,6 +89,12 @@ class WorkerStarter:
 
     def resume(self, order: Order) -> tuple[WorkerHandle | None, str]:
         """A worker that goes on from the resume point, if there is one; and what was in the way of a later one."""
+        try:
+            return self._resume(order)
+        finally:
+            self.close()
+
+    def _resume(self, order: Order) -> tuple[WorkerHandle | None, str]:
         if order.attempt is not Attempt.NORMAL:
             return None, ""
         point = self._resume_point.take()
@@ -118,18 +134,44 @@ class WorkerStarter:
         if point.number is None:
             return None
         self._chain.cut(point.number)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            if not order.exact and self._optional.call(Part.PREPARING, self._preparation.resume, None):
+                with contextlib.suppress(link.LinkClosed):
+                    waiting.send(Proceed())
+                    return self._handle(waiting, order, is_prepared=True)
+            waiting.close()
         try:
-            ours, theirs = link.pair(Role.WORKER)
+            with self._resumption(order) as (ours, message):
+                is_prepared = not order.exact and self._optional.call(Part.PREPARING, self._preparation.resume, message)
+                if is_prepared or self._chain.resume(message):
+                    return self._handle(ours, order, bool(is_prepared))
+                ours.close()
         except OSError:  # there are no descriptors left
-            return None
+            pass
+        return None
+
+    def _fork_ahead(self, order: Order) -> None:
+        with contextlib.suppress(OSError), self._resumption(order, waits=True) as (ours, message):
+            if self._preparation.fork_ahead(message):
+                self._waiting = ours
+            else:
+                ours.close()
+
+    @contextlib.contextmanager
+    def _resumption(self, order: Order, waits: bool = False) -> Iterator[tuple[link.Link, Resume]]:
+        """Our end of a new worker's link, and what a checkpoint is to be told.
+
+        Raises:
+            OSError: there are no descriptors left.
+        """
+        ours, theirs = link.pair(Role.WORKER)
         with theirs, contextlib.ExitStack() as stack:
             state_reporter = self._optional.call(Part.PREPARING, self._state_reporter)
             state_link = stack.enter_context(state_reporter) if state_reporter is not None else None
-            message = Resume(theirs, self._listener, state_link, order.edited, order.is_reload)
-            is_prepared = not order.exact and self._optional.call(Part.PREPARING, self._preparation.resume, message)
-            if not (is_prepared or self._chain.resume(message)):
-                ours.close()
-                return None
+            yield ours, Resume(theirs, self._listener, state_link, order.edited, order.is_reload, waits)
+
+    def _handle(self, ours: link.Link, order: Order, is_prepared: bool) -> WorkerHandle:
         now = self._clock()
         worker = WorkerHandle(None, ours, order.attempt, now + HEAR_PATIENCE, hello_by=now + HELLO_PATIENCE)
         worker.prepared_by = Part.PREPARING if is_prepared else None

@@ -28,6 +28,7 @@ class ChangeAnswers:
         signals: shows a change to the receivers of Django's signal.
         pages: knows what a change means to open pages.
         let_answers_end: waits until nothing is being answered, for so many seconds at most.
+        finish_start: does what is left of the start.
         leaving: set when this process is to leave.
     """
 
@@ -38,6 +39,7 @@ class ChangeAnswers:
         signals: AutoreloadSignals,
         pages: LivePages,
         let_answers_end: Callable[[float], None],
+        finish_start: Callable[[], None],
         leaving: threading.Event,
     ) -> None:
         self.is_serving = False  # the project, whose receivers may handle a change
@@ -46,9 +48,12 @@ class ChangeAnswers:
         self._signals = signals
         self._pages = pages
         self._let_answers_end = let_answers_end
+        self._finish_start = finish_start
         self._prompt_watch = PromptWatch(send, leaving)
 
     def on_changed(self, message: Changed) -> None:
+        if not all(path.endswith(SOURCE_SUFFIX) for path in message.paths):  # of sources the rest knows nothing
+            self._finish_start()
         try:
             before = set(message.before)
             stale = next((path for path in message.paths if path not in before and self._makes_stale(path)), None)

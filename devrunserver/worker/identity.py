@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 
 from devrunserver.common.link import Link
-from devrunserver.common.messages import CheckpointsEnded, DryRun, Go, Hello, Message, Resume
+from devrunserver.common.messages import CheckpointsEnded, DryRun, Go, Hello, Message, Proceed, Resume
 from devrunserver.common.role import CONDUCT, Conduct, Role
 from devrunserver.worker import idle_connections
 from devrunserver.worker.channel import Channel
@@ -25,9 +25,15 @@ class Identity:
     Args:
         channel: to the supervisor.
         on_resume: called in a process that was resumed, with the message that has resumed it.
+        before_pause: called in one that has imported modules ahead, and waits now.
     """
 
-    def __init__(self, channel: Channel, on_resume: Callable[[Resume | DryRun], None]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        on_resume: Callable[[Resume | DryRun], None],
+        before_pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self.channel = channel
         self.role = channel.link.role
         self.listener: socket.socket | None = None  # comes with the supervisor's word
@@ -35,6 +41,7 @@ class Identity:
         self.history: StartHistory | None = None
         self.is_reload = self.role is Role.SPARE  # another worker has served before
         self._on_resume = on_resume
+        self.before_pause = before_pause
         self._go_given = threading.Event()
 
     @property
@@ -52,6 +59,9 @@ class Identity:
         self.state_link = message.state_link
         self.listener, self.is_reload = message.listener, message.is_reload
         self._go_given.set()
+
+    def on_proceed(self, message: Proceed) -> None:
+        """It is of interest to who waits for it, and to nobody who goes on already."""
 
     def await_go(self) -> None:
         """Waits for the supervisor, for as long as it lives: it may take its time to set up the project too."""
@@ -114,4 +124,6 @@ class Identity:
         if isinstance(order, Resume):
             self.listener, self.state_link, self.is_reload = order.listener, order.state_link, order.is_reload
         self.say(Hello(os.getpid()))
+        if isinstance(order, Resume) and order.waits:
+            self.channel.wait_for(Proceed)
         self._on_resume(order)

@@ -5,7 +5,7 @@ Theory of operation
 What a module has read while it was imported it does not read again, so a change of such a file shows only after a
 reload. Not every file that was read is one that people edit: logs, databases and caches change by themselves, and a
 file that this process writes would reload it for ever. So what it opens for writing, or renames into place, is taken
-out for the rest of its life.
+out for the rest of its life; also what it does before it is known which files count.
 """
 
 from __future__ import annotations
@@ -50,21 +50,29 @@ def is_database(path: str) -> bool:
 
 
 class ReadFiles:
-    """The files that count, of one worker.
+    """The files that count, of one worker. None before they are known."""
 
-    Args:
-        paths: what the start has read, with links to directories resolved.
-        roots: the project's directories; what was read elsewhere does not count.
-    """
-
-    def __init__(self, paths: Iterable[str] = (), roots: Iterable[str] = ()) -> None:
-        prefixes = sorted((os.path.join(root, "") for root in roots), key=len, reverse=True)
+    def __init__(self) -> None:
         self._paths: set[str] = set()
+        self._names: set[str] | None = None  # of these files; None: it is not known yet which count
+        self._written: list[str] = []  # until then
+
+    def know(self, paths: Iterable[str], roots: Iterable[str]) -> None:
+        """Finds out which count.
+
+        Args:
+            paths: what the start has read, with links to directories resolved.
+            roots: the project's directories; what was read elsewhere does not count.
+        """
+        prefixes = sorted((os.path.join(root, "") for root in roots), key=len, reverse=True)
+        found: set[str] = set()
         for path in paths:
             root = next((prefix for prefix in prefixes if path.startswith(prefix)), None)
             if root is not None and is_edited_by_people(path.removeprefix(root)) and not is_database(path):
-                self._paths.add(path)
-        self._names = {os.path.basename(path) for path in self._paths}
+                found.add(path)
+        self._paths, self._names = found, {os.path.basename(path) for path in found}
+        while self._written:  # another thread may add to it
+            self._take_out(self._written.pop())
 
     def __contains__(self, path: object) -> bool:
         return path in self._paths
@@ -75,8 +83,8 @@ class ReadFiles:
 
     @property
     def handlers(self) -> dict[str, Handler]:
-        """Of audit events; none where there is nothing to look for."""
-        return {"open": self._on_open, "os.rename": self._on_rename} if self._paths else {}
+        """Of audit events."""
+        return {"open": self._on_open, "os.rename": self._on_rename}
 
     def _on_open(self, args: tuple[Any, ...]) -> None:
         path, _, flags = args
@@ -90,5 +98,7 @@ class ReadFiles:
         if not isinstance(path, str | bytes | os.PathLike):
             return
         name = os.fsdecode(path)
-        if os.path.basename(name) in self._names:
+        if self._names is None:
+            self._written.append(os.path.abspath(name))
+        elif os.path.basename(name) in self._names:
             self._paths.discard(resolved(name))

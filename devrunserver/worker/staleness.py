@@ -64,6 +64,10 @@ class Staleness:
         """The files that all modules were loaded from."""
         return self._loaded.now()
 
+    def new_files(self) -> set[str]:
+        """Of these the ones that have come since all of them were asked for."""
+        return self._loaded.added()
+
     def other_files(self) -> list[str]:
         """What modules were loaded from that is no source: archives, extensions."""
         return [file for file in self.loaded_files() if not file.endswith(SOURCE_SUFFIX)]

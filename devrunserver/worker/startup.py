@@ -52,9 +52,9 @@ class Startup:
     """
 
     def __init__(self, channel: Channel, start: WorkerStart) -> None:
-        self.identity = Identity(channel, self.on_resume)
+        self.identity = Identity(channel, self.on_resume, self.before_pause)
         self.project_files = project.Files()
-        self.read_files = ReadFiles()  # known when the start is over
+        self.read_files = ReadFiles()  # known when the start is over, or a moment later
         self.loaded = module_files.LoadedFiles()
         self.reads = ReadRecorder(self.project_files.is_installed, self._before_source_is_written)
         policy = None
@@ -164,10 +164,17 @@ class Startup:
         self.history.stop()
         self._handlers.clear()
         if conf.load().READ_FILES:
-            self.read_files = ReadFiles(self.reads.data_files(), project.roots())
             self._handlers |= self.read_files.handlers
         connection_created.disconnect(dispatch_uid="devrunserver")
         self.identity.channel.listen()
+
+    def know_read_files(self) -> None:
+        """Finds out which of the files that this start has read count, once it is over."""
+        if conf.load().READ_FILES:
+            self.read_files.know(self.reads.data_files(), project.roots())
+            if not self.read_files.paths:  # there is nothing to look for
+                for event in self.read_files.handlers:
+                    self._handlers.pop(event, None)
 
     def summary(self) -> Serving:
         """What this start consisted of."""
@@ -196,6 +203,10 @@ class Startup:
                     profile.write(profile.path, now, self.checkpoints.resumed_at)
                 return profile.phases(now), profile.rows(now)
         return [], []
+
+    def before_pause(self) -> None:
+        """This process waits to be resumed: does what each that is resumed would have to."""
+        self.loaded.now()
 
     def on_resume(self, order: Resume | DryRun) -> None:
         """This process was resumed."""

@@ -12,14 +12,12 @@ from typing import Any
 
 Step = Callable[[], object]
 
-DELAY = 0.2  # seconds; who saves and asks at once is not to find us at something else
+DELAY = 0.2  # seconds from serving on; who saves and asks at once is not to find us at something else
 MOST_RESOLVERS = 10_000  # more are a mistake of ours, or a URLconf without an end
 
 
 def run(leaving: threading.Event, has_been_asked: Callable[[], bool]) -> None:
     """Takes the steps, until there is a request or this process is to leave."""
-    if leaving.wait(DELAY):
-        return
     for step in steps():
         if leaving.is_set() or has_been_asked():
             return

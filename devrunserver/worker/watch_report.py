@@ -7,6 +7,7 @@ from typing import Any
 
 from devrunserver.common import module_files
 from devrunserver.common.messages import Message, Watching
+from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.worker.autoreload_signals import AutoreloadSignals
 from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.staleness import Staleness
@@ -37,9 +38,18 @@ class WatchReport:
         self._data_files = data_files
         self._pages = pages
         self._reported_at = (0, "")  # the state of sys.modules that the supervisor knows
+        self._is_complete = False  # all was told once
+
+    def send_what_is_new(self) -> None:
+        """Tells what has come since this process was resumed; the rest is known, or follows."""
+        new = self._staleness.new_files()
+        others = [file for file in new if not file.endswith(SOURCE_SUFFIX)]
+        self._reported_at = module_files.state()
+        self._send(Watching(module_files.directories_of(new), [], others, is_complete=False))
 
     def send(self) -> None:
         """Tells all of it now."""
+        self._is_complete = True
         self._reported_at = module_files.state()
         self._send(
             Watching(
@@ -52,4 +62,7 @@ class WatchReport:
     def after_request(self, **kwargs: Any) -> None:
         """A receiver of ``request_finished``: a request may have imported modules."""
         if module_files.state() != self._reported_at:
-            self.send()
+            if self._is_complete:
+                self.send()
+            else:  # what receivers want is not known yet
+                self.send_what_is_new()

@@ -48,6 +48,7 @@ from devrunserver.common.messages import (
     Generation,
     Go,
     HistoryAsked,
+    Proceed,
     Stop,
 )
 from devrunserver.common.role import Act
@@ -57,6 +58,7 @@ from devrunserver.worker.autoreload_signals import AutoreloadSignals
 from devrunserver.worker.change_answers import ChangeAnswers
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.history import RequestHistory, summary
+from devrunserver.worker.late_part import LatePart
 from devrunserver.worker.live_pages import LivePages
 from devrunserver.worker.server_handle import ServerHandle
 from devrunserver.worker.staleness import Staleness
@@ -91,12 +93,19 @@ class Worker:
         self._report = WatchReport(
             self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths, pages
         )
+        self._late_part = LatePart(self._startup, self._signals, self._report, self._replace_by)
         self._changes = ChangeAnswers(
-            self._channel.send, staleness, self._signals, pages, self._server.let_answers_end, self._leaving
+            self._channel.send,
+            staleness,
+            self._signals,
+            pages,
+            self._server.let_answers_end,
+            self._late_part.finish,
+            self._leaving,
         )
-        self._watch: list[str] = []
         self._channel.handlers = {
             Go: self._identity.on_go,
+            Proceed: self._identity.on_proceed,
             FreshnessShared: self._server.on_freshness_shared,
             Fresh: self._server.on_fresh,
             Connections: self._server.on_connections,
@@ -141,7 +150,7 @@ class Worker:
             # there is no error to catch any more: the supervisor starts us in the usual way
             process_exit.leave(process_exit.SUCCESS)
         interrupts.end_on_sigterm()
-        self._watch = watch
+        self._signals.patterns = watch
         if (profile := self._startup.progress.profile) is not None:
             profile.path = profile_to
         if follows_pages:
@@ -199,26 +208,30 @@ class Worker:
         self._server.open(server)
         self._identity.close_state_link()
         self._end_start()
-        self._signals.start(files=[], patterns=self._watch)
+        self._late_part.begin(may_wait=self._startup.checkpoints.prepared)
         self._history.begin(server)
         if self._start.makes_checkpoints and conf.load().PREPARE:
             ViewFiles(self._startup.project_files.is_own, self._channel.send).begin()
         server.on_failure = self._replace_by
         self._channel.send(replace(self._startup.summary(), is_checked=not self._checks.are_running))
-        self._report.send()
+        self._late_part.report()
         after_request = faults.guarded("the report of what requests have imported", self._report.after_request)
         request_finished.connect(after_request, weak=False, dispatch_uid="devrunserver")
         self._changes.is_serving = True
         if self._leaving.is_set():
             server.stop()
-        if conf.load().WARM_UP:
+        if conf.load().WARM_UP or self._late_part.is_left:
             warm_up = faults.guarded("warming up", self._warm_up)
             threading.Thread(target=warm_up, name="devrunserver-warmup", daemon=True).start()
         self._checks.start_waiting()
 
     def _warm_up(self) -> None:
-        warmup.run(self._leaving, lambda: self._server.has_been_asked)
-        self._report.after_request()
+        if self._leaving.wait(warmup.DELAY):
+            return
+        self._late_part.finish()
+        if conf.load().WARM_UP:
+            warmup.run(self._leaving, lambda: self._server.has_been_asked)
+            self._report.after_request()
 
     # Errors
 
@@ -241,6 +254,7 @@ class Worker:
     def _start_showing(self, error: BaseException, server: Any) -> None:
         self._server.open(server, is_project=False)
         self._end_start()
+        self._startup.know_read_files()
         self._report.send()
         self._channel.send(Broken(summary(error, self._startup.project_files.is_own)))
         if self._leaving.is_set():

@@ -101,6 +101,9 @@ class Lender:
     def become(self, role):
         self.role = role
 
+    def before_pause(self):
+        pass
+
     def take_up(self, resumption):
         self.listener = resumption.listener
         self.link = link.Link(resumption.link, Role.WORKER, Role.SUPERVISOR)

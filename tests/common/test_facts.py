@@ -80,7 +80,7 @@ NOT_THERE = Read("/local.py", None)
 IN_VAIN = Answered("/", (1,), "local", ())
 FOUND = Answered("/", (1,), "pkg", ("pkg",))
 NO_DIRECTORY = Answered("/plugins", None, "local", ())
-LISTED = Listed("/", OLD.digest_of("/"))
+LISTED = Listed("/", (1,), OLD.digest_of("/"))
 LINKED = Linked("/link", "/pkg")
 QUERIED = Queried("/db", "SELECT 1", 7)
 OPENED = Opened("/db", (1, 70))
@@ -223,7 +223,7 @@ def fact_of(step: Step, disk: FakeDisk) -> Fact | None:
         return Read(f"{directory}/{entry}", disk.files.get(f"{directory}/{entry}"))
     if what == "look up":
         return Answered(directory, disk.directory_state(directory), entry, answering(disk.names_in(directory), entry))
-    return Listed(directory, disk.digest_of(directory)) if what == "list" else None
+    return Listed(directory, disk.directory_state(directory), disk.digest_of(directory)) if what == "list" else None
 
 
 def expected_point(steps: list[Step], before: World, now: World) -> int | None:
@@ -322,7 +322,7 @@ states = st.none() | st.tuples(st.integers(), st.integers(), st.integers()) | st
 facts = st.one_of(
     st.builds(Read, paths, states),
     st.builds(Answered, paths, states, st.text(), st.lists(st.text(), max_size=3).map(tuple)),
-    st.builds(Listed, paths, st.integers()),
+    st.builds(Listed, paths, states, st.integers()),
     st.builds(Linked, paths, paths),
 )
 

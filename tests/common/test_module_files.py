@@ -132,8 +132,9 @@ def test_loaded_files_of_modules_that_come_and_go(monkeypatch: pytest.MonkeyPatc
         ("ab", (0, ""), None),
         ("ab", (2, "b"), ""),
         ("abcd", (2, "b"), "cd"),
-        ("bc", (2, "b"), None),  # one has gone, one has come
-        ("acd", (3, "c"), None),
+        ("bc", (2, "b"), "c"),  # one has gone, one has come
+        ("acd", (3, "c"), "d"),
+        ("acb", (2, "b"), None),  # the last one has come once more
         ("a", (3, "c"), None),
     ],
 )

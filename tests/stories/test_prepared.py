@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import Server, is_alive, wait_for
+from tests.live import Server, is_alive, replace, wait_for
 
 PREPARED = "Prepared the next reload: "
 NOT_PREPARED = r"Not prepared: the order of imports shows in registry\.entries"
@@ -104,6 +104,27 @@ def test_edits_are_served_from_what_is_prepared(project: Path, server: Server) -
         edit(server, number)
     assert kinds(server)[1:] == [True, True, True]
     assert "not prepared" not in server.log.rpartition("changed: reloaded in")[2]
+
+
+def test_templates_that_are_saved_right_after_a_prepared_reload(project: Path, server: Server) -> None:
+    """The worker has not asked yet what is to be watched; a template that it has loaded shows its change anyway."""
+    page = project / "shop/templates/shop/book_list.html"
+    before = page.read_text()
+    edit(server, 1)
+    wait_until_prepared(server)
+    for number in (2, 3, 4):
+        server.edit("shop/marks.py", f"mark-{number - 1}", f"mark-{number}")
+        server.wait_for_body(f"mark-{number}")
+        for word in ("first", "second", "third"):
+            replace(page, before.replace("{% block content %}", f"{{% block content %}}{word} of {number}"))
+            assert f"{word} of {number}" in server.get("/").body
+    # with a module at once
+    replace(page, before.replace("{% block content %}", "{% block content %}last"))
+    server.edit("shop/marks.py", "mark-4", "mark-5")
+    assert "last" in server.get("/").body
+    server.wait_for_body("mark-5")
+    server.wait_for_log("marks.py changed: reloaded in", 5)
+    assert kinds(server)[1:] == [True] * 4
 
 
 def test_another_file_is_reloaded_exactly_and_prepared_next(project: Path, server: Server) -> None:

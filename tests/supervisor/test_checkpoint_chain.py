@@ -156,7 +156,7 @@ def test_empty_row(row: Row) -> None:
 def test_every_kind_of_fact_is_compared_with_the_disk(row: Row, files: list[Path], tmp_path: Path) -> None:
     state = file_state.directory_state(str(tmp_path))
     row.add(1, [Answered(str(tmp_path), state, "local", ()), Read(str(tmp_path / "local.txt"), None)])
-    row.add(2, [Listed(str(tmp_path), file_state.digest_of(str(tmp_path)))])
+    row.add(2, [Listed(str(tmp_path), file_state.directory_state(str(tmp_path)), file_state.digest_of(str(tmp_path)))])
     assert row.chain.resume_point().number == 2
     (tmp_path / "new.txt").touch()
     assert row.chain.resume_point().number == 1
@@ -183,7 +183,7 @@ def test_facts_of_any_size(row: Row) -> None:
 
 def test_is_outdated(row: Row, files: list[Path]) -> None:
     row.add(1, [read(files[0])])
-    row.add(2, [read(files[1]), Listed(str(files[2]), 0)])
+    row.add(2, [read(files[1]), Listed(str(files[2]), None, 0)])
     row.add(3, None)
     assert not any(row.chain.is_outdated(str(file)) for file in files)
     for file in files:

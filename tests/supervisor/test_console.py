@@ -145,7 +145,7 @@ def test_ended_is_not_explained_to_who_does_not_ask() -> None:
         (Read("local.py", None), "local.py appeared"),
         (Answered("shop", (1,), "local", ()), "what is found as local in shop changed"),
         (Answered("shop", (1,), "local", ("local", "local.py")), "what is found as local in shop changed"),
-        (Listed("shop", 5), "the names in shop, which were listed, changed"),
+        (Listed("shop", (1,), 5), "the names in shop, which were listed, changed"),
         (Linked("shop", "/elsewhere"), "shop leads elsewhere"),
         (Queried("db.sqlite3", "SELECT 1", 7), "what the start asked db.sqlite3 has another answer"),
         (Opened("db.sqlite3", (1, 2)), "db.sqlite3 is another file"),

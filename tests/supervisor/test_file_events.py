@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from devrunserver.supervisor import kept_changes
 from devrunserver.supervisor.change_review import ChangeReview
 from devrunserver.supervisor.file_events import FileEvents
 from devrunserver.supervisor.lifecycle import Attempt
+from devrunserver.supervisor.relevance import Concerns
 from devrunserver.supervisor.watching.events import Event, Kind
 from devrunserver.supervisor.worker_handle import WorkerHandle
 from tests.supervisor.stage import PlayedWatcher
@@ -133,12 +135,12 @@ def test_what_changes_before_a_worker_says_what_concerns_it_is_shown_then(stage:
         assert stage.happen(tmp_path / name) == []
     stage.notice.undecided = False
     assert stage.files.audience is not None
-    stage.files.audience.patterns = [(str(tmp_path), "*.css")]
+    stage.files.audience.concerns = Concerns(patterns=[(str(tmp_path), "*.css")])
     stage.files.show_unheard()
     assert stage.review.changes.paths == [*sheets[:2], sheets[3]]
     assert stage.review.changes.before == set(sheets[:2]), "the worker that says so has started after them"
     assert stage.notice.undecided
-    stage.files.audience.can_look = True
+    stage.files.audience.concerns = replace(stage.files.audience.concerns, are_known=True)
     stage.review.take()
     stage.files.show_unheard()
     assert stage.review.changes.paths == []
@@ -151,7 +153,7 @@ def test_of_very_much_that_nobody_has_asked_for_the_oldest_is_forgotten(
     stage.happen(*(tmp_path / f"{number}.css" for number in range(4)))
     assert stage.files.audience is not None
     assert stage.files.audience is not None
-    stage.files.audience.patterns = [(str(tmp_path), "*.css")]
+    stage.files.audience.concerns = Concerns(patterns=[(str(tmp_path), "*.css")])
     stage.files.show_unheard()
     assert stage.review.changes.paths == [str(tmp_path / "2.css"), str(tmp_path / "3.css")]
 

@@ -30,7 +30,7 @@ TEMPLATES = [(os.path.join(os.sep, "p", "templates"), "**/*")]
     ],
 )
 def test_what_concerns_a_worker_that_serves(path: str, expected: bool) -> None:
-    assert relevance.concerns_worker(path, {"/p/shop/loaded.so"}, TEMPLATES) is expected
+    assert relevance.concerns_worker(path, relevance.Concerns({"/p/shop/loaded.so"}, TEMPLATES)) is expected
 
 
 @pytest.mark.parametrize(

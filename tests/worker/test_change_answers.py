@@ -29,7 +29,10 @@ class Stage:
         self.failing = ""
         self.leaving = threading.Event()
         played: Any = self
-        self.answers = ChangeAnswers(self.send, played, played, LivePages(bool), self.let_answers_end, self.leaving)
+        self.finished = 0  # how often the rest of the start was asked for
+        self.answers = ChangeAnswers(
+            self.send, played, played, LivePages(bool), self.let_answers_end, self.finish_start, self.leaving
+        )
 
     def fail(self, what: str) -> None:
         if what == self.failing:
@@ -50,6 +53,9 @@ class Stage:
         self.fail("handle")
         self.shown.append(str(path))
         return self.handles
+
+    def finish_start(self) -> None:
+        self.finished += 1
 
     def let_answers_end(self, patience: float) -> None:
         self.fail(f"wait {patience}")

@@ -11,6 +11,12 @@ import pytest
 from devrunserver.worker.read_files import ReadFiles, is_edited_by_people
 
 
+def known(paths: list[str], roots: list[str]) -> ReadFiles:
+    read = ReadFiles()
+    read.know(paths, roots)
+    return read
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -50,7 +56,7 @@ def test_is_edited_by_people(path: str, expected: bool) -> None:
     ],
 )
 def test_what_counts_is_below_the_projects_directories(path: str, roots: list[str], expected: bool) -> None:
-    assert (path in ReadFiles([path], roots)) is expected
+    assert (path in known([path], roots)) is expected
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def test_a_database_of_any_name_is_none(home: Path) -> None:
     database.close()
     other = home / "other.dat"
     other.write_text("text")
-    read = ReadFiles([str(path), str(other), str(home / "gone.dat")], [str(home)])
+    read = known([str(path), str(other), str(home / "gone.dat")], [str(home)])
     assert read.paths == [str(home / "gone.dat"), str(other)]
 
 
@@ -85,10 +91,15 @@ def test_what_the_process_writes_itself_counts_no_more(
     home: Path, event: str, args: tuple[object, ...], left: bool
 ) -> None:
     path = str(home / "a.json")
-    read = ReadFiles([path], [str(home)])
+    read = known([path], [str(home)])
     read.handlers[event](tuple(one.format(home=home) if isinstance(one, str) else one for one in args))
     assert (path in read) is left
 
 
-def test_where_nothing_was_read_nothing_is_looked_at() -> None:
-    assert ReadFiles().handlers == {}
+def test_what_is_written_before_it_is_known_what_counts(home: Path) -> None:
+    read = ReadFiles()
+    assert read.paths == []
+    read.handlers["open"]((f"{home}/a.json", "w", os.O_WRONLY))
+    read.handlers["os.rename"]((f"{home}/new", f"{home}/b.json", -1, -1))
+    read.know([f"{home}/{name}.json" for name in "abc"], [str(home)])
+    assert read.paths == [f"{home}/c.json"]

@@ -8,12 +8,13 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
+from typing import Any
 
 from devrunserver.common import link, process
 from devrunserver.common.messages import Build, DryRun, Hello, Loaded, Message
 from devrunserver.common.role import Role
 from devrunserver.supervisor.optional_parts import Registry
-from devrunserver.supervisor.preparation.jobs import Run
+from devrunserver.supervisor.preparation.jobs import Job, Run
 
 OnMessage = Callable[[Run, Message | None], bool]  # told what a process says, or None: it is gone; whether it was heard
 
@@ -37,6 +38,7 @@ class BackgroundProcesses:
 
     def __init__(self, selector: Registry, on_message: OnMessage) -> None:
         self.cpu_seconds = 0.0  # that those have taken which have ended
+        self.jobs: dict[Purpose, Job[Any]] = {}  # what they do is a step of these
         self._selector = selector
         self._on_message = on_message
         self._purposes: dict[Run, Purpose] = {}
@@ -96,6 +98,13 @@ class BackgroundProcesses:
         """From now on a process is there for something else."""
         if run in self._purposes:
             self._purposes[run] = purpose
+
+    def end_job(self, purpose: Purpose) -> None:
+        """Ends the work that serves a purpose, and its processes."""
+        job = self.jobs.pop(purpose, None)
+        if job is not None:
+            job.close()
+        self.end_all(purpose)
 
     def end_all(self, purpose: Purpose) -> None:
         for run in [run for run, one in self._purposes.items() if one is purpose]:

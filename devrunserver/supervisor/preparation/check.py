@@ -10,7 +10,7 @@ from devrunserver.supervisor.preparation.background_processes import BackgroundP
 from devrunserver.supervisor.preparation.build import Prepared
 from devrunserver.supervisor.preparation.jobs import Run, Steps
 from devrunserver.supervisor.preparation.outline_diff import explain
-from devrunserver.supervisor.preparation.planning import Planning
+from devrunserver.supervisor.preparation.planning import Planning, is_hurried
 from devrunserver.supervisor.preparation.verify import Verdict, Verifier
 
 
@@ -20,6 +20,7 @@ class Served:
 
     saves: int = 0  # that there were before it started
     prepared: Prepared | None = None  # what it was resumed from; None: an exact checkpoint, or it was spawned
+    forked: Prepared | None = None  # what it was forked from ahead, and may be resumed from
     is_serving: bool = False
     is_broken: bool = False  # it serves the error that keeps it from starting
     is_checked: bool = False  # its state was compared
@@ -81,8 +82,8 @@ def check(
         state_reporter: tells the state of the worker, if any does and it is of use.
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
-    is_hurried = planning.is_hurried and not planning.known.volatile and prepared.reference is None
-    verifier = Verifier(processes, planning.known, lambda: len(planning.saves) == worker.saves, is_hurried)
+    twins_at_once = is_hurried(planning.saves) and not planning.known.volatile and prepared.reference is None
+    verifier = Verifier(processes, planning.known, lambda: len(planning.saves) == worker.saves, twins_at_once)
     if serves and state_reporter is not None and prepared.reference is not None:
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, plan.excluded)
         if reference is not None:

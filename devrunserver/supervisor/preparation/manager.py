@@ -40,12 +40,13 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from devrunserver.common import facts, link
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import Message, Resume
 from devrunserver.common.power import is_on_battery
-from devrunserver.common.present import Present
+from devrunserver.common.present import first_broken
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.optional_parts import Registry
@@ -84,7 +85,7 @@ class Preparation:
         enabled: bool,
     ) -> None:
         self.why_not = NOTHING_YET if enabled else ""  # there is no prepared checkpoint
-        self._processes = BackgroundProcesses(selector, self._on_message)
+        self.processes = BackgroundProcesses(selector, self._on_message)
         self._chain = chain
         self._on_difference = on_difference
         self._tell = tell
@@ -92,7 +93,7 @@ class Preparation:
         self._due: float | None = None  # when to look whether there is something to do
         self._worker = Served()
         self._state_reporter: Run | None = None  # who knows the state of the worker
-        self._jobs: dict[Purpose, Job[Prepared | str] | Job[Finding]] = {}
+        self._jobs: dict[Purpose, Job[Any]] = self.processes.jobs
         self._prepared: Prepared | None = None
         self._successor: Prepared | None = None  # is to take its place once it is verified
         self._planning = Planning()
@@ -105,11 +106,6 @@ class Preparation:
         moments = [job.deadline for job in self._jobs.values()] + ([] if self._due is None else [self._due])
         return min(moments, default=None)
 
-    @property
-    def pids(self) -> set[int]:
-        """Of processes that somebody waits for."""
-        return self._processes.pids
-
     def state_reporter(self) -> socket.socket | None:
         """One end of the link to a process that is to tell the state of the next worker, if any is."""
         self._release_state_reporter()
@@ -117,7 +113,7 @@ class Preparation:
         if not self._enabled:
             return None
         ours, theirs = link.pair(Role.STATE_REPORTER)
-        self._state_reporter = self._processes.listen(ours, Purpose.STATE)
+        self._state_reporter = self.processes.listen(ours, Purpose.STATE)
         return theirs
 
     def served(self, edited: Sequence[str], is_reload: bool, broken: bool = False) -> None:
@@ -149,19 +145,49 @@ class Preparation:
         """Code has changed. What has nothing to do with that file goes on."""
         self._due = None
         if self._planning.on_save(path, time.monotonic()):
-            self._end_job(Purpose.BUILD)
+            self.processes.end_job(Purpose.BUILD)
             if self._successor is not None:
-                self._end_job(Purpose.VERIFY)
+                self.processes.end_job(Purpose.VERIFY)
                 self._drop(self._successor)
 
     def foresee(self) -> None:
         """Looks whether the prepared checkpoint may serve, for a ``resume`` before which nothing happens to files."""
         if self._prepared is not None:
-            self._prepared.foreseen = Foreseen(facts.first_broken(self._prepared.facts, Present()))
+            self._prepared.foreseen = Foreseen(first_broken(self._prepared.facts))
 
-    def resume(self, message: Resume) -> bool:
-        """Has the prepared checkpoint go on as the worker, if it may. Whether it does."""
-        latest = self._prepared
+    def fork_ahead(self, message: Resume) -> bool:
+        """Has the prepared checkpoint fork already, if there is nothing against it so far. Whether it does.
+
+        What it forks waits until it is known whether it may ``resume``.
+        """
+        prepared, planning = self._prepared, self._planning
+        if prepared is None or prepared.reference is None or not self._chain.holds(prepared.base):
+            return False
+        if planning.imports_what_was_saved(prepared.plan) or not is_quicker(
+            prepared.plan, planning.record, self._chain
+        ):
+            return False
+        if prepared.go_on(message):
+            self._worker.forked = prepared
+        return self._worker.forked is not None
+
+    def resume(self, message: Resume | None) -> bool:
+        """Has the prepared checkpoint go on as the worker, if it may. Whether it does.
+
+        Args:
+            message: what it is told; None: it has forked that worker ahead already.
+        """
+        prepared = self._fit()
+        if prepared is None or (message is None and prepared is not self._worker.forked):
+            return False
+        if message is not None and not prepared.go_on(message):
+            self._drop(prepared)
+            return False
+        self._worker.prepared, self._worker.forked = prepared, None
+        return True
+
+    def _fit(self) -> Prepared | None:
+        """The prepared checkpoint that may go on as the worker."""
         self._look_after_base()
         while self._prepared is not None:  # and what it was forked from
             if self._prepared.foreseen is None:
@@ -172,20 +198,14 @@ class Preparation:
             self._discard(f"{facts.path_of(foreseen.broken)} was not expected to change")
         prepared = self._prepared
         if prepared is None:
-            return False
-        if prepared is not latest and not is_quicker(prepared.plan, self._planning.record, self._chain):
+            return None
+        if not is_quicker(prepared.plan, self._planning.record, self._chain):
             self.why_not = "an exact checkpoint is later than what is prepared"
-            return False
+            return None
         if prepared.reference is None:
             self.why_not = "what is prepared was not verified yet"
-            return False
-        try:
-            prepared.run.link.send(message)
-        except link.LinkClosed:
-            self._drop(prepared)
-            return False
-        self._worker.prepared = prepared
-        return True
+            return None
+        return prepared
 
     def step(self, now: float) -> None:
         """Does what is due."""
@@ -193,7 +213,7 @@ class Preparation:
             if now >= job.deadline:
                 job.give_up_waiting()
             if job.done:
-                self._end_job(purpose)
+                self.processes.end_job(purpose)
                 if isinstance(job.result, Finding):
                     self._on_checked(job.result)
                 elif isinstance(job.result, Prepared):
@@ -216,7 +236,7 @@ class Preparation:
         while self._prepared is not None or self._successor is not None:
             self._drop(self._successor, self._prepared)
         for purpose in Purpose:
-            self._end_job(purpose)
+            self.processes.end_job(purpose)
         self._chain.kept = []
         self._planning = Planning(Known(self._planning.known.volatile), self._planning.edited)
         self.why_not = NOTHING_YET if self._enabled else ""
@@ -229,14 +249,14 @@ class Preparation:
         for one in (self._successor, self._prepared):
             if one is None or one not in (self._successor, self._prepared):
                 continue
-            if (broken := facts.first_broken(one.facts, Present())) is not None:
+            if (broken := first_broken(one.facts)) is not None:
                 self._discard(f"{facts.path_of(broken)} was not expected to change")
         latest = self._successor or self._prepared
         if latest is None or latest.reference is None:  # else it is verified first, as it serves until there is another
             self._look_for_better()
         if Purpose.VERIFY not in self._jobs:
             latest, reporter = self._successor or self._prepared, self._state_reporter
-            steps = check.next_check(self._processes, self._planning, worker, latest, reporter)
+            steps = check.next_check(self.processes, self._planning, worker, latest, reporter)
             if steps is not None:
                 self._jobs[Purpose.VERIFY] = Job(steps)
         self._look_for_better()
@@ -252,11 +272,11 @@ class Preparation:
             elif not self._planning.is_given_up and (self._planning.edited or not self._planning.saves):
                 self.why_not = NOT_READY
                 if self._planning.plan is None:
-                    self._planning.cost.begin(self._processes.cpu_seconds, time.monotonic())
+                    self._planning.cost.begin(self.processes.cpu_seconds, time.monotonic())
                 state_reporter = self._state_reporter if worker.prepared is None and not worker.is_broken else None
                 earlier = None if self._prepared is None else self._prepared.earlier or self._prepared
                 self._jobs[Purpose.BUILD] = Job(
-                    build.build(self._processes, self._chain, self._planning, state_reporter, earlier)
+                    build.build(self.processes, self._chain, self._planning, state_reporter, earlier)
                 )
         if worker.is_serving and not self._jobs:
             self._release_state_reporter()  # nobody asks it
@@ -268,16 +288,19 @@ class Preparation:
         latest = self._successor or self._prepared
         plan = self._planning.plan if latest is None else latest.plan
         is_verified = latest is not None and latest.reference is not None
-        if not self._worker.is_serving:  # while it starts checkpoints come and go
+        if plan is None or not self._worker.is_serving:  # while it starts checkpoints come and go
             return
-        if Purpose.BUILD in self._jobs or (Purpose.VERIFY in self._jobs and not is_verified):
-            return
-        if plan is None:
+        is_under_way = Purpose.BUILD in self._jobs or (Purpose.VERIFY in self._jobs and not is_verified)
+        is_guess = bool(self._planning.saves) and not self._planning.looked_at
+        if is_under_way and (is_verified or not is_guess):
             return
         if (is_verified and self._planning.narrow(is_made=True)) or not self._planning.has_better(self._chain, plan):
             return
+        self.processes.end_job(Purpose.BUILD)
         if latest is not None and (latest is self._successor or latest.reference is None):
             self._discard("other files are being edited, or looked at, now")
+        if not is_verified:
+            self._planning.narrow(is_made=False)
         self._planning.forget_plan()  # what is verified serves until another one is
 
     def _on_checked(self, found: Finding) -> None:
@@ -297,7 +320,7 @@ class Preparation:
                 self._drop(self._prepared)
             if prepared.reference is None:
                 count, cost = len(prepared.plan.modules), self._planning.cost
-                taken = cost.told(self._processes.cpu_of(prepared.run), time.monotonic())
+                taken = cost.told(self.processes.cpu_of(prepared.run), time.monotonic())
                 self._tell(f"Prepared the next reload: {count} modules are imported ahead ({taken}).")
             prepared.reference, self.why_not = found.verdict.reference, ""
             return
@@ -305,7 +328,7 @@ class Preparation:
         self._tell(f"Not prepared: {found.why}.")
         if not found.is_failure:
             self._planning.leave_out(found.verdict.culprits, found.verdict.certain)
-            if self._planning.is_dear(self._processes.cpu_seconds, len(found.verdict.differences)):
+            if self._planning.is_dear(self.processes.cpu_seconds, len(found.verdict.differences)):
                 self._due = None  # the next attempt is made after the next reload
         elif not self._planning.on_failure():  # it may be the sources that are broken
             self._due = None
@@ -321,7 +344,7 @@ class Preparation:
         base = self._planning.base
         is_gone = base is not None and not self._chain.holds(base)
         if is_gone:
-            self._end_job(Purpose.BUILD)
+            self.processes.end_job(Purpose.BUILD)
             self._planning.forget_plan()
         for one in (self._successor, self._prepared):
             if one is not None and one in (self._successor, self._prepared) and not self._chain.holds(one.base):
@@ -332,13 +355,13 @@ class Preparation:
     def _discard(self, why: str) -> None:
         """What is prepared is of no use any more, but for what it was forked from."""
         if self._worker.prepared is None or self._worker.prepared is not self._prepared:
-            self._end_job(Purpose.VERIFY)
+            self.processes.end_job(Purpose.VERIFY)
         latest = self._successor or self._prepared
         earlier = None if latest is None else latest.earlier
         self._drop(*(one for one in (self._successor, self._prepared) if one is not earlier))
         self._planning.forget_plan()
         if self._prepared is not None:
-            self._end_job(Purpose.BUILD)
+            self.processes.end_job(Purpose.BUILD)
             self._planning.forget_plan(self._prepared.plan, self._prepared.base)
         self.why_not = why
 
@@ -349,7 +372,7 @@ class Preparation:
                 self._prepared, self._successor = self._successor or one.earlier, None
             elif one is self._successor:
                 self._successor = None
-            self._processes.end(one.run)
+            self.processes.end(one.run)
             kept = self._prepared
             if kept is not None and kept.earlier is one:
                 kept.earlier = None
@@ -358,7 +381,7 @@ class Preparation:
                 and kept is not one.earlier
                 and (kept is None or kept.earlier is not one.earlier)
             ):
-                self._processes.end(one.earlier.run)
+                self.processes.end(one.earlier.run)
 
     def _release_state_reporter(self) -> None:
         state_reporter, self._state_reporter = self._state_reporter, None
@@ -366,17 +389,11 @@ class Preparation:
         if state_reporter is None:
             return
         if Purpose.VERIFY in self._jobs:
-            self._processes.keep_for(state_reporter, Purpose.VERIFY)
+            self.processes.keep_for(state_reporter, Purpose.VERIFY)
         elif job is not None and job.awaited is state_reporter:
-            self._processes.keep_for(state_reporter, Purpose.BUILD)  # which is just asking
+            self.processes.keep_for(state_reporter, Purpose.BUILD)  # which is just asking
         else:
-            self._processes.end(state_reporter)
-
-    def _end_job(self, purpose: Purpose) -> None:
-        job = self._jobs.pop(purpose, None)
-        if job is not None:
-            job.close()
-        self._processes.end_all(purpose)
+            self.processes.end(state_reporter)
 
     def _on_message(self, run: Run, message: Message | None) -> bool:
         """A process says something, or is gone (None). Whether anybody has waited for it."""

@@ -11,7 +11,7 @@ files; and besides them all modules that cost little (``widening.py``), more of 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Set
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -35,7 +35,8 @@ FEW = 0.1  # of what has differed before: hardly any of it
 TRIED = 3  # failures after which a plan becomes strict
 # How much more a plan may leave to import than another, where it begins later, and so costs less, or was foreseen, ...
 SLOWER = 1.2
-SLOWER_BY = 0.02  # ... and that many seconds more
+SLOWER_BY = 0.02  # ... and that many seconds more; ...
+GUESS_SLOWER_BY = 0.005  # ... fewer where it leaves out what nobody has edited
 # Of the seconds that a plan saves, those that may be spent on leaving out what nobody has edited yet, ...
 UNKNOWN_SHARE = 0.1  # ... as long as nobody has edited anything
 KNOWN_SHARE = 0.02
@@ -80,6 +81,11 @@ class Save(NamedTuple):
     moment: float  # seconds of the monotonic clock
 
 
+def is_hurried(saves: Sequence[Save]) -> bool:
+    """Whether the last two saves came so soon after each other that the next may come before a start is over."""
+    return len(saves) > 1 and saves[-1].moment - saves[-2].moment < HURRY
+
+
 @dataclass
 class Planning:
     """What is known of the reload that is prepared.
@@ -96,6 +102,7 @@ class Planning:
         cost: of this plan and of those that it was made of.
         saves: one after the other.
         guesses: what was planned before the first.
+        looked_at: how many saves there were when the plan was looked at last; none: it was foreseen.
     """
 
     known: Known = field(default_factory=Known)
@@ -110,7 +117,7 @@ class Planning:
     cost: Cost = field(default_factory=Cost)
     saves: list[Save] = field(default_factory=list)
     guesses: Guesses = field(default_factory=Guesses)
-    _looked_at: int = 0  # saves that there were when the plan was looked at last; none: it was foreseen
+    looked_at: int = 0
 
     def on_save(self, path: str, moment: float) -> bool:
         """A file was saved. Whether the plan is spoilt: it imports that file ahead, or was given up for others.
@@ -129,11 +136,6 @@ class Planning:
             return False
         self.forget_plan()
         return True
-
-    @property
-    def is_hurried(self) -> bool:
-        """Whether the last two saves came so soon after each other that the next may come before a start is over."""
-        return len(self.saves) > 1 and self.saves[-1].moment - self.saves[-2].moment < HURRY
 
     def forget_plan(self, before: Plan | None = None, base: Checkpoint | None = None) -> None:
         """Gives the plan up, for the one before if it is still of use."""
@@ -160,6 +162,11 @@ class Planning:
         self.forget_plan()
         return True
 
+    def imports_what_was_saved(self, plan: Plan) -> bool:
+        """Whether a plan imports ahead what was saved last."""
+        module = self.record.files.get(self.saves[-1].path) if self.saves and self.record is not None else None
+        return module in plan.modules
+
     def make(self, chain: Chain) -> str:
         """Plans for as many of the edited files as do not spoil it. Returns why there is nothing to do, if so."""
         assert self.record is not None
@@ -171,7 +178,7 @@ class Planning:
             self.guesses.broad = Broad.FAILED if broad is None else Broad.TRIED
             found = broad or found
         self.plan, self.base = found
-        self._looked_at = len(self.saves)
+        self.looked_at = len(self.saves)
         if self.plan is None:
             return self.no_base
         if self.plan.saves < WORTH:
@@ -190,10 +197,10 @@ class Planning:
 
     def has_better(self, chain: Chain, plan: Plan) -> bool:
         """Whether another plan than this would be much quicker, or fits better what happened since this was made."""
-        is_foreseen, has_saved = not self._looked_at, len(self.saves) > self._looked_at
+        is_guess, has_saved = not self.looked_at, len(self.saves) > self.looked_at
         if self.record is None or not (has_saved or self._is_passed_over(plan)):
             return False
-        self._looked_at = len(self.saves)
+        self.looked_at = len(self.saves)
         other, base = self._best(chain)
         if other is None or base is None or other.saves < WORTH or (base.at, other.edited) in self.known.hopeless:
             return False
@@ -202,8 +209,8 @@ class Planning:
                 return False
             self.guesses.view_plans += 1
             return not self._is_passed_over(other)
-        if is_foreseen:  # it leaves out more than anybody works on
-            return plan.remains > SLOWER * other.remains + SLOWER_BY
+        if is_guess:  # it leaves out more than anybody works on
+            return plan.remains > SLOWER * other.remains + GUESS_SLOWER_BY
         return not import_plan.is_kept(plan, other, 0.0, False)
 
     def _is_passed_over(self, plan: Plan) -> bool:

@@ -27,7 +27,7 @@ from devrunserver.common.import_plan import Base
 from devrunserver.common.import_time import may_show, only_functions_differ, parsed
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import Message
-from devrunserver.common.present import Present
+from devrunserver.common.present import first_broken
 from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.optional_parts import Registry
 from devrunserver.supervisor.preparation.background_processes import Purpose
@@ -159,7 +159,7 @@ class SparePlans:
         if plan.base != base:
             self._verified, self.why_not = None, "it pauses elsewhere now"
             return None
-        if (broken := facts.first_broken(plan.facts, Present())) is not None:
+        if (broken := first_broken(plan.facts)) is not None:
             self._verified, self.why_not = None, f"{facts.path_of(broken)} was not expected to change"
             return None
         return plan
@@ -190,7 +190,7 @@ class SparePlans:
         now = sources_of(served.edited)
         if self._is_broken:  # if this is no Python, a fresh start fails as well
             return all(parsed(source) is not None for source in now.values())
-        if facts.first_broken(served.facts, Present()) is not None:
+        if first_broken(served.facts) is not None:
             return True
         return may_show(served.sources, now, contents_of(served.dependents))
 

@@ -149,9 +149,8 @@ class Verifier:
         planned = set(plan.modules)
         try:
             twin = self._twin(start_exact) if self._is_hurried or self._known.is_undecided else None
-            for run in (prepared, exact, *([twin] if twin is not None else [])):
+            for run in sorted((prepared, exact), key=lambda run: not run.is_loaded):
                 yield from self._loaded(run)
-            for run in (prepared, exact):
                 self._processes.ask(run, StateAsked())
             of_prepared = yield from self._heard(prepared, StateReport)
             of_exact = yield from self._heard(exact, StateReport)

@@ -6,7 +6,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -241,6 +241,14 @@ class Stage:
         self.play()
         return resumed
 
+    def fork_ahead(self) -> bool:
+        """A worker leaves; whether the next one was forked from what is prepared."""
+        ours, theirs = pair(Role.WORKER)
+        with closing(ours), theirs, socket.socket() as listener:
+            forked = self.preparation.fork_ahead(Resume(theirs, listener, None, [], True, waits=True))
+        self.play()
+        return forked
+
     def serve(self, *edited: str, **state: Any) -> None:
         """A worker serves, the time of quiet is over, and all that follows from it is done."""
         self.preparation.served(list(edited) or ["/a.py"], True, **state)
@@ -257,7 +265,8 @@ class Stage:
         """Dry runs that were held come to their end."""
         self.are_held = False
         for teller in self._held:
-            teller.link.send(Loaded())
+            with suppress(LinkClosed):  # it has been ended
+                teller.link.send(Loaded())
         self._held.clear()
         self.play()
 

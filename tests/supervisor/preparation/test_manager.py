@@ -247,6 +247,41 @@ def test_what_is_foreseen_counts_once(stage: Stage, tmp_path: Path) -> None:
     assert not stage.resume()
 
 
+def test_the_next_worker_is_forked_while_the_last_one_leaves(stage: Stage) -> None:
+    stage.serve()
+    for _ in range(2):
+        stage.preparation.changed("/a.py")
+        assert stage.fork_ahead()
+        stage.preparation.foresee()
+        assert stage.preparation.resume(None)
+        assert not stage.preparation.resume(None), "once"
+        stage.serve()
+    assert [message.waits for message in stage.resumed] == [True, True]
+    assert stage.resume() and len(stage.resumed) == 3, "or in its time"
+
+
+def test_nothing_is_forked_ahead_that_would_not_serve(stage: Stage, tmp_path: Path) -> None:
+    assert not stage.fork_ahead(), "nothing is prepared yet"
+    read = tmp_path / "b.py"
+    stage.facts = [Read(str(read), None)]
+    stage.serve()
+    stage.preparation.changed("/b.py")
+    assert not stage.fork_ahead(), "it was imported ahead"
+    stage.preparation.changed("/a.py")
+    assert stage.fork_ahead()
+    read.touch()
+    stage.preparation.foresee()
+    assert not stage.preparation.resume(None), "it has read what has changed"
+    assert not stage.preparation.resume(stage.resumed[-1])
+
+
+def test_nothing_is_forked_by_what_has_died(stage: Stage) -> None:
+    stage.serve()
+    stage.made[-1].close()
+    assert not stage.fork_ahead()
+    assert not stage.preparation.resume(None)
+
+
 def test_what_cannot_be_imported_ahead_is_left_out(stage: Stage) -> None:
     stage.unfit = {"b": "it imports a"}
     stage.serve()
@@ -452,10 +487,31 @@ def test_what_was_foreseen_serves_until_a_quicker_one_is_verified(
     starts = stage.dry_runs
     stage.let_go()
     stage.serve("/a.py")
-    assert len(stage.chain.pids | stage.preparation.pids) <= 2
+    assert len(stage.chain.pids | stage.preparation.processes.pids) <= 2
     assert [stage.reload("/a.py") for _ in range(2)] == [True, True]
     assert (len(stage.builds), stage.dry_runs) == (2, starts), "the one to compare with has gone on"
     assert len([told for told in stage.told if told.startswith(PREPARED)]) == 2
+
+
+def test_what_was_foreseen_gives_way_while_it_is_compared(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once somebody has saved: to verify it first would take as long as a start."""
+    monkeypatch.setattr("devrunserver.supervisor.preparation.planning.UNKNOWN_SHARE", 0.5)
+    build = stage._build
+
+    def hold(message: Build) -> None:  # what is to be compared with it
+        stage.are_held = True
+        build(message)
+
+    monkeypatch.setattr(stage, "_build", hold)
+    look_at(stage, "/a.py")
+    assert not stage.save("/a.py")
+    assert stage.preparation.why_not == "what is prepared was not verified yet"
+    stage.serve("/a.py")
+    assert [build.modules for build in stage.builds] == [["b", "d"], ["b", "c", "d"]]
+    stage.let_go()
+    stage.serve("/a.py")
+    assert stage.save("/a.py")
+    assert len([told for told in stage.told if told.startswith(PREPARED)]) == 1
 
 
 def test_what_is_prepared_is_not_given_up_for_checkpoints_that_a_starting_worker_makes(

@@ -1,0 +1,84 @@
+"""The part of a start that no answer needs: it is done when the worker serves already, once, by who needs it first.
+
+Theory of operation
+-------------------
+To ask Django where templates are makes the template engines; to look through all that was read touches memory that is
+shared with a checkpoint, and has it copied. In a large project both take as long as the reload itself. A worker that
+was resumed does that a moment later, on a thread. Until then the supervisor goes by what the last worker had it watch,
+and whoever is asked about a change first does that part himself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Startup(Protocol):
+    """Knows which of the files that the start has read count, once it is asked to."""
+
+    def know_read_files(self) -> None: ...
+
+
+class Signals(Protocol):
+    """Asks receivers what to watch."""
+
+    def start(self) -> None: ...
+    def start_all_but_frameworks(self) -> bool: ...
+    def start_frameworks(self) -> None: ...
+
+
+class Report(Protocol):
+    """Tells the supervisor what to watch."""
+
+    def send(self) -> None: ...
+    def send_what_is_new(self) -> None: ...
+
+
+class LatePart:
+    """That part, done or not.
+
+    Args:
+        on_error: called with what the project has raised in it, when the worker served already.
+    """
+
+    def __init__(
+        self, startup: Startup, signals: Signals, report: Report, on_error: Callable[[Exception], None]
+    ) -> None:
+        self.is_left = False
+        self._startup = startup
+        self._signals = signals
+        self._report = report
+        self._on_error = on_error
+        self._lock = threading.Lock()
+
+    def begin(self, may_wait: bool) -> None:
+        """Does it now, or only what cannot wait.
+
+        Args:
+            may_wait: whether a worker before this one has told what is to be watched.
+        """
+        self.is_left = may_wait and self._signals.start_all_but_frameworks()
+        if not self.is_left:
+            self._startup.know_read_files()
+            self._signals.start()
+
+    def report(self) -> None:
+        """Tells the supervisor what is known so far."""
+        if self.is_left:
+            self._report.send_what_is_new()
+        else:
+            self._report.send()
+
+    def finish(self) -> None:
+        """Does what is left, or waits until another thread has. Safe from any thread; again is harmless."""
+        with self._lock:
+            is_left, self.is_left = self.is_left, False
+            if is_left:
+                try:
+                    self._startup.know_read_files()
+                    self._signals.start_frameworks()
+                    self._report.send()
+                except Exception as error:
+                    self._on_error(error)
