@@ -30,8 +30,12 @@ RETRY_AFTER = "1"  # seconds
 TERSE = "The project does not start. Its error is in the terminal of the development server.\n"
 
 RELOAD_PATH = "/__devrunserver__/until-next-start"  # answered when the worker that shows the error leaves
+LATE = 1000  # milliseconds; a proxy that refuses the path is not to have the page reloaded all the time
+# Where it is answered by another worker, the one that has shown the error has gone before this was asked
 SCRIPT = f"""
-fetch("{RELOAD_PATH}", {{cache: "no-store"}}).then(({{status}}) => status === {WAITED} && location.reload());
+fetch("{RELOAD_PATH}", {{cache: "no-store"}}).then(({{status}}) => {{
+  if (status < 500) setTimeout(() => location.reload(), status === {WAITED} ? 0 : {LATE});
+}});
 """
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from devrunserver.browser.error_page import SCRIPT
 from devrunserver.common.state_file import running_servers
 from devrunserver.control.client import ask
 from tests.live import Server, replace, wait_for
@@ -91,6 +92,25 @@ def test_a_page_that_shows_an_error_heals_by_itself(browser: Any, project: Path)
                 lambda: browser.execute_script("return document.querySelectorAll('a[href^=\"/books/\"]').length"),
                 "books",
             )
+
+
+def test_a_page_that_asks_too_late_heals_by_itself(browser: Any, project: Path) -> None:
+    """The worker that shows the error has gone before the page has asked it to tell when it does."""
+    page = f"<script>setTimeout(() => {{ {SCRIPT} }}, 100)</script>error"
+    (project / "late.html").write_text(page)
+    append = (
+        "\n\nimport itertools\n\nCOUNT = itertools.count()\n\n\ndef late(request):\n    from pathlib import Path\n\n"
+    )
+    append += f"    page = Path({str(project / 'late.html')!r}).read_text()\n"
+    append += "    return HttpResponse(page if next(COUNT) == 0 else 'mended')\n"
+    with open(project / "shop/views.py", "a") as views:
+        views.write(append)
+    urls = project / "shop/urls.py"
+    urls.write_text(urls.read_text().replace("urlpatterns = [", 'urlpatterns = [\n    path("late/", views.late),'))
+    with Server(project) as server:
+        server.wait_for_body("mark-0")
+        browser.get(f"http://127.0.0.1:{server.port}/late/")
+        wait_for(lambda: "mended" in browser.execute_script("return document.body.textContent"), "the page anew")
 
 
 def test_errors_in_the_browser_are_shown_in_the_terminal_and_told_to_tools(browser: Any, project: Path) -> None:
