@@ -110,7 +110,9 @@ class WorkerMessages:
             self._concerns = Concerns(set(message.files), message.globs, are_known=True)
             worker.concerns = self._concerns
         elif not were_known:  # until it tells the rest, what the last one has told is the best guess
-            worker.concerns = Concerns(self._concerns.files.union(message.files), self._concerns.patterns)
+            worker.concerns = Concerns(
+                self._concerns.files.union(message.files), [*self._concerns.patterns, *message.globs]
+            )
         if not were_known:
             self._parts.files.show_unheard()  # before it may look, as that is undecided from now on
         if not worker.can_look:

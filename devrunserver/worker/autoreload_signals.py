@@ -6,13 +6,10 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from django.utils.autoreload import BaseReloader, autoreload_started, file_changed
 
 from devrunserver.common import globs
-
-FRAMEWORK = "django."  # beginning of the names of Django's modules
 
 
 class AutoreloadSignals(BaseReloader):
@@ -29,30 +26,11 @@ class AutoreloadSignals(BaseReloader):
 
     def start(self) -> None:
         """Asks the receivers what to watch, besides what the user asked for."""
-        self._watch_patterns()
-        autoreload_started.send(sender=self)
-        self._started = True
-
-    def start_all_but_frameworks(self) -> bool:
-        """The same, but for Django's own receivers; whether they can be told apart. If not, nobody was asked."""
-        if (receivers := _receivers(self)) is None:
-            return False
-        self._watch_patterns()
-        for receiver in receivers:
-            if not _is_frameworks(receiver):
-                receiver(signal=autoreload_started, sender=self)
-        return True
-
-    def start_frameworks(self) -> None:
-        """Asks those that are left. On any thread, unlike others, which may rely on the main one, as with Django."""
-        for receiver in filter(_is_frameworks, _receivers(self) or ()):
-            receiver(signal=autoreload_started, sender=self)
-        self._started = True
-
-    def _watch_patterns(self) -> None:
         for pattern in self.patterns:
             directory, rest = globs.split(os.path.abspath(pattern))
             self.watch_dir(directory, rest)
+        autoreload_started.send(sender=self)
+        self._started = True
 
     def watch_dir(self, path: str | os.PathLike[str], glob: str) -> None:
         super().watch_dir(path, glob)
@@ -89,15 +67,3 @@ class AutoreloadSignals(BaseReloader):
         for directory, patterns in list(self.directory_globs.items()):
             for pattern in list(patterns):
                 yield directory, pattern
-
-
-def _receivers(sender: object) -> list[Any] | None:
-    """Who is called at the start, in their order; None where that is not known, or some are asynchronous."""
-    found: Any = autoreload_started._live_receivers(sender)
-    if isinstance(found, tuple):  # since Django 5.0: synchronous and asynchronous ones
-        return list(found[0]) if len(found) == 2 and not found[1] else None
-    return list(found)
-
-
-def _is_frameworks(receiver: object) -> bool:
-    return str(getattr(receiver, "__module__", "")).startswith(FRAMEWORK)

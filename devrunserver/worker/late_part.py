@@ -2,16 +2,17 @@
 
 Theory of operation
 -------------------
-To ask Django where templates are makes the template engines; to look through all that was read touches memory that is
-shared with a checkpoint, and has it copied. In a large project both take as long as the reload itself. A worker that
-was resumed does that a moment later, on a thread. Until then the supervisor goes by what the last worker had it watch,
-and whoever is asked about a change first does that part himself.
+To look through all that was read and loaded touches memory that is shared with a checkpoint, and has it copied. One
+that was resumed from what is prepared does that a moment later, on a thread. Until then the supervisor goes by what the
+last worker had it watch, and whoever is asked about a change first does that part himself.
+
+What to watch besides is asked in any case before a worker serves. That makes template engines and finders of static
+files, which import modules and connect receivers: these come before those of the first request, as in a fresh start.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Protocol
 
 
@@ -25,8 +26,6 @@ class Signals(Protocol):
     """Asks receivers what to watch."""
 
     def start(self) -> None: ...
-    def start_all_but_frameworks(self) -> bool: ...
-    def start_frameworks(self) -> None: ...
 
 
 class Report(Protocol):
@@ -40,17 +39,13 @@ class LatePart:
     """That part, done or not.
 
     Args:
-        on_error: called with what the project has raised in it, when the worker served already.
     """
 
-    def __init__(
-        self, startup: Startup, signals: Signals, report: Report, on_error: Callable[[Exception], None]
-    ) -> None:
+    def __init__(self, startup: Startup, signals: Signals, report: Report) -> None:
         self.is_left = False
         self._startup = startup
         self._signals = signals
         self._report = report
-        self._on_error = on_error
         self._lock = threading.Lock()
 
     def begin(self, may_wait: bool) -> None:
@@ -59,10 +54,10 @@ class LatePart:
         Args:
             may_wait: whether a worker before this one has told what is to be watched.
         """
-        self.is_left = may_wait and self._signals.start_all_but_frameworks()
+        self.is_left = may_wait
         if not self.is_left:
             self._startup.know_read_files()
-            self._signals.start()
+        self._signals.start()
 
     def report(self) -> None:
         """Tells the supervisor what is known so far."""
@@ -76,9 +71,5 @@ class LatePart:
         with self._lock:
             is_left, self.is_left = self.is_left, False
             if is_left:
-                try:
-                    self._startup.know_read_files()
-                    self._signals.start_frameworks()
-                    self._report.send()
-                except Exception as error:
-                    self._on_error(error)
+                self._startup.know_read_files()
+                self._report.send()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from devrunserver.common import module_files
+from devrunserver.common.globs import Glob
 from devrunserver.common.messages import Message, Watching
 from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.worker.autoreload_signals import AutoreloadSignals
@@ -45,7 +46,7 @@ class WatchReport:
         new = self._staleness.new_files()
         others = [file for file in new if not file.endswith(SOURCE_SUFFIX)]
         self._reported_at = module_files.state()
-        self._send(Watching(module_files.directories_of(new), [], others, is_complete=False))
+        self._send(Watching(module_files.directories_of(new), self._globs(), others, is_complete=False))
 
     def send(self) -> None:
         """Tells all of it now."""
@@ -54,15 +55,18 @@ class WatchReport:
         self._send(
             Watching(
                 directories=module_files.directories_of(self._staleness.loaded_files()),
-                globs=[*self._signals.globs(), *self._pages.globs()],
+                globs=self._globs(),
                 files=[*self._signals.files(), *self._staleness.other_files(), *self._data_files()],
             )
         )
+
+    def _globs(self) -> list[Glob]:
+        return [*self._signals.globs(), *self._pages.globs()]
 
     def after_request(self, **kwargs: Any) -> None:
         """A receiver of ``request_finished``: a request may have imported modules."""
         if module_files.state() != self._reported_at:
             if self._is_complete:
                 self.send()
-            else:  # what receivers want is not known yet
+            else:  # which data files count is not known yet
                 self.send_what_is_new()

@@ -93,7 +93,7 @@ class Worker:
         self._report = WatchReport(
             self._channel.send, staleness, self._signals, lambda: self._startup.read_files.paths, pages
         )
-        self._late_part = LatePart(self._startup, self._signals, self._report, self._replace_by)
+        self._late_part = LatePart(self._startup, self._signals, self._report)
         self._changes = ChangeAnswers(
             self._channel.send,
             staleness,

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import django
 import pytest
 from django.utils.autoreload import autoreload_started, file_changed
-from django.utils.translation.reloader import watch_for_translation_changes
 
 from devrunserver.worker.autoreload_signals import AutoreloadSignals
 
@@ -86,24 +84,3 @@ def test_who_has_handled_a_change(
     assert AutoreloadSignals(lambda: None).handle(path) is handled
     assert receivers.shown == [path]
     assert ("a receiver of file_changed, failed" in capsys.readouterr().out) is isinstance(result, Exception)
-
-
-def test_djangos_own_receivers_can_be_asked_later(receivers: Receivers, tmp_path: Path) -> None:
-    receivers.wanted = [(tmp_path, "**/*.mo")]
-    autoreload_started.connect(watch_for_translation_changes)
-    all_at_once, one_by_one = AutoreloadSignals(lambda: None), AutoreloadSignals(lambda: None)
-    all_at_once.start()
-    assert one_by_one.start_all_but_frameworks()
-    assert one_by_one.globs() == [(str(tmp_path.resolve()), "**/*.mo")]
-    one_by_one.start_frameworks()
-    assert sorted(one_by_one.globs()) == sorted(all_at_once.globs())
-    assert len(one_by_one.globs()) > 1, "Django asks for something, too"
-
-
-@pytest.mark.usefixtures("receivers")
-def test_where_receivers_are_asynchronous_nobody_is_asked_before_the_others() -> None:
-    async def receiver(**kwargs: object) -> None: ...
-
-    autoreload_started.connect(receiver)
-    if django.VERSION >= (5, 0):  # earlier ones know of none
-        assert not AutoreloadSignals(lambda: None).start_all_but_frameworks()

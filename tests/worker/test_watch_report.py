@@ -42,11 +42,11 @@ def test_a_request_before_all_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imported_by_a_request", ModuleType("imported_by_a_request"))
     told.report.after_request()
     told.report.after_request()
-    new = Watching(["/p/new", "/p/sub"], [], ["/p/new/c.so"], is_complete=False)
+    globs = [("/p/templates", "**/*")] * 2
+    new = Watching(["/p/new", "/p/sub"], globs, ["/p/new/c.so"], is_complete=False)
     assert told.sent == [new, new]
     told.report.send()
     told.report.after_request()
     monkeypatch.setitem(sys.modules, "another", ModuleType("another"))
     told.report.after_request()
-    globs = [("/p/templates", "**/*")] * 2
     assert told.sent[2:] == [Watching(["/p", "/p/sub"], globs, ["/p/new/c.so", "/p/data.json"])] * 2
