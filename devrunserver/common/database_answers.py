@@ -38,7 +38,25 @@ class DatabaseAnswers:
             path: of the database.
             statement: with its parameters in it.
         """
-        return _ask(self._connections, path, statement)
+        try:
+            import sqlite3  # here, as most processes never ask
+        except ImportError:
+            return None
+        try:
+            connection = self._connections.get(path)
+            if connection is None:
+                connection = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=0)
+                self._connections[path] = connection
+                connection.text_factory = lambda raw: (raw,)  # whatever it is; and told from bytes
+            deadline = time.monotonic() + PATIENCE
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
+            with closing(connection.execute(statement)) as cursor:
+                rows = cursor.fetchmany(MOST_ROWS + 1)
+        except sqlite3.OperationalError as error:
+            return None if str(error).startswith(NO_ANSWER) else zlib.crc32(str(error).encode())
+        except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError):
+            return None
+        return None if len(rows) > MOST_ROWS else zlib.crc32(repr(rows).encode())
 
     def close(self) -> None:
         """Closes the connections."""
@@ -51,25 +69,3 @@ def answer_to(path: str, statement: str) -> int | None:
     """As ``DatabaseAnswers.to``, of one statement."""
     with closing(DatabaseAnswers()) as answers:
         return answers.to(path, statement)
-
-
-def _ask(connections: dict[str, sqlite3.Connection], path: str, statement: str) -> int | None:
-    try:
-        import sqlite3  # here, as most processes never ask
-    except ImportError:
-        return None
-    try:
-        connection = connections.get(path)
-        if connection is None:
-            connection = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=0)
-            connections[path] = connection
-            connection.text_factory = lambda raw: (raw,)  # whatever it is; and told from bytes
-        deadline = time.monotonic() + PATIENCE
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
-        with closing(connection.execute(statement)) as cursor:
-            rows = cursor.fetchmany(MOST_ROWS + 1)
-    except sqlite3.OperationalError as error:
-        return None if str(error).startswith(NO_ANSWER) else zlib.crc32(str(error).encode())
-    except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError):
-        return None
-    return None if len(rows) > MOST_ROWS else zlib.crc32(repr(rows).encode())

@@ -141,35 +141,31 @@ class WorkerStarter:
                     waiting.send(Proceed())
                     return self._handle(waiting, order, is_prepared=True)
             waiting.close()
-        try:
-            with self._resumption(order) as (ours, message):
-                is_prepared = not order.exact and self._optional.call(Part.PREPARING, self._preparation.resume, message)
-                if is_prepared or self._chain.resume(message):
-                    return self._handle(ours, order, bool(is_prepared))
-                ours.close()
-        except OSError:  # there are no descriptors left
-            pass
+        if (pair := _pair()) is None:
+            return None
+        ours, theirs = pair
+        with self._resumption(theirs, order) as message:
+            is_prepared = not order.exact and self._optional.call(Part.PREPARING, self._preparation.resume, message)
+            if is_prepared or self._chain.resume(message):
+                return self._handle(ours, order, bool(is_prepared))
+        ours.close()
         return None
 
     def _fork_ahead(self, order: Order) -> None:
-        with contextlib.suppress(OSError), self._resumption(order, waits=True) as (ours, message):
-            if self._preparation.fork_ahead(message):
-                self._waiting = ours
-            else:
-                ours.close()
+        if (pair := _pair()) is None:
+            return
+        self._waiting, theirs = pair
+        with self._resumption(theirs, order, waits=True) as message:
+            if not self._preparation.fork_ahead(message):
+                self.close()
 
     @contextlib.contextmanager
-    def _resumption(self, order: Order, waits: bool = False) -> Iterator[tuple[link.Link, Resume]]:
-        """Our end of a new worker's link, and what a checkpoint is to be told.
-
-        Raises:
-            OSError: there are no descriptors left.
-        """
-        ours, theirs = link.pair(Role.WORKER)
+    def _resumption(self, theirs: socket.socket, order: Order, waits: bool = False) -> Iterator[Resume]:
+        """What a checkpoint is to be told: it carries the other end of a new worker's link. Closes that here."""
         with theirs, contextlib.ExitStack() as stack:
             state_reporter = self._optional.call(Part.PREPARING, self._state_reporter)
             state_link = stack.enter_context(state_reporter) if state_reporter is not None else None
-            yield ours, Resume(theirs, self._listener, state_link, order.edited, order.is_reload, waits)
+            yield Resume(theirs, self._listener, state_link, order.edited, order.is_reload, waits)
 
     def _handle(self, ours: link.Link, order: Order, is_prepared: bool) -> WorkerHandle:
         now = self._clock()
@@ -201,3 +197,10 @@ class WorkerStarter:
         with contextlib.suppress(OSError):  # there are no descriptors left
             return self._preparation.state_reporter()
         return None
+
+
+def _pair() -> tuple[link.Link, socket.socket] | None:
+    """A link to a new worker; None where there are no descriptors left."""
+    with contextlib.suppress(OSError):
+        return link.pair(Role.WORKER)
+    return None

@@ -36,10 +36,7 @@ class Report(Protocol):
 
 
 class LatePart:
-    """That part, done or not.
-
-    Args:
-    """
+    """That part, done or not."""
 
     def __init__(self, startup: Startup, signals: Signals, report: Report) -> None:
         self.is_left = False

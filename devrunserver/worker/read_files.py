@@ -83,8 +83,9 @@ class ReadFiles:
 
     @property
     def handlers(self) -> dict[str, Handler]:
-        """Of audit events."""
-        return {"open": self._on_open, "os.rename": self._on_rename}
+        """Of audit events; none where it is known that there is nothing to look for."""
+        is_over = self._names is not None and not self._paths
+        return {} if is_over else {"open": self._on_open, "os.rename": self._on_rename}
 
     def _on_open(self, args: tuple[Any, ...]) -> None:
         path, _, flags = args

@@ -171,10 +171,10 @@ class Startup:
     def know_read_files(self) -> None:
         """Finds out which of the files that this start has read count, once it is over."""
         if conf.load().READ_FILES:
+            before = self.read_files.handlers
             self.read_files.know(self.reads.data_files(), project.roots())
-            if not self.read_files.paths:  # there is nothing to look for
-                for event in self.read_files.handlers:
-                    self._handlers.pop(event, None)
+            for event in before.keys() - self.read_files.handlers.keys():
+                self._handlers.pop(event, None)
 
     def summary(self) -> Serving:
         """What this start consisted of."""

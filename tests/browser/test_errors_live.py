@@ -94,17 +94,25 @@ def test_a_page_that_shows_an_error_heals_by_itself(browser: Any, project: Path)
             )
 
 
+LATE = """
+
+import itertools
+from pathlib import Path
+
+COUNT = itertools.count()
+
+
+def late(request):
+    return HttpResponse(Path({page!r}).read_text() if next(COUNT) == 0 else "mended")
+"""
+
+
 def test_a_page_that_asks_too_late_heals_by_itself(browser: Any, project: Path) -> None:
     """The worker that shows the error has gone before the page has asked it to tell when it does."""
     page = f"<script>setTimeout(() => {{ {SCRIPT} }}, 100)</script>error"
     (project / "late.html").write_text(page)
-    append = (
-        "\n\nimport itertools\n\nCOUNT = itertools.count()\n\n\ndef late(request):\n    from pathlib import Path\n\n"
-    )
-    append += f"    page = Path({str(project / 'late.html')!r}).read_text()\n"
-    append += "    return HttpResponse(page if next(COUNT) == 0 else 'mended')\n"
     with open(project / "shop/views.py", "a") as views:
-        views.write(append)
+        views.write(LATE.format(page=str(project / "late.html")))
     urls = project / "shop/urls.py"
     urls.write_text(urls.read_text().replace("urlpatterns = [", 'urlpatterns = [\n    path("late/", views.late),'))
     with Server(project) as server:

@@ -107,7 +107,7 @@ def test_edits_are_served_from_what_is_prepared(project: Path, server: Server) -
 
 
 def test_templates_that_are_saved_right_after_a_prepared_reload(project: Path, server: Server) -> None:
-    """The worker has not asked yet what is to be watched; a template that it has loaded shows its change anyway."""
+    """The worker has not told yet all that concerns it; a template that it has loaded shows its change anyway."""
     page = project / "shop/templates/shop/book_list.html"
     before = page.read_text()
     edit(server, 1)

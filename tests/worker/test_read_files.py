@@ -96,6 +96,10 @@ def test_what_the_process_writes_itself_counts_no_more(
     assert (path in read) is left
 
 
+def test_where_nothing_was_read_nothing_is_looked_at() -> None:
+    assert known([], []).handlers == {}
+
+
 def test_what_is_written_before_it_is_known_what_counts(home: Path) -> None:
     read = ReadFiles()
     assert read.paths == []

@@ -1,4 +1,4 @@
-"""What the supervisor is told to watch: all of it is not all before the receivers were asked."""
+"""What the supervisor is told to watch: what is new at first, all of it once it is known which data files count."""
 
 from __future__ import annotations
 
