@@ -10,6 +10,7 @@ ADDRESS = 2**40  # integers from here on may be addresses
 LARGE_NUMBER = re.compile(r"\d{13}")  # at least ``ADDRESS``
 # What ``repr`` and ``hex`` make of an address, and what ``str`` does
 ADDRESS_IN_TEXT = re.compile(r" at 0x[0-9a-f]+|0x[0-9a-f]{9,}|(?<!\d)\d{14,15}(?!\d)")
+FOURTEEN_DIGITS = re.compile(r"\d{14}")
 SHORTEST_ADDRESS = 9  # characters
 LONGEST = 100  # characters of a text that may be a time
 DATE_FORMATS = ("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d %b %Y")
@@ -37,7 +38,7 @@ class Varying:
 
     def lasting(self, text: str) -> str:
         """A text without what varies: addresses, and the time where it is a time of today."""
-        if len(text) >= SHORTEST_ADDRESS:
+        if len(text) >= SHORTEST_ADDRESS and ("0x" in text or FOURTEEN_DIGITS.search(text)):
             text = ADDRESS_IN_TEXT.sub("", text)
         if len(text) <= LONGEST and _has_one(text, self._years) and _has_one(text, self._dates):
             text = DIGIT.sub("0", text)
@@ -49,7 +50,7 @@ class Varying:
 
 
 def _has_one(text: str, parts: Iterable[str]) -> bool:
-    return any(part in text for part in parts)
+    return any(map(text.__contains__, parts))
 
 
 def _dates_around(now: float) -> set[str]:
