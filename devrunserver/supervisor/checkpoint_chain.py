@@ -38,15 +38,23 @@ SPARED = 3  # files that were edited last, before which the checkpoint stays
 
 @dataclass
 class Checkpoint:
-    """One paused process."""
+    """One paused process, or where a fork of it comes to.
+
+    Attributes:
+        at: what it is paused before.
+        cost: seconds of work between the checkpoint before and this one.
+        facts: what it relies on. None: not told yet.
+        is_ahead: a fork of it has to go on to there.
+    """
 
     number: int
-    at: str  # what it is paused before
-    cost: float  # seconds of work between the checkpoint before and this one
+    at: str
+    cost: float
     link: link.Link
     process: Process
-    facts: list[Fact] | None = None  # None: not told yet
+    facts: list[Fact] | None = None
     base: Base = NOTHING_BEFORE
+    is_ahead: bool = False
 
 
 class Chain:
@@ -195,9 +203,9 @@ class Chain:
             return
         for message in messages:
             assert isinstance(message, FactsRead)  # by its route
-            self._on_facts(message.facts)
             checkpoint.facts = message.facts
             checkpoint.base = Base(message.imported, message.importing, message.phase)
+            self._on_facts(message.facts)
             while len(self._row) > self._limit and self._thin():
                 pass
 

@@ -14,6 +14,7 @@ MANY = 10  # files in a burst that nobody has edited by hand
 KEPT = 5  # files that were edited last
 IN_TURN = 4  # saves within which files are edited in turn
 GUESSED = 3  # files that may be edited next, when nobody has edited one yet
+CANDIDATES = 12  # files among which these are looked for, where it is known which of them a start imports
 MOST_DIRECTORIES = 5_000  # that are looked through before a start
 VIEWED = 3  # files whose pages were looked at first last
 
@@ -63,12 +64,16 @@ class EditedFiles:
 
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self._candidates: list[str] = []
         self._viewed: list[str] = []
 
     @property
     def likely(self) -> list[str]:
-        """The files that may be edited next, the likeliest last: after those that were, those of pages looked at."""
-        return [*(path for path in self._viewed if path not in self.paths), *self.paths]
+        """The files that may be edited next, the likeliest last: after those that were, those of pages looked at.
+
+        As long as nobody has edited one, others come before: tests and the like are modified too, and never imported.
+        """
+        return list(dict.fromkeys([*self.paths[::-1], *self._viewed[::-1], *self._candidates[::-1]]))[::-1]
 
     def guess(self, modified: Mapping[str, int]) -> None:
         """Takes those that may be edited next, when nobody has edited one yet.
@@ -77,7 +82,8 @@ class EditedFiles:
             modified: when each file was, in nanoseconds.
         """
         if not self.paths:
-            self.paths = recently_edited(modified, GUESSED)
+            self._candidates = recently_edited(modified, CANDIDATES)
+            self.paths = self._candidates[-GUESSED:]
 
     def on_view(self, path: str) -> None:
         """The view behind a page that was asked for is in this file."""
@@ -85,4 +91,5 @@ class EditedFiles:
 
     def on_edit(self, path: str) -> None:
         """This one was edited just now."""
+        self._candidates = []
         self.paths = [*(one for one in self.paths if one != path), path][-KEPT:]

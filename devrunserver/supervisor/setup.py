@@ -128,7 +128,7 @@ class Parts:
             setup.limits.checkpoints,
             setup.limits.memory,
             lambda: self.edited.paths,
-            lambda facts: self._watch_ahead(facts),
+            lambda facts: self._on_checkpoint(facts),
         )
         contained = ContainedSelector(self.selector, setup.optional, Part.PREPARING)
         self.preparation = Preparation(
@@ -151,8 +151,9 @@ class Parts:
         self.starter = WorkerStarter(setup.listener, setup.launcher, paused, setup.optional, setup.clock)
         self.files = FileEvents(setup.watcher, self.notice, self.review, self.starter.on_event, setup.clock)
 
-    def _watch_ahead(self, facts: list[Fact]) -> None:
+    def _on_checkpoint(self, facts: list[Fact]) -> None:
         self.files.watch_ahead(facts, since=self.setup.launcher.began)
+        self.setup.optional.call(Part.PREPARING, self.preparation.on_checkpoint)
 
     @property
     def why_not_prepared(self) -> str:

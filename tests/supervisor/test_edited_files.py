@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from devrunserver.supervisor import edited_files
-from devrunserver.supervisor.edited_files import KEPT, MANY, VIEWED, EditedFiles, likely_first, recently_edited
+from devrunserver.supervisor.edited_files import (
+    CANDIDATES,
+    GUESSED,
+    KEPT,
+    MANY,
+    VIEWED,
+    EditedFiles,
+    likely_first,
+    recently_edited,
+)
 
 SECOND = 1_000_000_000
 CHECKOUT = {f"checkout/{number}.py": 1000 * SECOND + number for number in range(50)}
@@ -55,6 +64,20 @@ def test_the_last_one_is_last() -> None:
     assert edited.paths == ["b", "c", "a"]
     edited.guess({"z": 99 * SECOND})
     assert edited.paths == ["b", "c", "a"], "what is known is no guess"
+
+
+def test_others_are_less_likely_until_somebody_edits() -> None:
+    """Which of them a start imports is not known here."""
+    edited = EditedFiles()
+    edited.guess({str(number): number * 100 * SECOND for number in range(CANDIDATES + 2)})
+    modified = [str(number) for number in range(2, CANDIDATES + 2)]
+    assert edited.paths == modified[-GUESSED:]
+    assert edited.likely == modified
+    edited.on_view("2")
+    edited.on_view("viewed")
+    assert edited.likely == [*modified[1:-GUESSED], "2", "viewed", *modified[-GUESSED:]]
+    edited.on_edit("edited")
+    assert edited.likely == ["2", "viewed", *modified[-GUESSED:], "edited"]
 
 
 def test_few_are_kept() -> None:

@@ -106,6 +106,18 @@ class BackgroundProcesses:
             job.close()
         self.end_all(purpose)
 
+    def release(self, run: Run | None) -> None:
+        """Ends a process that nobody is to ask any more, once those are done that ask it already."""
+        job = self.jobs.get(Purpose.BUILD)
+        if run is None:
+            return
+        if Purpose.VERIFY in self.jobs:
+            self.keep_for(run, Purpose.VERIFY)
+        elif job is not None and job.awaited is run:
+            self.keep_for(run, Purpose.BUILD)
+        else:
+            self.end(run)
+
     def end_all(self, purpose: Purpose) -> None:
         for run in [run for run, one in self._purposes.items() if one is purpose]:
             self.end(run)

@@ -3,10 +3,10 @@
 Theory of operation
 -------------------
 A view that is likely to be saved first, and a model that is, too, have no good plan in common: what depends on a model
-is much more. So there are two then. The *broad* one begins before the models, and leaves out all of these files. Once
-it is verified another one is forked from it that goes on with the start up to the URLconf, imports there what does not
-depend on the views, and pauses: the *narrow* one. A save is served by the narrow one where that has read nothing of
-what was saved, else by the broad one.
+is much more. So there are two then. The *broad* one begins before the models, and leaves out all of these files; where
+no model is likely, all that the project itself imports before the URLconf. Once it is verified another one is forked
+from it that goes on with the start up to the URLconf, imports there what does not depend on the views, and pauses: the
+*narrow* one. A save is served by the narrow one where that has read nothing of what was saved, else by the broad one.
 
 It is worth it where a reload by the broad plan is much quicker than an exact one, and where there is memory enough: two
 lines of processes that have come from before the models share less than two from the URLconf on.
@@ -60,13 +60,15 @@ def broad_plan(
         best: the plan that there is without one.
     """
     late = late_files(record, edited)
-    early = [path for path in edited if path in record.files and path not in late]
-    is_needed = best is not None and not set(early) <= set(best.edited)
+    likely = [path for path in edited if path in record.files and path not in late]
+    early: list[tuple[str, ...]] = [(path,) for path in likely]
+    early = early or [own_early_files(record, chain)]
+    is_needed = best is not None and not {path for paths in early for path in paths} <= set(best.edited)
     if not is_needed or not any(base.at == URLCONF for base in with_urlconf(chain.before(late), record)):
         return None  # one plan is enough, or there is no place for another
     found: tuple[Plan, Checkpoint] | None = None
-    for path in reversed(early):
-        plan, base = plan_for(chain, (*(found[0].edited if found is not None else late), path))
+    for paths in reversed(early):
+        plan, base = plan_for(chain, (*(found[0].edited if found is not None else late), *paths))
         if plan is None or base is None or base.at == URLCONF:
             continue
         if plan.remains <= SHARE * import_plan.remaining(record, base.base):
@@ -75,7 +77,7 @@ def broad_plan(
 
 
 def with_urlconf(bases: list[Checkpoint], record: ImportRecord) -> list[Checkpoint]:
-    """Bases, and the URLconf among them where there is no exact checkpoint (any more): the broad one comes there.
+    """Bases, and the URLconf among them where no exact checkpoint is (any more): a fork of an early one comes there.
 
     The exact starts that are compared with it are those from the checkpoint before.
     """
@@ -83,8 +85,8 @@ def with_urlconf(bases: list[Checkpoint], record: ImportRecord) -> list[Checkpoi
     early = [base for base in bases if base.base.phase < last]
     if not early or any(base.at == URLCONF for base in bases):
         return bases
-    there = replace(early[-1], at=URLCONF, base=Base(list(record.phases).index(last), (URLCONF,), last))
-    return [*early, there, *bases[len(early) :]]
+    there = Base(list(record.phases).index(last), (URLCONF,), last)
+    return [*early, replace(early[-1], at=URLCONF, base=there, is_ahead=True), *bases[len(early) :]]
 
 
 def late_files(record: ImportRecord, paths: Sequence[str]) -> list[str]:
@@ -92,6 +94,18 @@ def late_files(record: ImportRecord, paths: Sequence[str]) -> list[str]:
     late = {name for name, phase in zip(record.order, record.phases, strict=True) if phase == record.phases[-1]}
     early = {name for name, phase in zip(record.order, record.phases, strict=True) if phase < record.phases[-1]}
     return [path for path in paths if record.files.get(path) in late - early]
+
+
+def own_early_files(record: ImportRecord, chain: Chain) -> tuple[str, ...]:
+    """The project's files that are imported before the URLconf, and after the first checkpoint.
+
+    Where all but a few modules are of installed packages, one plan leaves out all of them.
+    """
+    first = chain.before(())[0].base.imported if chain.before(()) else 0
+    after = set(record.order[first:])
+    paths = [path for path, name in record.files.items() if name in after]
+    late = set(late_files(record, paths))
+    return tuple(path for path in paths if path not in late)
 
 
 def is_quicker(plan: Plan, record: ImportRecord | None, chain: Chain) -> bool:

@@ -99,6 +99,8 @@ def build(
         if isinstance(made, Prepared):
             return made
         why = made.why
+        if not made.wanted:
+            planning.known.unfit.update(dict.fromkeys(made.modules, planning.base.base.phase))
         is_certain = made.wanted not in planning.passed_over(planning.plan, planning.base)
         if not made.modules or not planning.leave_out(made.modules, made.modules if is_certain else ()):
             break
@@ -143,7 +145,8 @@ def prepare(
     Args:
         earlier: what goes on to where the base is; None: the base does it, which then shares less with the other.
     """
-    origin, at = (base.link, "") if earlier is None else (earlier.run.link, base.at)
+    origin = base.link if earlier is None else earlier.run.link
+    at = base.at if earlier is not None or base.is_ahead else ""
     builder = processes.builder(origin, plan.modules, sorted(plan.excluded), at)
     answer = yield builder
     if isinstance(answer, FactsRead):

@@ -82,8 +82,11 @@ def check(
         state_reporter: tells the state of the worker, if any does and it is of use.
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
-    twins_at_once = is_hurried(planning.saves) and not planning.known.volatile and prepared.reference is None
-    verifier = Verifier(processes, planning.known, lambda: len(planning.saves) == worker.saves, twins_at_once)
+    known = planning.known
+    is_unsure = not known.is_settled and prepared.reference is None
+    verifier = Verifier(
+        processes, known, lambda: len(planning.saves) == worker.saves, is_unsure and is_hurried(planning.saves)
+    )
     if serves and state_reporter is not None and prepared.reference is not None:
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, plan.excluded)
         if reference is not None:

@@ -15,13 +15,21 @@ class Known:
         volatile: what differs between exact starts, and whether it has an order all the same.
         judged: what has differed, so that modules were left out.
         is_undecided: one needed another exact start, and did not get to its end.
+        is_settled: the last one did not need that.
         width_shows: it shows in an order, or keeps something from being imported ahead, where modules are left out that
             nobody has edited.
+        unfit: modules whose import has failed ahead, and in which part of Django's set-up: earlier it fails as well.
         hopeless: plans that have led to nothing: where each begins, and the files that it leaves out.
     """
 
     volatile: dict[Attribute, bool] = field(default_factory=dict)
     judged: set[Attribute] = field(default_factory=set)
     is_undecided: bool = False
+    is_settled: bool = False
     width_shows: bool = False
+    unfit: dict[str, int] = field(default_factory=dict)
     hopeless: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+
+    def unfit_at(self, phase: int) -> set[str]:
+        """The modules that cannot be imported ahead in this part of Django's set-up."""
+        return {name for name, latest in self.unfit.items() if phase <= latest}

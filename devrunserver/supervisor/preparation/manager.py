@@ -29,6 +29,8 @@ Before anything was edited the same is done for what may be: who has just starte
 (``planning.py``). It begins after a while, or when a page was looked at. There may be two then (``broad.py``): the
 later one is forked from the *earlier*, which serves where the later one may not.
 
+It may be built while the worker still starts that has left the base, on another core, and is compared once that serves.
+
 A save among the files that were left out changes nothing of this: what is being built does not contain them, and what
 is being compared has read them already, or else the comparison begins anew with the next worker. So saves that come
 one after the other do not keep it from getting done. A prepared checkpoint stays for as long as all that it has read
@@ -45,7 +47,7 @@ from typing import Any
 from devrunserver.common import facts, link
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import Message, Resume
-from devrunserver.common.power import is_on_battery
+from devrunserver.common.power import has_cores, is_on_battery
 from devrunserver.common.present import first_broken
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain
@@ -57,7 +59,7 @@ from devrunserver.supervisor.preparation.build import Foreseen, Prepared
 from devrunserver.supervisor.preparation.check import Finding, Served
 from devrunserver.supervisor.preparation.jobs import Job, Run
 from devrunserver.supervisor.preparation.known import Known
-from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET, Planning
+from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET, Planning, is_right_before
 
 QUIET = 0.2  # seconds after a reload in which nothing happens
 VIEW_QUIET = 3.0  # the same after the first request for a page: others follow that belong to it, and it is looked at
@@ -108,7 +110,8 @@ class Preparation:
 
     def state_reporter(self) -> socket.socket | None:
         """One end of the link to a process that is to tell the state of the next worker, if any is."""
-        self._release_state_reporter()
+        self.processes.release(self._state_reporter)
+        self._state_reporter = None
         self._worker = Served(saves=len(self._planning.saves))  # until it is resumed from what is prepared
         if not self._enabled:
             return None
@@ -144,11 +147,20 @@ class Preparation:
     def changed(self, path: str) -> None:
         """Code has changed. What has nothing to do with that file goes on."""
         self._due = None
+        self._planning.edited = [*(one for one in self._planning.edited if one != path), path]
         if self._planning.on_save(path, time.monotonic()):
             self.processes.end_job(Purpose.BUILD)
             if self._successor is not None:
                 self.processes.end_job(Purpose.VERIFY)
                 self._drop(self._successor)
+
+    def on_checkpoint(self) -> None:
+        """A worker that is started exactly has left a checkpoint: right before the edited file the next reload may be
+        prepared meanwhile.
+        """
+        is_starting = self._enabled and has_cores() and not self._worker.is_serving and self._worker.prepared is None
+        if is_starting and self._prepared is None and is_right_before(self._planning, self._chain):
+            self._due = 0.0
 
     def foresee(self) -> None:
         """Looks whether the prepared checkpoint may serve, for a ``resume`` before which nothing happens to files."""
@@ -163,9 +175,7 @@ class Preparation:
         prepared, planning = self._prepared, self._planning
         if prepared is None or prepared.reference is None or not self._chain.holds(prepared.base):
             return False
-        if planning.imports_what_was_saved(prepared.plan) or not is_quicker(
-            prepared.plan, planning.record, self._chain
-        ):
+        if planning.saved in prepared.plan.modules or not is_quicker(prepared.plan, planning.record, self._chain):
             return False
         if prepared.go_on(message):
             self._worker.forked = prepared
@@ -273,13 +283,15 @@ class Preparation:
                 self.why_not = NOT_READY
                 if self._planning.plan is None:
                     self._planning.cost.begin(self.processes.cpu_seconds, time.monotonic())
-                state_reporter = self._state_reporter if worker.prepared is None and not worker.is_broken else None
+                is_exact = worker.is_serving and worker.prepared is None and not worker.is_broken
+                state_reporter = self._state_reporter if is_exact else None
                 earlier = None if self._prepared is None else self._prepared.earlier or self._prepared
                 self._jobs[Purpose.BUILD] = Job(
                     build.build(self.processes, self._chain, self._planning, state_reporter, earlier)
                 )
         if worker.is_serving and not self._jobs:
-            self._release_state_reporter()  # nobody asks it
+            self.processes.release(self._state_reporter)  # nobody asks it
+            self._state_reporter = None
         if any(job.done for job in self._jobs.values()):
             self._due = 0.0
 
@@ -328,7 +340,8 @@ class Preparation:
         self._tell(f"Not prepared: {found.why}.")
         if not found.is_failure:
             self._planning.leave_out(found.verdict.culprits, found.verdict.certain)
-            if self._planning.is_dear(self.processes.cpu_seconds, len(found.verdict.differences)):
+            is_dear = self._planning.is_dear(self.processes.cpu_seconds, len(found.verdict.differences))
+            if is_dear and len(self._planning.saves) == worker.saves:
                 self._due = None  # the next attempt is made after the next reload
         elif not self._planning.on_failure():  # it may be the sources that are broken
             self._due = None
@@ -382,18 +395,6 @@ class Preparation:
                 and (kept is None or kept.earlier is not one.earlier)
             ):
                 self.processes.end(one.earlier.run)
-
-    def _release_state_reporter(self) -> None:
-        state_reporter, self._state_reporter = self._state_reporter, None
-        job = self._jobs.get(Purpose.BUILD)
-        if state_reporter is None:
-            return
-        if Purpose.VERIFY in self._jobs:
-            self.processes.keep_for(state_reporter, Purpose.VERIFY)
-        elif job is not None and job.awaited is state_reporter:
-            self.processes.keep_for(state_reporter, Purpose.BUILD)  # which is just asking
-        else:
-            self.processes.end(state_reporter)
 
     def _on_message(self, run: Run, message: Message | None) -> bool:
         """A process says something, or is gone (None). Whether anybody has waited for it."""

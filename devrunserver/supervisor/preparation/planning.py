@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from devrunserver.common import import_plan
-from devrunserver.common.import_plan import Plan
+from devrunserver.common.import_plan import URLCONF, Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.memory import is_memory_plentiful
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
@@ -36,7 +36,9 @@ TRIED = 3  # failures after which a plan becomes strict
 # How much more a plan may leave to import than another, where it begins later, and so costs less, or was foreseen, ...
 SLOWER = 1.2
 SLOWER_BY = 0.02  # ... and that many seconds more; ...
-GUESS_SLOWER_BY = 0.005  # ... fewer where it leaves out what nobody has edited
+# ... where it leaves out what nobody has edited, such a share of a start: to compare another one costs as a start does
+GUESS_SLOWER_SHARE = 0.01
+MOST_LIKELY = 6  # files that are taken into account before anybody has edited one
 # Of the seconds that a plan saves, those that may be spent on leaving out what nobody has edited yet, ...
 UNKNOWN_SHARE = 0.1  # ... as long as nobody has edited anything
 KNOWN_SHARE = 0.02
@@ -86,6 +88,11 @@ def is_hurried(saves: Sequence[Save]) -> bool:
     return len(saves) > 1 and saves[-1].moment - saves[-2].moment < HURRY
 
 
+def saved_last(saves: Sequence[Save], count: int) -> list[str]:
+    """The files of the last saves."""
+    return [save.path for save in saves[-count:]]
+
+
 @dataclass
 class Planning:
     """What is known of the reload that is prepared.
@@ -131,11 +138,18 @@ class Planning:
             return False
         module = self.record.files.get(path) if self.record is not None else None
         # that it was given up for one file must not keep another from being prepared, which is worked on from now on
-        is_retried = self.is_given_up and self._saved_paths(2) == [path, path]
+        is_retried = self.is_given_up and saved_last(self.saves, 2) == [path, path]
         if path in self.plan.edited or (module not in self.plan.modules and not is_retried):
             return False
         self.forget_plan()
         return True
+
+    @property
+    def likely(self) -> list[str]:
+        """The edited files, or, as long as nobody has saved, which of those that may be a start imports."""
+        if self.saves or self.record is None:
+            return self.edited
+        return [path for path in self.edited if path in self.record.files][-MOST_LIKELY:]
 
     def forget_plan(self, before: Plan | None = None, base: Checkpoint | None = None) -> None:
         """Gives the plan up, for the one before if it is still of use."""
@@ -162,10 +176,10 @@ class Planning:
         self.forget_plan()
         return True
 
-    def imports_what_was_saved(self, plan: Plan) -> bool:
-        """Whether a plan imports ahead what was saved last."""
-        module = self.record.files.get(self.saves[-1].path) if self.saves and self.record is not None else None
-        return module in plan.modules
+    @property
+    def saved(self) -> str | None:
+        """The module that was saved last, as far as that is known."""
+        return self.record.files.get(self.saves[-1].path) if self.saves and self.record is not None else None
 
     def make(self, chain: Chain) -> str:
         """Plans for as many of the edited files as do not spoil it. Returns why there is nothing to do, if so."""
@@ -174,7 +188,7 @@ class Planning:
         if self.guesses.broad is Broad.UNTRIED:
             broad = None
             if not self.saves and is_memory_plentiful():
-                broad = broad_plan(self.record, self.edited, chain, found[0], self._from_best_base)
+                broad = broad_plan(self.record, self.likely, chain, found[0], self._from_best_base)
             self.guesses.broad = Broad.FAILED if broad is None else Broad.TRIED
             found = broad or found
         self.plan, self.base = found
@@ -210,14 +224,14 @@ class Planning:
             self.guesses.view_plans += 1
             return not self._is_passed_over(other)
         if is_guess:  # it leaves out more than anybody works on
-            return plan.remains > SLOWER * other.remains + GUESS_SLOWER_BY
+            return plan.remains > SLOWER * other.remains + GUESS_SLOWER_SHARE * sum(self.record.seconds)
         return not import_plan.is_kept(plan, other, 0.0, False)
 
     def _is_passed_over(self, plan: Plan) -> bool:
         """Whether nobody has saved yet, and a plan imports ahead what is likely to be saved."""
         if self.saves or self.record is None or self.guesses.view_plans >= VIEW_PLANS:
             return False
-        return not {self.record.files.get(path) for path in self.edited}.isdisjoint(plan.modules)
+        return not {self.record.files.get(path) for path in self.likely}.isdisjoint(plan.modules)
 
     def _best(self, chain: Chain) -> tuple[Plan | None, Checkpoint | None]:
         """The plan that leaves out as many of the edited files as do not spoil it, and where it begins."""
@@ -225,10 +239,10 @@ class Planning:
         total = sum(self.record.seconds)
         best: Plan | None = None
         is_rest_covered = not self.saves and self.guesses.broad is Broad.MADE
-        for path in reversed(late_files(self.record, self.edited) if is_rest_covered else self.edited):
+        for path in reversed(late_files(self.record, self.likely) if is_rest_covered else self.likely):
             paths = (*(best.edited if best is not None else ()), path)
             bases = chain.before(paths)
-            if not bases or (path not in self.record.files and not self.saves):
+            if not bases:
                 continue
             plan = self._from(bases[-1], paths)
             if best is None or self._is_kept(plan, best, total, path):
@@ -245,8 +259,10 @@ class Planning:
         assert self.record is not None
         best: tuple[Plan, Checkpoint] | None = None
         bases = chain.before(paths)
-        if not self.saves and self.guesses.broad is Broad.MADE:
+        if not self.saves and (self.guesses.broad is Broad.MADE or not self.likely):
             bases = with_urlconf(bases, self.record)
+        if not paths:  # nothing is known, and from there on most files are imported that are edited, views above all
+            bases = [base for base in bases if base.at == URLCONF] or bases
         for base in reversed(bases):
             plan = self._from(base, paths)
             if (
@@ -263,22 +279,19 @@ class Planning:
 
     def _from(self, base: Checkpoint, paths: tuple[str, ...]) -> Plan:
         assert self.record is not None
-        return import_plan.make(self.record, base.base, paths, self.left_out[base.at], base.base.phase in self.strict)
+        left_out = self.left_out[base.at] | self.known.unfit_at(base.base.phase)
+        return import_plan.make(self.record, base.base, paths, left_out, base.base.phase in self.strict)
 
     def _is_kept(self, plan: Plan, without: Plan, total: float, path: str) -> bool:
         if self.saves and path not in {save.path for save in self.saves}:  # nobody has edited it
             return plan.remains <= without.remains + self._budget(without)
-        return import_plan.is_kept(plan, without, total, path in self._saved_paths(IN_TURN))
+        return import_plan.is_kept(plan, without, total, path in saved_last(self.saves, IN_TURN))
 
     def _budget(self, plan: Plan) -> float:
         """Seconds that may be spent on leaving out what nobody has edited."""
         if self.known.width_shows and plan.edited:
             return 0.0
         return min(KNOWN_SHARE * plan.saves, LITTLE) if self.saves else UNKNOWN_SHARE * plan.saves
-
-    def _saved_paths(self, count: int) -> list[str]:
-        """What was saved last."""
-        return [save.path for save in self.saves[-count:]]
 
     def is_dear(self, cpu: float, differences: int) -> bool:
         """Whether more than a whole start has been spent, and another attempt has to wait for the next reload.
@@ -332,3 +345,9 @@ class Planning:
         if self.attempts >= ATTEMPTS or self.plan.saves < WORTH or not found:
             self.give_up()
         return not self.is_given_up
+
+
+def is_right_before(planning: Planning, chain: Chain) -> bool:
+    """Whether the last checkpoint is right before the module that was saved last."""
+    last = chain.before([planning.saves[-1].path])[-1:] if planning.saved is not None else []
+    return any(planning.saved in one.base.importing for one in last)

@@ -209,7 +209,7 @@ class Stage:
         link.send(Hello(NOBODY))
         unfit = [name for name in message.modules if name in self.unfit]
         if unfit:
-            wanted = self.unfit[unfit[0]].rpartition(" imports ")[2]
+            wanted = self.unfit[unfit[0]].partition(" imports ")[2]
             link.send(BuildFailed(unfit[0], self.unfit[unfit[0]], unfit[1:], wanted))
             link.close()
             return

@@ -203,6 +203,37 @@ def test_otherwise_there_is_one(
     stage.close()
 
 
+def test_where_no_model_is_likely_all_are_left_out_if_they_are_few(stage: Stage) -> None:
+    """As in a project most of which is installed packages."""
+    own = {"/model.py": "model", "/a.py": "a", "/urls.py": "urls"}
+    small = Stage(1, replace(RECORD, files=own), "model")
+    small.add_checkpoint(2, URLCONF, 5, "/model.py")
+    small.serve("/a.py")
+    broad, narrow = small.builds
+    assert (broad.modules, broad.excluded) == (["w", "x", "y", "b"], ["a", "model", "urls"])
+    assert narrow.at == URLCONF
+    assert [small.reload("/a.py"), reload_model(small)] == [True, True]
+    small.close()
+
+
+def test_where_nothing_is_likely_a_plan_begins_at_the_urlconf() -> None:
+    """Though there is no checkpoint: a fork of one before the models goes on to there. What is cheap is left out."""
+    stage = Stage(1, RECORD, "model")
+    stage.add_checkpoint(2, "b", 7, "/model.py", "/urls.py")
+    stage.serve("/tests.py")  # which no start imports
+    (build,) = stage.builds
+    assert (build.at, build.modules, build.excluded) == (URLCONF, ["b"], ["a", "the URLconf", "urls"])
+    assert stage.reload("/a.py")
+    assert stage.differences == []
+    stage.close()
+
+
+def test_what_no_start_imports_is_not_likely(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "MOST_LIKELY", 2)
+    stage.serve(*LIKELY, "/tests.py", "/manage.py")
+    assert [build.modules for build in stage.builds] == [["w", "x", "y", "b"], ["b"]]
+
+
 def test_once_somebody_has_saved_there_is_one(stage: Stage) -> None:
     stage.preparation.changed("/a.py")
     stage.serve(*LIKELY)

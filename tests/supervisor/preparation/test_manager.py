@@ -12,7 +12,7 @@ import pytest
 from devrunserver.common import file_state
 from devrunserver.common.facts import Answered, Fact, Read
 from devrunserver.common.import_plan import Plan
-from devrunserver.common.messages import Build, Message, StateAsked
+from devrunserver.common.messages import AttributesAsked, Build, Message, StateAsked
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning
@@ -184,6 +184,67 @@ def test_the_other_exact_start_is_made_at_once_in_a_hurry(
     stage.serve()
     assert stage.dry_runs == made
     assert stage.reload()
+
+
+def test_no_other_one_is_made_where_the_last_comparison_did_not_need_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is volatile there, most likely."""
+    stage.serve()
+    made = stage.dry_runs
+    monkeypatch.setattr(Planning, "on_save", on_save_at(iter([0.0, 1.0])))
+    stage.save("/b.py")
+    stage.save("/b.py")
+    stage.serve("/b.py")
+    assert (len(stage.builds), stage.dry_runs) == (2, made + 1)  # as the worker was prepared
+    assert stage.reload("/b.py")
+
+
+@pytest.mark.parametrize("are_cores", [False, True])
+def test_it_is_built_while_the_worker_starts_that_leaves_the_checkpoint(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, are_cores: bool
+) -> None:
+    """The edited file was not likely: only the reload itself comes to right before it. What is known is good enough."""
+    monkeypatch.setattr(manager, "has_cores", lambda: are_cores)
+    stage.serve("/d.py")
+    stage.chain.cut()  # what was changed is imported first
+    stage.preparation.changed("/b.py")
+    assert not stage.resume()
+    stage.add_checkpoint(2, "first", 0)
+    stage.preparation.on_checkpoint()
+    stage.play()
+    assert len(stage.builds) == 1, "a later one is to come"
+    stage.add_checkpoint(3, "b", 3, "/first.py", "/urls.py", "/a.py")
+    stage.preparation.on_checkpoint()
+    stage.play()
+    assert [build.modules for build in stage.builds[1:]] == [["d"]] * are_cores
+    assert stage.short_runs == 1, "it is verified when the worker serves"
+    stage.serve("/b.py")
+    assert (len(stage.builds), stage.short_runs) == (2, 2)
+    assert stage.reload("/b.py")
+    assert stage.differences == []
+
+
+def test_where_nothing_is_known_it_is_built_when_the_worker_serves(stage: Stage) -> None:
+    stage.preparation.changed("/a.py")
+    assert not stage.resume()
+    stage.preparation.on_checkpoint()
+    stage.play()
+    assert stage.builds == []
+
+
+def test_what_fails_ahead_fails_earlier_too(stage: Stage) -> None:
+    stage.unfit = {"c": "it fails"}
+    stage.serve("/a.py")
+    assert [build.modules for build in stage.builds] == [["b", "c", "d"], ["b", "d"]]
+    known = stage.preparation._planning.known
+    assert [known.unfit_at(phase) for phase in (0, 3, 4)] == [{"c"}, {"c"}, set()]
+
+
+def test_a_module_that_wants_what_must_not_be_imported_is_not_unfit_elsewhere(stage: Stage) -> None:
+    stage.unfit = {"c": "c imports a"}
+    stage.serve("/a.py")
+    assert stage.preparation._planning.known.unfit == {}
 
 
 def on_save_at(moments: Iterator[float]) -> Callable[[Planning, str, float], bool]:
@@ -680,6 +741,27 @@ def test_what_is_nearly_done_is_not_put_off(differences: list[int], dear: bool) 
         found = planning.is_dear(start + 1.0, count)
         planning.cost.begin_attempt(0.0)
     assert found is dear
+
+
+@pytest.mark.parametrize("is_saved_meanwhile", [False, True])
+def test_a_dear_attempt_is_made_with_the_next_reload(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, is_saved_meanwhile: bool
+) -> None:
+    """Which may have begun already."""
+    monkeypatch.setattr(Planning, "is_dear", lambda planning, cpu, differences: True)
+    of_a, of_b = ["a", "on_a"], ["b", "on_b"]
+    stage.exact[0].outlines["first", "x"] = [of_a, of_b]
+    stage.prepared = state(first={"x": 2})
+    stage.prepared.outlines["first", "x"] = [of_b, of_a]
+
+    def on_question(message: Message) -> None:
+        if is_saved_meanwhile and isinstance(message, AttributesAsked):
+            stage.when_asked = lambda message: None
+            stage.preparation.changed("/a.py")
+
+    stage.when_asked = on_question
+    stage.serve("/a.py")
+    assert [build.modules for build in stage.builds] == [["b", "c", "d"], ["d"]][: 1 + is_saved_meanwhile]
 
 
 def test_where_the_start_fails_nothing_is_foreseen(stage: Stage) -> None:
