@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from devrunserver.common import import_plan
-from devrunserver.common.import_plan import URLCONF, Base, Plan
+from devrunserver.common.import_plan import APPS_PHASE, URLCONF, Base, Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 
@@ -97,15 +97,15 @@ def late_files(record: ImportRecord, paths: Sequence[str]) -> list[str]:
 
 
 def own_early_files(record: ImportRecord, chain: Chain) -> tuple[str, ...]:
-    """The project's files that are imported before the URLconf, and after the first checkpoint.
+    """The project's models, and what ``ready()`` imports of it: all that comes between the apps and the URLconf.
 
-    Where all but a few modules are of installed packages, one plan leaves out all of them.
+    Where all but a few modules are of installed packages, one plan leaves out all of them. What is imported while apps
+    are made would have it begin so early that it is of no use.
     """
     first = chain.before(())[0].base.imported if chain.before(()) else 0
-    after = set(record.order[first:])
-    paths = [path for path, name in record.files.items() if name in after]
-    late = set(late_files(record, paths))
-    return tuple(path for path in paths if path not in late)
+    phases = dict(reversed([*zip(record.order, record.phases, strict=True)][first:]))  # of each the first time
+    between = {name for name, phase in phases.items() if APPS_PHASE < phase < record.phases[-1]}
+    return tuple(path for path, name in record.files.items() if name in between)
 
 
 def is_quicker(plan: Plan, record: ImportRecord | None, chain: Chain) -> bool:

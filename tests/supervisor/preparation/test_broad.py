@@ -205,8 +205,9 @@ def test_otherwise_there_is_one(
 
 def test_where_no_model_is_likely_all_are_left_out_if_they_are_few(stage: Stage) -> None:
     """As in a project most of which is installed packages."""
-    own = {"/model.py": "model", "/a.py": "a", "/urls.py": "urls"}
-    small = Stage(1, replace(RECORD, files=own), "model")
+    own = {"/first.py": "first", "/model.py": "model", "/a.py": "a", "/urls.py": "urls"}
+    small = Stage(0, replace(RECORD, files=own), "first")
+    small.add_checkpoint(1, "model", 1, "/first.py")
     small.add_checkpoint(2, URLCONF, 5, "/model.py")
     small.serve("/a.py")
     broad, narrow = small.builds
