@@ -82,8 +82,8 @@ def check(
         state_reporter: tells the state of the worker, if any does and it is of use.
     """
     serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
-    known = planning.known
-    is_unsure = not known.is_settled and prepared.reference is None
+    known, imported = planning.known, prepared.base.base.imported
+    is_unsure = imported < known.settled and prepared.reference is None
     verifier = Verifier(
         processes, known, lambda: len(planning.saves) == worker.saves, is_unsure and is_hurried(planning.saves)
     )
@@ -104,6 +104,8 @@ def check(
     again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)
     passed_over = planning.passed_over(plan, prepared.base)
     verdict = yield from verifier.compare(exact, again, start_exact, plan, passed_over, serves)
+    if verdict.reference is not None:
+        known.settled = min(known.settled, imported)
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")
     return Finding(worker, prepared, verdict, why, is_failure=bool(verdict.failure))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 from devrunserver.supervisor.preparation.outline_diff import Attribute
@@ -15,7 +16,8 @@ class Known:
         volatile: what differs between exact starts, and whether it has an order all the same.
         judged: what has differed, so that modules were left out.
         is_undecided: one needed another exact start, and did not get to its end.
-        is_settled: the last one did not need that.
+        settled: how many modules had been looked up at the earliest base from which one came to its end: what is
+            volatile after that is known, most likely.
         width_shows: it shows in an order, or keeps something from being imported ahead, where modules are left out that
             nobody has edited.
         unfit: modules whose import has failed ahead, and in which part of Django's set-up: earlier it fails as well.
@@ -25,7 +27,7 @@ class Known:
     volatile: dict[Attribute, bool] = field(default_factory=dict)
     judged: set[Attribute] = field(default_factory=set)
     is_undecided: bool = False
-    is_settled: bool = False
+    settled: int = sys.maxsize
     width_shows: bool = False
     unfit: dict[str, int] = field(default_factory=dict)
     hopeless: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)

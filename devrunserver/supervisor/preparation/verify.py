@@ -156,7 +156,6 @@ class Verifier:
             of_exact = yield from self._heard(exact, StateReport)
             found = yield from self._differences(exact, of_exact.digests, prepared, of_prepared.digests)
             differences = found - self._known.volatile.keys()
-            self._known.is_settled = not differences
             if differences and not is_served and not differences & self._known.judged:
                 verdict = yield from self._judged(exact, prepared, differences, planned, passed_over)
                 if verdict.culprits:

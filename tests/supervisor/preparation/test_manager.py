@@ -16,7 +16,7 @@ from devrunserver.common.messages import AttributesAsked, Build, Message, StateA
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning
-from tests.supervisor.preparation.stage import RECORD, Stage, State, state
+from tests.supervisor.preparation.stage import AT_URLS, RECORD, Stage, State, state
 
 PREPARED = "Prepared the next reload: "
 TRACE = ("first", "x")  # an attribute in which an order shows
@@ -186,17 +186,20 @@ def test_the_other_exact_start_is_made_at_once_in_a_hurry(
     assert stage.reload()
 
 
-def test_no_other_one_is_made_where_the_last_comparison_did_not_need_it(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("settled", "more"), [(AT_URLS, 1), (AT_URLS + 1, 2)])
+def test_no_other_one_is_made_where_it_is_known_what_is_volatile(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, settled: int, more: int
 ) -> None:
-    """Nothing is volatile there, most likely."""
+    """From a base on that is as early."""
     stage.serve()
+    assert stage.preparation._planning.known.settled == AT_URLS
+    stage.preparation._planning.known.settled = settled
     made = stage.dry_runs
     monkeypatch.setattr(Planning, "on_save", on_save_at(iter([0.0, 1.0])))
     stage.save("/b.py")
     stage.save("/b.py")
     stage.serve("/b.py")
-    assert (len(stage.builds), stage.dry_runs) == (2, made + 1)  # as the worker was prepared
+    assert (len(stage.builds), stage.dry_runs) == (2, made + more)  # one as the worker was prepared
     assert stage.reload("/b.py")
 
 
