@@ -33,6 +33,7 @@ class Finding:
     Attributes:
         why: what is wrong; empty where nothing is.
         is_failure: nothing could be compared.
+        also: what was found of what is to serve next, in the same go.
     """
 
     worker: Served
@@ -40,6 +41,7 @@ class Finding:
     verdict: Verdict
     why: str = ""
     is_failure: bool = False
+    also: Finding | None = None
 
 
 def next_check(
@@ -62,9 +64,13 @@ def next_check(
         return check_failure(processes, worker, source)
     waiting = None if prepared is None or prepared.reference is not None or worker.is_broken else prepared
     if source is not None and not worker.is_checked and (waiting is None or not waiting.is_next):
-        return check(processes, planning, worker, source, state_reporter)
+        # where yet another start is needed that has read the same sources, each is for itself
+        return check(
+            processes, planning, worker, source, state_reporter, None if planning.known.is_undecided else waiting
+        )
     if waiting is not None:
-        return check(processes, planning, worker, waiting, state_reporter if source is None else None)
+        is_exact = source is None or worker.is_checked  # or as good as that
+        return check(processes, planning, worker, waiting, state_reporter if is_exact else None)
     return None
 
 
@@ -74,36 +80,64 @@ def check(
     worker: Served,
     prepared: Prepared,
     state_reporter: Run | None,
+    waiting: Prepared | None = None,
 ) -> Generator[Run, Message | None, Finding]:
     """Compares an exact and a prepared start with the present sources.
 
     Args:
         planning: knows what comparisons have shown before, which is added to, and when somebody has saved.
         state_reporter: tells the state of the worker, if any does and it is of use.
+        waiting: what is to be compared next. Where the worker is as it should be, it is held against that at once.
     """
-    serves, plan, base = worker.prepared is prepared, prepared.plan, prepared.base.link
+    serves = worker.prepared is prepared
+    is_current = len(planning.saves) == worker.saves  # else starts would read something else than the worker has
+    if serves and state_reporter is not None and prepared.reference is not None:
+        again = None
+        if waiting is not None and is_current:  # it reads the sources now, before somebody saves again
+            again = processes.dry_run(waiting.run.link, Purpose.VERIFY, is_urgent=True)
+        verifier = Verifier(processes, planning.known, lambda: len(planning.saves) == worker.saves)
+        reference = yield from verifier.is_as_before(state_reporter, prepared.reference, prepared.plan.excluded)
+        if reference is not None:
+            found = Finding(worker, prepared, Verdict(reference=reference))
+            if waiting is not None and again is not None:
+                found.also = yield from compare(processes, planning, worker, waiting, state_reporter, again)
+            return found
+        if again is not None:
+            processes.end(again)
+    if not is_current:
+        return Finding(worker, prepared, Verdict(is_outdated=True))
+    exact, again = (None, state_reporter) if serves else (state_reporter, None)
+    return (yield from compare(processes, planning, worker, prepared, exact, again))
+
+
+def compare(
+    processes: BackgroundProcesses,
+    planning: Planning,
+    worker: Served,
+    prepared: Prepared,
+    exact: Run | None,
+    again: Run | None,
+) -> Generator[Run, Message | None, Finding]:
+    """Compares two starts.
+
+    Args:
+        exact: one that is exact, or as good as that. None: it is made here.
+        again: one by what is prepared. None: the same.
+    """
+
+    def start_exact() -> Run:
+        return processes.dry_run(prepared.base.link, Purpose.VERIFY, is_urgent=True)
+
     known, imported = planning.known, prepared.base.base.imported
     is_unsure = imported < known.settled and prepared.reference is None
     verifier = Verifier(
         processes, known, lambda: len(planning.saves) == worker.saves, is_unsure and is_hurried(planning.saves)
     )
-    if serves and state_reporter is not None and prepared.reference is not None:
-        reference = yield from verifier.is_as_before(state_reporter, prepared.reference, plan.excluded)
-        if reference is not None:
-            return Finding(worker, prepared, Verdict(reference=reference))
-
-    if len(planning.saves) != worker.saves:  # starts would read something else than the worker has
-        return Finding(worker, prepared, Verdict(is_outdated=True))
-
-    def start_exact() -> Run:
-        return processes.dry_run(base, Purpose.VERIFY, is_urgent=True)
-
-    exact = None if serves else state_reporter
     exact = exact or start_exact()
-    again = state_reporter if serves else None
     again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)
-    passed_over = planning.passed_over(plan, prepared.base)
-    verdict = yield from verifier.compare(exact, again, start_exact, plan, passed_over, serves)
+    passed_over = planning.passed_over(prepared.plan, prepared.base)
+    serves = worker.prepared is prepared
+    verdict = yield from verifier.compare(exact, again, start_exact, prepared.plan, passed_over, serves)
     if verdict.reference is not None:
         known.settled = min(known.settled, imported)
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")

@@ -226,6 +226,8 @@ class Preparation:
                 self.processes.end_job(purpose)
                 if isinstance(job.result, Finding):
                     self._on_checked(job.result)
+                    if (also := job.result.also) is not None and also.prepared is self._successor:
+                        self._on_checked(also)
                 elif isinstance(job.result, Prepared):
                     self._due = 0.0
                     if self._prepared is None:

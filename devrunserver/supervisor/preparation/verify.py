@@ -148,7 +148,8 @@ class Verifier:
         """
         planned = set(plan.modules)
         try:
-            twin = self._twin(start_exact) if self._is_hurried or self._known.is_undecided else None
+            is_wanted = (self._is_hurried or self._known.is_undecided) and self._is_current()
+            twin = self._twin(start_exact) if is_wanted else None
             for run in sorted((prepared, exact), key=lambda run: not run.is_loaded):
                 yield from self._loaded(run)
                 self._processes.ask(run, StateAsked())

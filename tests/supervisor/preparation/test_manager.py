@@ -186,7 +186,7 @@ def test_the_other_exact_start_is_made_at_once_in_a_hurry(
     assert stage.reload()
 
 
-@pytest.mark.parametrize(("settled", "more"), [(AT_URLS, 1), (AT_URLS + 1, 2)])
+@pytest.mark.parametrize(("settled", "more"), [(AT_URLS, 0), (AT_URLS + 1, 1)])
 def test_no_other_one_is_made_where_it_is_known_what_is_volatile(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, settled: int, more: int
 ) -> None:
@@ -199,8 +199,43 @@ def test_no_other_one_is_made_where_it_is_known_what_is_volatile(
     stage.save("/b.py")
     stage.save("/b.py")
     stage.serve("/b.py")
-    assert (len(stage.builds), stage.dry_runs) == (2, made + more)  # one as the worker was prepared
+    assert (len(stage.builds), stage.dry_runs) == (2, made + more)
     assert stage.reload("/b.py")
+
+
+def two_to_check(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was prepared, and what is to serve the next reload, are not checked yet."""
+    stage.serve("/a.py")
+    with monkeypatch.context() as patch:
+        patch.setattr("devrunserver.supervisor.preparation.check.next_check", lambda *args: None)
+        patch.setattr(stage.preparation.processes, "release", lambda run: None)
+        assert stage.save("/a.py")
+        reporter = stage.preparation._state_reporter
+        stage.add_checkpoint(2, "c", 4, "/urls.py", "/a.py", "/b.py")  # from which on less is to be imported
+        stage.preparation._planning.forget_plan()
+        stage.serve("/a.py")
+        stage.preparation._state_reporter = reporter
+    assert stage.preparation._successor is not None
+
+
+def test_what_is_to_serve_next_is_held_against_the_worker(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same go, and without an exact start: the worker is as good as that."""
+    two_to_check(stage, monkeypatch)
+    before = stage.dry_runs, stage.short_runs
+    stage.serve("/a.py")
+    assert (stage.dry_runs, stage.short_runs) == (before[0], before[1] + 1)
+    assert stage.preparation._worker.is_checked
+    assert stage.reload("/a.py")
+    assert stage.resumed_from[-1] is stage.made[-1]
+    assert stage.differences == []
+
+
+def test_not_where_the_worker_is_not_as_it_should_be(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_to_check(stage, monkeypatch)
+    stage.prepared.attributes["first"] = {"x": 2}
+    stage.serve("/a.py")
+    assert len(stage.differences) == 1
+    assert stage.preparation._successor is None or stage.preparation._successor.reference is None
 
 
 @pytest.mark.parametrize("are_cores", [False, True])
