@@ -23,7 +23,8 @@ from devrunserver.common.import_plan import APPS_PHASE, URLCONF, Base, Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 
-SHARE = 0.5  # of an exact reload, that one by a broad plan may take to be worth it
+SHARE = 0.5  # of an exact reload, that one by a broad plan may take to be worth it ...
+UNKNOWN_SHARE = 0.33  # ... and where nothing is known of what will be edited
 
 # Plans for some files, from the best base
 Planner = Callable[[Chain, tuple[str, ...]], tuple[Plan | None, Checkpoint | None]]
@@ -64,26 +65,31 @@ def broad_plan(
     early: list[tuple[str, ...]] = [(path,) for path in likely]
     early = early or [own_early_files(record, chain)]
     is_needed = best is not None and not {path for paths in early for path in paths} <= set(best.edited)
-    if not is_needed or not any(base.at == URLCONF for base in with_urlconf(chain.before(late), record)):
+    if not is_needed or not any(base.at == URLCONF for base in with_urlconf(chain.before(late), record, late)):
         return None  # one plan is enough, or there is no place for another
     found: tuple[Plan, Checkpoint] | None = None
+    share = SHARE if likely else UNKNOWN_SHARE
     for paths in reversed(early):
         plan, base = plan_for(chain, (*(found[0].edited if found is not None else late), *paths))
         if plan is None or base is None or base.at == URLCONF:
             continue
-        if plan.remains <= SHARE * import_plan.remaining(record, base.base):
+        if plan.remains <= share * import_plan.remaining(record, base.base):
             found = plan, base
     return found
 
 
-def with_urlconf(bases: list[Checkpoint], record: ImportRecord) -> list[Checkpoint]:
+def with_urlconf(bases: list[Checkpoint], record: ImportRecord, paths: Sequence[str]) -> list[Checkpoint]:
     """Bases, and the URLconf among them where no exact checkpoint is (any more): a fork of an early one comes there.
 
     The exact starts that are compared with it are those from the checkpoint before.
+
+    Args:
+        paths: files that the plan is to leave out; where one is imported earlier it does not begin there.
     """
     last = record.phases[-1]
     early = [base for base in bases if base.base.phase < last]
-    if not early or any(base.at == URLCONF for base in bases):
+    is_late = len(late_files(record, paths)) == len([path for path in paths if path in record.files])
+    if not early or not is_late or any(base.at == URLCONF for base in bases):
         return bases
     there = Base(list(record.phases).index(last), (URLCONF,), last)
     return [*early, replace(early[-1], at=URLCONF, base=there, is_ahead=True), *bases[len(early) :]]

@@ -241,7 +241,7 @@ class Planning:
         is_rest_covered = not self.saves and self.guesses.broad is Broad.MADE
         for path in reversed(late_files(self.record, self.likely) if is_rest_covered else self.likely):
             paths = (*(best.edited if best is not None else ()), path)
-            bases = chain.before(paths)
+            bases = bases_for(self, chain, paths)
             if not bases:
                 continue
             plan = self._from(bases[-1], paths)
@@ -258,12 +258,7 @@ class Planning:
         """
         assert self.record is not None
         best: tuple[Plan, Checkpoint] | None = None
-        bases = chain.before(paths)
-        if not self.saves and (self.guesses.broad is Broad.MADE or not self.likely):
-            bases = with_urlconf(bases, self.record)
-        if not paths:  # nothing is known, and from there on most files are imported that are edited, views above all
-            bases = [base for base in bases if base.at == URLCONF] or bases
-        for base in reversed(bases):
+        for base in reversed(bases_for(self, chain, paths)):
             plan = self._from(base, paths)
             if (
                 best is None
@@ -351,3 +346,14 @@ def is_right_before(planning: Planning, chain: Chain) -> bool:
     """Whether the last checkpoint is right before the module that was saved last."""
     last = chain.before([planning.saves[-1].path])[-1:] if planning.saved is not None else []
     return any(planning.saved in one.base.importing for one in last)
+
+
+def bases_for(planning: Planning, chain: Chain, paths: tuple[str, ...]) -> list[Checkpoint]:
+    """Where a plan may begin that leaves out these files."""
+    bases = chain.before(paths)
+    is_wanted = planning.guesses.broad is Broad.MADE or not (planning.saves or planning.likely)
+    if is_wanted and planning.record is not None:
+        bases = with_urlconf(bases, planning.record, paths)
+    if not paths:  # nothing is known, and from there on most files are imported that are edited, views above all
+        bases = [base for base in bases if base.at == URLCONF] or bases
+    return bases

@@ -84,13 +84,36 @@ def test_where_there_is_no_checkpoint_at_the_urlconf(stage: Stage) -> None:
     assert stage.resumed_from == [stage.made[1], stage.made[2], stage.made[0]]  # one that begins right before the view
 
 
+def test_a_view_that_the_broad_one_serves_is_prepared_at_the_urlconf() -> None:
+    """Though a worker that was prepared leaves no checkpoint there: what is forked from the broad one comes to it."""
+    seconds = [1.0, 1.0, 3.0, 3.0, 3.0, 0.1, 0.1, 2.0]
+    both = replace(RECORD, seconds=seconds, edges={"urls": {"a", "b"}, "a": {"model"}, "b": {"model"}})
+    stage = Stage(1, both, "model")
+    stage.add_checkpoint(2, URLCONF, 5, "/model.py")
+    stage.serve(*LIKELY)
+    assert [build.modules for build in stage.builds] == [["w", "x", "y"], ["b"]]
+    stage.chain.cut(1)
+    assert stage.save("/b.py")
+    stage.serve("/b.py")
+    assert stage.resumed_from == [stage.made[0]]
+    assert (stage.builds[-1].at, stage.builds[-1].modules) == (URLCONF, ["a"])
+    assert stage.reload("/b.py")
+    assert stage.resumed_from[-1] is stage.made[-1]
+    stage.close()
+
+
 def test_only_early_checkpoints_stand_for_the_urlconf(stage: Stage) -> None:
     model, at_urls = stage.chain.before(())
-    assert [base.at for base in with_urlconf([model], RECORD)] == ["model", URLCONF]
-    assert with_urlconf([model, at_urls], RECORD) == [model, at_urls]
+    assert [base.at for base in with_urlconf([model], RECORD, [])] == ["model", URLCONF]
+    assert with_urlconf([model, at_urls], RECORD, []) == [model, at_urls]
     late = replace(at_urls, at="a")
-    assert [base.at for base in with_urlconf([model, late], RECORD)] == ["model", URLCONF, "a"]
-    assert with_urlconf([late], RECORD) == [late]
+    assert [base.at for base in with_urlconf([model, late], RECORD, ["/a.py", "/unknown.py"])] == [
+        "model",
+        URLCONF,
+        "a",
+    ]
+    assert with_urlconf([late], RECORD, []) == [late]
+    assert with_urlconf([model], RECORD, ["/a.py", "/model.py"]) == [model]
 
 
 def test_the_broad_one_stays_where_a_later_base_is_better(stage: Stage) -> None:
