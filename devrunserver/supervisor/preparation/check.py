@@ -1,4 +1,12 @@
-"""Checks a prepared checkpoint, or the worker that was resumed from it: the steps that the supervisor goes through."""
+"""Checks a prepared checkpoint, or the worker that was resumed from it: the steps that the supervisor goes through.
+
+Theory of operation
+-------------------
+What is to serve next is compared with an exact start. A worker that was resumed from a verified checkpoint, and differs
+from the last one only by what sources say, is as good as that; so what waits to be compared is held against it in the
+same go. Its start reads the sources at once, before somebody saves again. Who saves every second has it verified while
+he goes on, and there is no exact start to pay for.
+"""
 
 from __future__ import annotations
 
