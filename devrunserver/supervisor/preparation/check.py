@@ -98,12 +98,15 @@ def check(
         waiting: what is to be compared next. Where the worker is as it should be, it is held against that at once.
     """
     serves = worker.prepared is prepared
-    is_current = len(planning.saves) == worker.saves  # else starts would read something else than the worker has
+
+    def is_current() -> bool:
+        return len(planning.saves) == worker.saves  # else starts would read something else than the worker has
+
     if serves and state_reporter is not None and prepared.reference is not None:
         again = None
-        if waiting is not None and is_current:  # it reads the sources now, before somebody saves again
+        if waiting is not None and is_current():  # it reads the sources now, before somebody saves again
             again = processes.dry_run(waiting.run.link, Purpose.VERIFY, is_urgent=True)
-        verifier = Verifier(processes, planning.known, lambda: len(planning.saves) == worker.saves)
+        verifier = Verifier(processes, planning.known, is_current)
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, prepared.plan.excluded)
         if reference is not None:
             found = Finding(worker, prepared, Verdict(reference=reference))
@@ -112,7 +115,7 @@ def check(
             return found
         if again is not None:
             processes.end(again)
-    if not is_current:
+    if not is_current():
         return Finding(worker, prepared, Verdict(is_outdated=True))
     exact, again = (None, state_reporter) if serves else (state_reporter, None)
     return (yield from compare(processes, planning, worker, prepared, exact, again))

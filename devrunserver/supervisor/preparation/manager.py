@@ -147,12 +147,13 @@ class Preparation:
     def changed(self, path: str) -> None:
         """Code has changed. What has nothing to do with that file goes on."""
         self._due = None
-        self._planning.edited = [*(one for one in self._planning.edited if one != path), path]
         if self._planning.on_save(path, time.monotonic()):
             self.processes.end_job(Purpose.BUILD)
             if self._successor is not None:
                 self.processes.end_job(Purpose.VERIFY)
                 self._drop(self._successor)
+        if self._planning.saved is not None:
+            self._planning.edited = [*(one for one in self._planning.edited if one != path), path]
 
     def on_checkpoint(self) -> None:
         """A worker that is started exactly has left a checkpoint: right before the edited file the next reload may be
@@ -226,7 +227,7 @@ class Preparation:
                 self.processes.end_job(purpose)
                 if isinstance(job.result, Finding):
                     self._on_checked(job.result)
-                    if (also := job.result.also) is not None and also.prepared is self._successor:
+                    if (also := job.result.also) is not None and also.prepared in (self._successor, self._prepared):
                         self._on_checked(also)
                 elif isinstance(job.result, Prepared):
                     self._due = 0.0

@@ -263,6 +263,30 @@ def test_it_is_built_while_the_worker_starts_that_leaves_the_checkpoint(
     assert stage.differences == []
 
 
+def test_a_save_while_the_worker_is_asked_puts_off_what_would_read_other_sources(stage: Stage) -> None:
+    stage.serve("/a.py")
+    assert stage.save("/a.py")
+    before = stage.dry_runs
+    stage.prepared.attributes["first"] = {"x": 2}
+
+    def on_question(message: Message) -> None:
+        if isinstance(message, StateAsked):
+            stage.when_asked = lambda message: None
+            stage.preparation.changed("/a.py")
+
+    stage.when_asked = on_question
+    stage.serve("/a.py")
+    assert (stage.dry_runs, stage.differences) == (before, [])
+
+
+def test_what_is_no_module_of_the_start_is_not_edited(stage: Stage) -> None:
+    """Anything may have changed, or a file that is not imported."""
+    stage.serve("/a.py")
+    for path in ("", "/data.json", "/a.py"):
+        stage.preparation.changed(path)
+    assert stage.preparation._planning.edited == ["/a.py"]
+
+
 def test_where_nothing_is_known_it_is_built_when_the_worker_serves(stage: Stage) -> None:
     stage.preparation.changed("/a.py")
     assert not stage.resume()
