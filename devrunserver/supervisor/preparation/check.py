@@ -10,7 +10,7 @@ he goes on, and there is no exact start to pay for.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from devrunserver.common.messages import Message
@@ -32,6 +32,10 @@ class Served:
     is_serving: bool = False
     is_broken: bool = False  # it serves the error that keeps it from starting
     is_checked: bool = False  # its state was compared
+
+    def is_current(self, saves: Sequence[object]) -> bool:
+        """Whether nobody has saved since it started: else a start would read something else than it has."""
+        return len(saves) == self.saves
 
 
 @dataclass
@@ -98,15 +102,13 @@ def check(
         waiting: what is to be compared next. Where the worker is as it should be, it is held against that at once.
     """
     serves = worker.prepared is prepared
-
-    def is_current() -> bool:
-        return len(planning.saves) == worker.saves  # else starts would read something else than the worker has
-
     if serves and state_reporter is not None and prepared.reference is not None:
         again = None
-        if waiting is not None and is_current():  # it reads the sources now, before somebody saves again
+        if waiting is not None and worker.is_current(
+            planning.saves
+        ):  # it reads the sources now, before somebody saves again
             again = processes.dry_run(waiting.run.link, Purpose.VERIFY, is_urgent=True)
-        verifier = Verifier(processes, planning.known, is_current)
+        verifier = Verifier(processes, planning.known, lambda: worker.is_current(planning.saves))
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, prepared.plan.excluded)
         if reference is not None:
             found = Finding(worker, prepared, Verdict(reference=reference))
@@ -115,7 +117,7 @@ def check(
             return found
         if again is not None:
             processes.end(again)
-    if not is_current():
+    if not worker.is_current(planning.saves):
         return Finding(worker, prepared, Verdict(is_outdated=True))
     exact, again = (None, state_reporter) if serves else (state_reporter, None)
     return (yield from compare(processes, planning, worker, prepared, exact, again))
@@ -142,7 +144,7 @@ def compare(
     known, imported = planning.known, prepared.base.base.imported
     is_unsure = imported < known.settled and prepared.reference is None
     verifier = Verifier(
-        processes, known, lambda: len(planning.saves) == worker.saves, is_unsure and is_hurried(planning.saves)
+        processes, known, lambda: worker.is_current(planning.saves), is_unsure and is_hurried(planning.saves)
     )
     exact = exact or start_exact()
     again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)

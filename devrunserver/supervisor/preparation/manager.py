@@ -344,7 +344,7 @@ class Preparation:
         if not found.is_failure:
             self._planning.leave_out(found.verdict.culprits, found.verdict.certain)
             is_dear = self._planning.is_dear(self.processes.cpu_seconds, len(found.verdict.differences))
-            if is_dear and len(self._planning.saves) == worker.saves:
+            if is_dear and worker.is_current(self._planning.saves):
                 self._due = None  # the next attempt is made after the next reload
         elif not self._planning.on_failure():  # it may be the sources that are broken
             self._due = None
