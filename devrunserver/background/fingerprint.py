@@ -21,13 +21,13 @@ one, or that were started with the same ``PYTHONHASHSEED``.
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable, Iterable
 from operator import itemgetter
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from devrunserver.background.kinds import COUNTERS, Digest, Form, Kind, Kinds, full_name, text_of
+from devrunserver.background.outline import Containers, Outliner, by_name, target
 from devrunserver.background.varying import Varying
 from devrunserver.common.module_files import file_of, is_standard, namespace
 
@@ -112,11 +112,10 @@ class Fingerprint:
             found.update((f"{qualname}.{attribute}", digest) for attribute, digest in digests.items())
         return found
 
-    def outline(self, module: str, attribute: str) -> list[tuple[str, str]]:
-        """What an attribute holds, in order: functions and classes, each by its module and its name."""
-        found: list[tuple[str, str]] = []
-        self._outline(self.value(module, attribute), DEPTH, found, set())
-        return found
+    def outline(self, module: str, attribute: str) -> Containers:
+        """The containers of an attribute, the attribute itself first, and where what is in them comes from."""
+        value = self.value(module, attribute)
+        return [] if value is None else Outliner(self._kinds).outline(value)
 
     def value(self, module: str, attribute: str) -> Any:
         """What an attribute of a module or of one of its classes holds."""
@@ -125,27 +124,7 @@ class Fingerprint:
         if of_class is not None:
             return type.__subclasses__(of_class) if name == SUBCLASSES else _namespace_of_class(of_class).get(name)
         value = namespace(sys.modules[module]).get(attribute) if module in self._classes else None
-        return _sorted(value) if (module, attribute) in UNORDERED_REGISTRIES else value
-
-    def _outline(self, value: Any, depth: int, found: list[tuple[str, str]], seen: set[int]) -> None:
-        kind = self._kinds[type(value)]
-        if type(value) is FunctionType:
-            found.append((str(value.__module__), value.__qualname__))
-        elif kind.is_class:
-            found.append((text_of(value, "__module__"), text_of(value, "__qualname__")))
-        elif kind.by_itself is None and id(value) not in seen and depth:
-            seen.add(id(value))
-            for one in self._inner(value, kind):
-                self._outline(one, depth - 1, found, seen)
-
-    def _inner(self, value: Any, kind: Kind) -> Iterable[Any]:
-        if kind.form is Form.DICTIONARY:
-            return [one for item in list(dict.items(value)) for one in item]
-        if kind.form is Form.SEQUENCE:
-            return list(kind.base.__iter__(value))
-        if kind.form is Form.REFERENCE:
-            return [_target(value)]
-        return [type(value), *kind.attributes_of(value).values()]
+        return by_name(value) if (module, attribute) in UNORDERED_REGISTRIES else value
 
     def _take(self) -> None:
         modules = [(name, one) for name, one in sys.modules.items() if type(one) is ModuleType and not self._own(name)]
@@ -238,7 +217,7 @@ class Fingerprint:
         if form is Form.SET:
             return hash((kind.name, sum(map(self._member, list(kind.base.__iter__(value))))))
         if form is Form.REFERENCE:
-            return hash(("ref", self._digest(_target(value), depth, place, "")))
+            return hash(("ref", self._digest(target(value), depth, place, "")))
         if form is Form.PARTIAL:
             return hash(("partial", *self._digests((value.func, value.args, value.keywords), depth, place, range(3))))
         if form is Form.SIGNAL:
@@ -267,7 +246,7 @@ class Fingerprint:
     def _describe_attributes(self, value: Any, kind: Kind, depth: int, place: Digest) -> Digest:
         attributes = kind.attributes_of(value)
         for attribute in kind.keyed & attributes.keys():
-            attributes[attribute] = _sorted(attributes[attribute])
+            attributes[attribute] = by_name(attributes[attribute])
         names = sorted(one for one in attributes if type(one) is str and one not in kind.ignored)
         return hash((kind.name, *names, *self._digests(map(attributes.get, names), depth, place, names)))
 
@@ -290,16 +269,6 @@ class Fingerprint:
 
 def _namespace_of_class(one: type[Any]) -> dict[str, Any]:
     return dict(type.__dict__["__dict__"].__get__(one))
-
-
-def _sorted(value: Any) -> dict[Any, Any]:
-    """A dictionary in an order of its own."""
-    return dict(sorted(dict.items(value), key=lambda item: str(item[0])))
-
-
-def _target(reference: Any) -> Any:
-    call = weakref.WeakMethod if issubclass(type(reference), weakref.WeakMethod) else weakref.ReferenceType
-    return call.__call__(reference)
 
 
 def _is_standard(module: ModuleType) -> bool:

@@ -17,16 +17,20 @@ DATE_FORMATS = ("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d
 HOUR = 3600.0  # seconds
 DIGIT = re.compile(r"\d")
 NOT_A_NUMBER = 2  # its digest
-TIMES = 600.0  # seconds before now: a number between may be the time of an import
+# Digits after the point, of numbers that somebody has written down; what a clock says has more, and so has how long
+# something took. When it was said does not count: an import may have been hours ago, and clocks that begin with the
+# machine pass numbers that are in sources.
+DECIMALS = 4
+EPOCH = 1e9  # seconds: from here on it is a date, of 2001 or later
 
 
 class Varying:
     """Knows this process, and what time it is."""
 
     def __init__(self) -> None:
-        self._now, self._monotonic = time.time(), time.monotonic()
-        self._dates = _dates_around(self._now)
-        self._years = {time.strftime("%Y", time.gmtime(self._now + hours * HOUR)) for hours in (-24, 0, 24)}
+        now = time.time()
+        self._dates = _dates_around(now)
+        self._years = {time.strftime("%Y", time.gmtime(now + hours * HOUR)) for hours in (-24, 0, 24)}
 
     def number(self, value: float) -> int:
         """The digest of a number."""
@@ -34,7 +38,7 @@ class Varying:
             return NOT_A_NUMBER  # whose hash is its address
         if type(value) is int:
             return hash(value) if -ADDRESS < value < ADDRESS else 1
-        return 1 if abs(value - self._now) < TIMES or abs(value - self._monotonic) < TIMES else hash(value)
+        return 1 if value >= EPOCH or round(value, DECIMALS) != value else hash(value)
 
     def lasting(self, text: str) -> str:
         """A text without what varies: addresses, and the time where it is a time of today."""

@@ -13,7 +13,7 @@ taken from later parts: it cannot tell. Once they are made Django refuses what i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -51,6 +51,7 @@ class Plan:
         edited: the paths that it leaves out.
         saves: seconds of import.
         remains: seconds of import after the base that are left.
+        after: all that an exact start imports after the base.
     """
 
     modules: list[str] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Plan:
     edited: tuple[str, ...] = ()
     saves: float = 0.0
     remains: float = 0.0
+    after: Sequence[str] = field(default=(), compare=False)
 
 
 def make(
@@ -87,6 +89,7 @@ def make(
         edited=edited,
         saves=sum(seconds for name, _, seconds in after if name in planned),
         remains=sum(seconds for name, _, seconds in after if name not in planned),
+        after=record.order[base.imported :],
     )
 
 

@@ -276,9 +276,11 @@ class Attributes(Message):
 
 @message
 class Outlines(Message):
-    """The answer to ``OutlinesAsked``: of each attribute its module, its name, and where what is in it comes from."""
+    """The answer to ``OutlinesAsked``: of each attribute its module, its name, and its containers: what is in each,
+    and from which modules.
+    """
 
-    outlines: list[tuple[str, str, Sequence[Sequence[str]]]] = field(metadata=PAIRS)
+    outlines: list[tuple[str, str, Sequence[Sequence[Sequence[str]]]]] = field(metadata=PAIRS)
 
 
 @message

@@ -29,13 +29,21 @@ def test_many_values(values: object, may_vary: bool) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(ADDRESS, ADDRESS + 7), (NOW, NOW - 1), (float("nan"), float("nan"))],
-    ids=["addresses", "times", "no numbers"],
+    [
+        (ADDRESS, ADDRESS + 7),
+        (NOW, NOW - 1),
+        (NOW, round(NOW - 3 * 24 * 3600.0, 1)),
+        (809.731204551, 12.118234071),
+        (float("nan"), float("nan")),
+    ],
+    ids=["addresses", "times", "times of an import long ago", "since the machine began", "no numbers"],
 )
 def test_numbers_that_vary(one: float, other: float) -> None:
     assert Varying().number(one) == Varying().number(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [(1, 2), (0.5, 1.5), (ADDRESS - 1, ADDRESS - 2)])
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 2), (0.5, 1.5), (841.89, 595.28), (1e6, 1e7), (ADDRESS - 1, ADDRESS - 2)]
+)
 def test_numbers_that_do_not(one: float, other: float) -> None:
     assert Varying().number(one) != Varying().number(other)

@@ -27,7 +27,7 @@ SAMPLES: dict[str, Any] = {
     "list[tuple[str, float]]": [("a", 0.5)],
     "list[tuple[str, int, float]]": [("a", 2, 0.5)],
     "list[tuple[str, list[str]]]": [("css", ["/static/a.css"])],
-    "list[tuple[str, str, Sequence[Sequence[str]]]]": [("a", "b", [["c", "d"]])],
+    "list[tuple[str, str, Sequence[Sequence[Sequence[str]]]]]": [("a", "b", [[["c", "d"]]])],
     "dict[str, Any]": {"a": [1, {"b": None}]},
     "list[dict[str, Any]]": [{"a": 1}, {}],
     "dict[str, int]": {"a": 2**60},

@@ -1,33 +1,87 @@
-"""In which order modules have left their traces: pure."""
+"""In which order modules have left their traces: pure.
+
+Theory of operation
+-------------------
+An outline is the containers that an attribute is made of; each entry is told by the modules that what it is made of
+comes from (``background/outline.py``). If none of these but planned ones come after the base, the last of them has left
+the entry, ahead. If there is another one, somebody has left the entry in his turn: a model that was imported ahead may
+be in a registry because of an admin module that was not.
+
+Where the same entries are in two containers in another order, who has left them is to blame. One that is out of order
+makes what is behind it, or is reached through it, look different as well, in hundreds of attributes. So only where no
+container holds the same in another order, all that is found on the way is compared as one list.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 
 Attribute = tuple[str, str]  # a module and what is in its namespace
+Entry = Sequence[str]  # what it is, and modules
+Outline = Sequence[Sequence[Entry]]
+Leaver = Callable[[Entry], str | None]
 
 
-def out_of_order(exact: Iterable[Sequence[str]], prepared: Iterable[Sequence[str]], planned: Set[str]) -> set[str]:
-    """The planned modules that have left something before what others left, or after, in one list and not in the other.
+def out_of_order(
+    outlines: Collection[tuple[Outline, Outline]], planned: Set[str], places: Mapping[str, int]
+) -> set[str]:
+    """The planned modules that have left something before what others left, or after, in one of two starts only.
 
     Args:
-        exact: what is in one list, each by its module and name.
-        prepared: what is in the other.
+        outlines: of what differs, as an exact and as a prepared start tell it.
         planned: the modules that were imported ahead.
+        places: of all that an exact start imports after the base, in which order.
     """
-    before, after = _places(exact, planned), _places(prepared, planned)
-    return {module for module in {**before, **after} if before.get(module) != after.get(module)}
+
+    def leaver(entry: Entry) -> str | None:
+        late = [name for name in entry[1:] if name in places]
+        return max(late, key=places.__getitem__) if late and set(late) <= planned else None
+
+    found: set[str] = set()
+    for exact, prepared in outlines:
+        for before, after in _permuted(exact, prepared):
+            found |= _displaced(before, after, leaver)
+    if not found:
+        for exact, prepared in outlines:
+            found |= _displaced(_as_one(exact), _as_one(prepared), leaver)
+    return found
 
 
-def _places(outline: Iterable[Sequence[str]], planned: Set[str]) -> dict[str, list[int]]:
+def _permuted(exact: Outline, prepared: Outline) -> Iterable[tuple[Sequence[Entry], Sequence[Entry]]]:
+    """The containers that hold the same in another order."""
+    before, after = _by_entries(exact), _by_entries(prepared)
+    for members in before.keys() & after.keys():
+        yield from zip(before[members] - after[members], after[members] - before[members], strict=False)
+
+
+def _by_entries(outline: Outline) -> dict[tuple[Entry, ...], Counter[tuple[Entry, ...]]]:
+    found: defaultdict[tuple[Entry, ...], Counter[tuple[Entry, ...]]] = defaultdict(Counter)
+    for container in outline:
+        entries = tuple(map(tuple, container))
+        found[tuple(sorted(entries))][entries] += 1
+    return found
+
+
+def _as_one(outline: Outline) -> list[Entry]:
+    return [entry for container in outline for entry in container]
+
+
+def _displaced(before: Iterable[Entry], after: Iterable[Entry], leaver: Leaver) -> set[str]:
+    one, other = _places(before, leaver), _places(after, leaver)
+    return {module for module in {**one, **other} if one.get(module) != other.get(module)}
+
+
+def _places(entries: Iterable[Entry], leaver: Leaver) -> dict[str, list[int]]:
     """Of each planned module, how many things of others come before each of its own."""
     places: dict[str, list[int]] = {}
     others = 0
-    for module, _ in outline:
-        if module in planned:
-            places.setdefault(module, []).append(others)
-        else:
+    for entry in entries:
+        module = leaver(entry)
+        if module is None:
             others += 1
+        else:
+            places.setdefault(module, []).append(others)
     return places
 
 

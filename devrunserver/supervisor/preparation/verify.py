@@ -48,10 +48,10 @@ from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.known import Known
-from devrunserver.supervisor.preparation.outline_diff import Attribute, out_of_order
+from devrunserver.supervisor.preparation.outline_diff import Attribute, Outline, out_of_order
 
 Digests = dict[str, int]  # by module
-OutlinesByName = dict[Attribute, list[list[str]]]
+OutlinesByName = dict[Attribute, Outline]
 Answer = TypeVar("Answer", bound=Message)
 Asking = Generator[Run, Message | None, Answer]
 
@@ -146,7 +146,6 @@ class Verifier:
             plan: what was imported ahead.
             passed_over: what was not, though nothing of it depends on what is edited.
         """
-        planned = set(plan.modules)
         try:
             is_wanted = (self._is_hurried or self._known.is_undecided) and self._is_current()
             twin = self._twin(start_exact) if is_wanted else None
@@ -158,22 +157,22 @@ class Verifier:
             found = yield from self._differences(exact, of_exact.digests, prepared, of_prepared.digests)
             differences = found - self._known.volatile.keys()
             if differences and not is_served and not differences & self._known.judged:
-                verdict = yield from self._judged(exact, prepared, differences, planned, passed_over)
+                verdict = yield from self._judged(exact, prepared, differences, plan, passed_over)
                 if verdict.culprits:
                     self._known.judged |= differences
                     return verdict
             for _ in range(self._twins if differences else 0):
                 twin = twin or self._twin(start_exact)
                 differences &= yield from self._lasting(exact, of_exact.digests, prepared, of_prepared.digests, twin)
-                verdict = yield from self._judged(exact, prepared, differences, planned, passed_over)
+                verdict = yield from self._judged(exact, prepared, differences, plan, passed_over)
                 if verdict.culprits or not differences:
                     break
                 twin = None  # nothing is out of order: by chance the two may have been alike
             if differences:
-                verdict.culprits = verdict.culprits or planned & {module for module, _ in differences}
+                verdict.culprits = verdict.culprits or set(plan.modules) & {module for module, _ in differences}
                 return verdict
             if ordered := found & self._ordered():
-                verdict = yield from self._judged(exact, prepared, ordered, planned, passed_over)
+                verdict = yield from self._judged(exact, prepared, ordered, plan, passed_over)
                 if verdict.culprits:
                     return verdict
             return Verdict(reference=(yield from self._reference(prepared, of_prepared.digests, plan.excluded)))
@@ -296,24 +295,26 @@ class Verifier:
         return {one for one, has_order in self._known.volatile.items() if has_order}
 
     def _judged(
-        self, exact: Run, prepared: Run, differences: set[Attribute], planned: set[str], passed_over: Set[str]
+        self, exact: Run, prepared: Run, differences: set[Attribute], plan: Plan, passed_over: Set[str]
     ) -> Generator[Run, Message | None, Verdict]:
         """Which modules of the plan have left their traces in another order."""
+        planned = set(plan.modules)
+        places = {name: number for number, name in enumerate(dict.fromkeys(plan.after))}
         in_exact = yield from self._outlines(exact, differences)
         in_prepared = yield from self._outlines(prepared, differences)
-        verdict = Verdict(differences)
-        for attribute in differences:
-            outlines = in_exact[attribute], in_prepared[attribute]
-            verdict.culprits |= out_of_order(*outlines, planned)
-            verdict.certain |= planned & out_of_order(*outlines, planned | passed_over)
-        return verdict
+        outlines = [(in_exact[one], in_prepared[one]) for one in differences]
+        return Verdict(
+            differences,
+            culprits=out_of_order(outlines, planned, places),
+            certain=planned & out_of_order(outlines, planned | passed_over, places),
+        )
 
     def _outlines(self, run: Run, attributes: set[Attribute]) -> Generator[Run, Message | None, OutlinesByName]:
         """What is in some attributes, in order; nothing where there is no such attribute."""
         if not attributes:
             return {}
         answer = yield from self._asked(run, OutlinesAsked(sorted(attributes)), Outlines)
-        told = {(one, name): [list(part) for part in outline] for one, name, outline in answer.outlines}
+        told = {(one, name): outline for one, name, outline in answer.outlines}
         return {one: told.get(one, []) for one in attributes}
 
 

@@ -60,7 +60,7 @@ class State:
     """What a process tells of its state: digests by module and attribute."""
 
     attributes: dict[str, dict[str, int]]
-    outlines: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)
+    outlines: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)  # of one container each
     unexplained: set[tuple[str, str]] = field(default_factory=set)
     outdated: list[Fact] = field(default_factory=list)  # what it has read that is something else by now
 
@@ -101,7 +101,7 @@ class Teller:
             case AttributesAsked(modules=modules):
                 answer = Attributes({name: self.state.attributes.get(name, {}) for name in modules})
             case OutlinesAsked(attributes=asked):
-                answer = Outlines([(*one, self.state.outlines.get(one, [])) for one in asked])
+                answer = Outlines([(*one, [self.state.outlines.get(one, [])]) for one in asked])
             case OutdatedAsked():
                 answer = Outdated(self.state.outdated)
             case UnexplainedAsked(attributes=asked):

@@ -457,7 +457,7 @@ def test_what_a_later_exact_start_agrees_on_does_not_count(stage: Stage) -> None
 def traces(order: str, random: int = 0) -> State:
     """A state in which modules have left their traces in this order."""
     digests = {**state().attributes, "first": {"x": hash((order, random))}}
-    return State(digests, {TRACE: [[name, "f"] for name in order]})
+    return State(digests, {TRACE: [["f", name] for name in order]})
 
 
 @pytest.mark.parametrize("second", ["ad", "da"])
@@ -811,7 +811,7 @@ def test_a_dear_attempt_is_made_with_the_next_reload(
 ) -> None:
     """Which may have begun already."""
     monkeypatch.setattr(Planning, "is_dear", lambda planning, cpu, differences: True)
-    of_a, of_b = ["a", "on_a"], ["b", "on_b"]
+    of_a, of_b = ["on_a", "a"], ["on_b", "b"]
     stage.exact[0].outlines["first", "x"] = [of_a, of_b]
     stage.prepared = state(first={"x": 2})
     stage.prepared.outlines["first", "x"] = [of_b, of_a]

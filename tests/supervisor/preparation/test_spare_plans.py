@@ -160,7 +160,7 @@ IMPORTING = "import b\nA = 1\n\ndef one():\n    return 1\n"
 
 def differing(name: str, value: int) -> State:
     """A state in which the order shows of what ``b`` and ``a`` have left in ``first``."""
-    order = [["b", "B"], ["a", "A"]] if value == 2 else [["a", "A"], ["b", "B"]]
+    order = [["B", "b"], ["A", "a"]] if value == 2 else [["A", "a"], ["B", "b"]]
     return State({**state().attributes, "first": {name: value}}, {("first", name): order})
 
 

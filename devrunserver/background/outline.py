@@ -1,0 +1,120 @@
+"""What an attribute holds, and which modules may have left it there: what the order of imports shows in.
+
+Theory of operation
+-------------------
+Modules leave traces in lists and dictionaries, one entry each. Who has left an entry is not written on it; but whatever
+an entry is made of had to be imported before: the class of an object and the functions and classes that it holds, the
+key and the value. So an entry is told by the modules of all of these, and who reads it knows in which order they were
+imported: the last of them has left it, most likely. Containers that an entry holds itself do not count, as others may
+have filled them since; they are told for themselves.
+
+Nothing is evaluated here either, see ``fingerprint.py``.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from types import FunctionType, MethodType
+from typing import Any
+
+from devrunserver.background.kinds import Form, Kind, Kinds, text_of
+
+DEPTH = 6  # how far from an attribute a container may be
+PARTS = 3  # how far from an entry a function or class may be that it is made of; what an attribute holds is two further
+OF_ATTRIBUTE = 2
+CONTAINERS = frozenset({Form.DICTIONARY, Form.SEQUENCE, Form.SET})
+
+Entry = tuple[str, ...]  # what it is, and the modules that what it is made of comes from
+Containers = list[list[Entry]]  # each in its order; of entries that are numbers and texts nothing is told
+
+
+class Outliner:
+    """Tells what attributes hold.
+
+    Args:
+        kinds: what is known of types.
+    """
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self._seen: dict[int, Any] = {}  # by id, and kept, so that no id is used twice
+        self._found: Containers = []
+
+    def outline(self, value: Any) -> Containers:
+        """The containers that a value is made of, the value itself first."""
+        self._seen, self._found = {}, []
+        self._note([(value,)])
+        self._walk(value, DEPTH)
+        return self._found
+
+    def _walk(self, value: Any, depth: int) -> None:
+        kind = self._kinds[type(value)]
+        if kind.is_class or kind.by_itself is not None or kind.form is Form.OPAQUE or not depth:
+            return
+        if id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        entries = _entries(value, kind)
+        if kind.form in CONTAINERS:
+            self._note(entries)
+        for entry in entries:
+            for one in entry:
+                self._walk(one, depth - 1)
+
+    def _note(self, entries: Iterable[tuple[Any, ...]]) -> None:
+        told = []
+        for entry in entries:
+            parts: dict[tuple[str, str], None] = {}
+            for one in entry:
+                self._find_parts(one, PARTS, parts)
+            if parts:
+                told.append((" ".join(name for _, name in parts), *dict.fromkeys(module for module, _ in parts)))
+        if told:
+            self._found.append(told)
+
+    def _find_parts(self, value: Any, depth: int, found: dict[tuple[str, str], None]) -> None:
+        """The functions and classes that an entry is made of."""
+        kind = self._kinds[type(value)]
+        if type(value) is FunctionType:
+            found[str(value.__module__), value.__qualname__] = None
+        elif kind.is_class:
+            found[text_of(value, "__module__"), text_of(value, "__qualname__")] = None
+        elif type(value) is MethodType:
+            self._find_parts(value.__func__, depth, found)
+        elif kind.by_itself is None and depth > 0:
+            if kind.form not in CONTAINERS and kind.form is not Form.REFERENCE:
+                self._find_parts(type(value), 0, found)
+            if kind.form not in CONTAINERS or issubclass(kind.base, tuple):
+                inner = 1 if kind.form in CONTAINERS or kind.form is Form.REFERENCE else OF_ATTRIBUTE
+                for (one,) in _entries(value, kind):
+                    self._find_parts(one, depth - inner, found)
+
+
+def _entries(value: Any, kind: Kind) -> list[tuple[Any, ...]]:
+    """What a value holds; of what is no container the attributes."""
+    if kind.form is Form.DICTIONARY:
+        return list(kind.base.items(value))
+    if kind.form is Form.SEQUENCE:
+        return [(one,) for one in list(kind.base.__iter__(value))]
+    if kind.form is Form.SET:
+        return []
+    if kind.form is Form.REFERENCE:
+        return [(target(value),)]
+    if kind.form is Form.PARTIAL:
+        return [(value.func,), (value.args,), (value.keywords,)]
+    attributes = kind.attributes_of(value)
+    return [
+        (by_name(one) if name in kind.keyed else one,) for name, one in attributes.items() if name not in kind.ignored
+    ]
+
+
+def by_name(value: Any) -> dict[Any, Any]:
+    """A dictionary in an order of its own."""
+    return dict(sorted(dict.items(value), key=lambda item: str(item[0])))
+
+
+def target(reference: Any) -> Any:
+    """What a weak reference refers to, if that is still there."""
+    call = weakref.WeakMethod if issubclass(type(reference), weakref.WeakMethod) else weakref.ReferenceType
+    return call.__call__(reference)

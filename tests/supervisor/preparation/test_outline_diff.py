@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from devrunserver.supervisor.preparation.outline_diff import Outline, out_of_order
+
+# After the base an exact start imports, in this order, ...
+PLACES = {name: number for number, name in enumerate(("shop", "tasks", "tasks_admin", "ml", "ml_admin"))}
+PLANNED = {"tasks", "ml", "ml_admin"}  # ... of which these are imported ahead, as they do not depend on shop
+
+
+def one(*entries: str) -> list[list[str]]:
+    """A container: of each entry what it is, and modules."""
+    return [entry.split() for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("exact", "prepared", "culprits"),
+    [
+        # a list of plug-ins
+        ([one("S shop", "M ml")], [one("M ml", "S shop")], {"ml"}),
+        # planned ones among themselves
+        ([one("S shop", "M ml")], [one("S shop", "M ml")], set()),
+        # what was there at the base is another one, too: it may be importing still
+        ([one("R receiver", "M ml")], [one("M ml", "R receiver")], {"ml"}),
+        # a registry of models: in his turn that one was entered who was not imported ahead, though its model was
+        (
+            [one("Task tasks tasks_admin", "Net ml ml_admin")],
+            [one("Net ml ml_admin", "Task tasks tasks_admin")],
+            {"ml_admin"},
+        ),
+        # nobody knows who has entered it
+        ([one("Task django", "Net django")], [one("Net django", "Task django")], set()),
+        # what follows from it, as another way leads there
+        (
+            [one("S shop", "M ml"), one("Field tasks"), one("Field shop")],
+            [one("M ml", "S shop"), one("Field shop"), one("Field tasks")],
+            {"ml"},
+        ),
+        # two that hold the same, of which one is as it should be
+        (
+            [one("S shop", "M ml"), one("M ml", "S shop")],
+            [one("M ml", "S shop"), one("M ml", "S shop")],
+            {"ml"},
+        ),
+        # one thing in place of another: whoever came last
+        ([one("patched shop")], [one("patched ml")], {"ml"}),
+        ([one("S shop", "T tasks")], [one("M ml", "S shop", "T tasks")], {"ml"}),
+        ([], [], set()),
+    ],
+)
+def test_who_is_to_blame(exact: Outline, prepared: Outline, culprits: set[str]) -> None:
+    assert out_of_order([(exact, prepared)], PLANNED, PLACES) == culprits
+
+
+def test_where_one_list_has_another_order_no_other_way_counts() -> None:
+    """In hundreds of attributes something is reached that is out of order."""
+    first = [one("S shop", "M ml")], [one("M ml", "S shop")]
+    follows = [one("T tasks"), one("S shop")], [one("S shop"), one("T tasks")]
+    assert out_of_order([follows], PLANNED, PLACES) == {"tasks"}
+    assert out_of_order([follows, first], PLANNED, PLACES) == {"ml"}
