@@ -48,6 +48,13 @@ class Outliner:
         self._walk(value, DEPTH)
         return self._found
 
+    def modules(self, entry: Iterable[Any]) -> set[str]:
+        """The modules that what an entry is made of comes from."""
+        parts: dict[tuple[str, str], None] = {}
+        for one in entry:
+            self._find_parts(one, PARTS, parts)
+        return {module for module, _ in parts}
+
     def _walk(self, value: Any, depth: int) -> None:
         kind = self._kinds[type(value)]
         if kind.is_class or kind.by_itself is not None or kind.form is Form.OPAQUE or not depth:
@@ -55,7 +62,7 @@ class Outliner:
         if id(value) in self._seen:
             return
         self._seen[id(value)] = value
-        entries = _entries(value, kind)
+        entries = entries_of(value, kind)
         if kind.form in CONTAINERS:
             self._note(entries)
         for entry in entries:
@@ -87,11 +94,11 @@ class Outliner:
                 self._find_parts(type(value), 0, found)
             if kind.form not in CONTAINERS or issubclass(kind.base, tuple):
                 inner = 1 if kind.form in CONTAINERS or kind.form is Form.REFERENCE else OF_ATTRIBUTE
-                for (one,) in _entries(value, kind):
+                for (one,) in entries_of(value, kind):
                     self._find_parts(one, depth - inner, found)
 
 
-def _entries(value: Any, kind: Kind) -> list[tuple[Any, ...]]:
+def entries_of(value: Any, kind: Kind) -> list[tuple[Any, ...]]:
     """What a value holds; of what is no container the attributes."""
     if kind.form is Form.DICTIONARY:
         return list(kind.base.items(value))

@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import NoReturn
 
 from devrunserver.background.fingerprint import Fingerprint
 from devrunserver.background.literals import Literals
+from devrunserver.background.registries import Registries
 from devrunserver.checkpoints.forking import silence
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import link, process_exit
@@ -65,7 +67,7 @@ def answer_questions(
         fingerprint: Fingerprint | None = None
         for message in to_supervisor.messages():
             if isinstance(message, ImportsAsked):
-                to_supervisor.send(Imports(record()))
+                to_supervisor.send(Imports(_with_traces(record()) if message.traces else record()))
                 continue
             if isinstance(message, OutdatedAsked):
                 to_supervisor.send(Outdated(reads.outdated_facts()))
@@ -83,6 +85,10 @@ def answer_questions(
                 of = [one for one in message.attributes if not literals.explain(*one, fingerprint.value(*one))]
                 to_supervisor.send(Unexplained(of))
     process_exit.leave(process_exit.SUCCESS)
+
+
+def _with_traces(record: ImportRecord) -> ImportRecord:
+    return replace(record, traces=Registries(_is_ours, record.order).traces())
 
 
 def _asks_for_subclasses(is_project: Callable[[str], bool]) -> bool:

@@ -24,6 +24,7 @@ SLOWER = 1.5  # how much longer a reload may take because of a file that was edi
 SLOWER_BY = 0.1  # ... and that many seconds more
 FRAMEWORK = "django"
 APPS_PHASE = 0  # of Django's set-up: apps are made
+URLCONF_PHASE = 3  # ... after apps, models and ``ready()``
 URLCONF = "the URLconf"  # the place in a start where the project is set up, as it is told to the user
 
 
@@ -91,6 +92,31 @@ def make(
         remains=sum(seconds for name, _, seconds in after if name not in planned),
         after=record.order[base.imported :],
     )
+
+
+def displaced(record: ImportRecord, base: Base, plan: Plan) -> set[str]:
+    """The planned modules that would leave something before others that they came after.
+
+    Only who has a registry at hand can have left something there himself; a list of what its own module imports is
+    written there, whatever the order of imports; and where entries are in another order than imports, others made it.
+    """
+    planned, late, places = set(plan.modules), {*plan.after, *base.importing}, record.places
+    found: set[str] = set()
+    for holders, left_by in record.traces:
+        first = len(record.order)  # the place of the first that comes in his turn
+        for name in left_by:
+            if name not in places or not record.importers.get(name, frozenset()).isdisjoint(holders[:1]):
+                continue
+            if name not in planned:
+                first = min(first, places[name]) if name in late else first
+            elif first < places[name] and has_at_hand(record, name, holders):
+                found.add(name)
+    return found
+
+
+def has_at_hand(record: ImportRecord, module: str, holders: Iterable[str]) -> bool:
+    """Whether a module imports one that has something, or has it itself."""
+    return any(module == holder or module in record.importers.get(holder, ()) for holder in holders)
 
 
 def remaining(record: ImportRecord, base: Base) -> float:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Trace(NamedTuple):
+    """What modules have left in one list or dictionary.
+
+    Attributes:
+        holders: the modules that have it at hand, the first that was looked up first.
+        left_by: who has left each entry, most likely, in their order.
+    """
+
+    holders: Sequence[str]
+    left_by: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,7 @@ class ImportRecord:
         edges: of each module, what it imports, whether that was loaded before or not.
         files: the modules of the project by path.
         lost: those of ``order`` that are not there in the end: their import failed, or somebody took them away.
+        traces: what modules have left in common, if that was asked for.
     """
 
     order: Sequence[str]
@@ -27,11 +40,17 @@ class ImportRecord:
     edges: Mapping[str, Collection[str]]
     files: Mapping[str, str]
     lost: Collection[str] = ()
+    traces: Sequence[Trace] = ()
 
     @functools.cached_property
     def importers(self) -> Mapping[str, Set[str]]:
         """Of each module, what imports it, or what is in it, directly."""
         return importers(self.edges)
+
+    @functools.cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where each module has come first."""
+        return {name: place for place, name in reversed([*enumerate(self.order)])}
 
 
 def importers(edges: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
@@ -65,6 +84,7 @@ def to_json(record: ImportRecord) -> dict[str, Any]:
         "edges": [[number, *imported] for number, imported in edges.items()],
         "files": {path: numbers[name] for path, name in record.files.items() if name in numbers},
         "lost": [numbers[name] for name in record.lost if name in numbers],
+        "traces": [[[numbers[name] for name in part if name in numbers] for part in one] for one in record.traces],
     }
 
 
@@ -78,4 +98,5 @@ def from_json(data: Mapping[str, Any]) -> ImportRecord:
         edges={names[number]: {names[one] for one in imported} for number, *imported in data["edges"]},
         files={path: names[number] for path, number in data["files"].items()},
         lost=tuple(names[number] for number in data["lost"]),
+        traces=tuple(Trace(*([names[number] for number in part] for part in one)) for one in data["traces"]),
     )

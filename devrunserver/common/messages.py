@@ -399,7 +399,9 @@ class ImportAhead(Message):
 
 @message
 class ImportsAsked(Message):
-    """What was imported, please."""
+    """What was imported, please; and what modules have left in common, if that is wanted."""
+
+    traces: bool = False
 
 
 @message

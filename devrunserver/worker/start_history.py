@@ -10,12 +10,11 @@ from django.apps import apps
 from devrunserver.background import import_graph
 from devrunserver.checkpoints.import_hook import ImportHook
 from devrunserver.common import faults
+from devrunserver.common.import_plan import URLCONF_PHASE
 from devrunserver.worker.model_lookups import ModelLookups
 
 if TYPE_CHECKING:
     from devrunserver.common.import_record import ImportRecord
-
-URLCONF_PHASE = 3  # after apps, models and ``ready()``
 
 
 class StartHistory:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -14,12 +13,12 @@ from devrunserver.background.outline import Containers, Outliner
 from devrunserver.background.varying import Varying
 
 
-def made(module: str, name: str) -> Any:
+def made(module: str, name: str) -> type[Any]:
     """A class of some module."""
     return type(name, (), {"__module__": module})
 
 
-def function(module: str, name: str) -> Callable[[], None]:
+def function(module: str, name: str) -> Any:
     def made() -> None: ...
 
     made.__module__, made.__qualname__ = module, name

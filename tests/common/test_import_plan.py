@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devrunserver.common.import_plan import Base, Plan, dependents, independent, is_kept, make
-from devrunserver.common.import_record import ImportRecord, from_json, importers, to_json, with_packages
+from devrunserver.common.import_plan import Base, Plan, dependents, displaced, independent, is_kept, make
+from devrunserver.common.import_record import ImportRecord, Trace, from_json, importers, to_json, with_packages
 
 EDGES = {"urls": {"a.views", "b.views"}, "a.views": {"a.forms"}, "b.views": {"b"}, "c": {"a"}, "d": {"d.part"}}
 
@@ -147,7 +148,48 @@ def test_is_kept(plan: float, without: float, in_turn: bool, expected: bool) -> 
 
 
 def test_a_record_survives_its_way() -> None:
-    assert from_json(json.loads(json.dumps(to_json(RECORD)))) == RECORD
+    record = replace(RECORD, traces=(Trace(["lib", "pure"], ["models", "paper"]),))
+    assert from_json(json.loads(json.dumps(to_json(record)))) == record
+
+
+# A registry; of what registers there "early" came before the base, and "edited" is edited.
+REGISTERED = ImportRecord(
+    order=["registry", "early", "edited", "one", "other", "used", "last"],
+    phases=[1] * 7,
+    seconds=[1.0] * 7,
+    edges={name: {"registry"} for name in ("early", "edited", "one", "other")} | {"last": {"edited"}},
+    files={"/edited.py": "edited"},
+)
+
+
+@pytest.mark.parametrize(
+    ("holders", "left_by", "importing", "found"),
+    [
+        (["registry"], ["early", "edited", "one", "other"], [], {"one", "other"}),
+        (["registry"], ["early", "one", "edited", "other"], [], {"other"}),
+        (["registry"], ["one", "other", "edited"], [], set()),
+        # in another order than they were imported: somebody else has put them there
+        (["registry"], ["early", "edited", "last", "other"], [], {"other"}),
+        (["registry"], ["early", "last", "other"], [], set()),
+        # it is not complete at the base, and registers in its turn
+        (["registry"], ["one", "early", "other"], ["early"], {"other"}),
+        (["registry"], ["one", "early", "other"], [], set()),
+        # what another has registered for it, as it does not know of the registry
+        (["registry"], ["edited", "used", "one"], [], {"one"}),
+        # who has it at hand without an import of the module that it is in
+        (["registry", "used"], ["edited", "used"], [], {"used"}),
+        # written down in the module itself, which imports what is in it
+        (["last"], ["edited", "used"], [], set()),
+        (["early"], ["edited", "registry"], [], set()),
+        ([], ["edited", "one"], [], set()),
+    ],
+)
+def test_what_would_leave_something_before_others(
+    holders: list[str], left_by: list[str], importing: list[str], found: set[str]
+) -> None:
+    record = replace(REGISTERED, traces=[Trace(holders, left_by)])
+    base = Base(2, ["edited", *importing], 1)
+    assert displaced(record, base, make(record, base, ["/edited.py"])) == found
 
 
 names = st.sampled_from(["a", "b", "b.c", "b.d", "e", "e.f"])

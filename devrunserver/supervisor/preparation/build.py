@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from devrunserver.common import link
 from devrunserver.common.facts import Fact
-from devrunserver.common.import_plan import URLCONF, Plan
+from devrunserver.common.import_plan import URLCONF, URLCONF_PHASE, Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import BuildFailed, FactsRead, Imports, ImportsAsked, Message, Resume
 from devrunserver.common.role import Role
@@ -122,7 +122,7 @@ def record(
         if not run.is_loaded:
             said = yield run
         run.said = None
-        answer = yield processes.ask(run, ImportsAsked())
+        answer = yield processes.ask(run, ImportsAsked(checkpoint.base.phase < URLCONF_PHASE))
         if run is not state_reporter:
             processes.end(run)
         if isinstance(answer, Imports):

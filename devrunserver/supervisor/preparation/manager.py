@@ -62,8 +62,8 @@ from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET, Planning, is_right_before
 
 QUIET = 0.2  # seconds after a reload in which nothing happens
-VIEW_QUIET = 3.0  # the same after the first request for a page: others follow that belong to it, and it is looked at
-FIRST_QUIET = 5.0  # the same after the first start: who has just started a server has other things to do than to edit
+VIEW_QUIET = 1.0  # the same after the first request for a page: others follow that belong to it, and it is looked at
+FIRST_QUIET = 2.0  # the same after the first start: who has just started a server looks at a page, most likely
 
 
 class Preparation:

@@ -38,6 +38,7 @@ SLOWER = 1.2
 SLOWER_BY = 0.02  # ... and that many seconds more; ...
 # ... where it leaves out what nobody has edited, such a share of a start: to compare another one costs as a start does
 GUESS_SLOWER_SHARE = 0.01
+FORESEEN_SHARE = 0.75  # of what a plan saves, that it must still save without what is likely to show in an order
 MOST_LIKELY = 6  # files that are taken into account before anybody has edited one
 # Of the seconds that a plan saves, those that may be spent on leaving out what nobody has edited yet, ...
 UNKNOWN_SHARE = 0.1  # ... as long as nobody has edited anything
@@ -275,7 +276,13 @@ class Planning:
     def _from(self, base: Checkpoint, paths: tuple[str, ...]) -> Plan:
         assert self.record is not None
         left_out = self.left_out[base.at] | self.known.unfit_at(base.base.phase)
-        return import_plan.make(self.record, base.base, paths, left_out, base.base.phase in self.strict)
+        is_strict = base.base.phase in self.strict
+        plan = import_plan.make(self.record, base.base, paths, left_out, is_strict)
+        displaced = import_plan.displaced(self.record, base.base, plan)
+        if not displaced:
+            return plan
+        in_order = import_plan.make(self.record, base.base, paths, left_out | displaced, is_strict)
+        return in_order if in_order.saves >= FORESEEN_SHARE * plan.saves else plan
 
     def _is_kept(self, plan: Plan, without: Plan, total: float, path: str) -> bool:
         if self.saves and path not in {save.path for save in self.saves}:  # nobody has edited it

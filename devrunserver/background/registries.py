@@ -1,0 +1,99 @@
+"""The lists and dictionaries that several modules have left something in: plug-ins, receivers of signals, admin sites.
+
+Theory of operation
+-------------------
+A module that is imported ahead leaves its entry before those that come in their turn. Where it came after one of them,
+that shows, and the comparison would find it; to know it beforehand spares an attempt (``common/import_plan.py``).
+
+So all that is near a module's namespace, or that of one of its classes, is looked through for containers in which more
+than one module has left something: the last one, of those that what an entry is made of comes from (``outline.py``).
+That is a guess. What Django derives from models, and has in abundance, is passed over: it is no registry.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+from devrunserver.background.kinds import Form, Kinds, text_of
+from devrunserver.background.outline import CONTAINERS, Outliner, entries_of
+from devrunserver.background.varying import Varying
+from devrunserver.common.import_record import Trace
+from devrunserver.common.module_files import namespace
+
+DEPTH = (
+    4  # how far from an attribute a registry may be: a lazy object, what it stands for, a dictionary, a list in that
+)
+DERIVED = ("django.db.models.options", "django.db.models.fields")  # where what derives from models is defined
+
+
+class Registries:
+    """Finds them in this process.
+
+    Args:
+        own: whether a module is one of ours, of which nothing counts.
+        order: the modules that were imported, in the order of their look-ups.
+    """
+
+    def __init__(self, own: Callable[[str], bool], order: Sequence[str]) -> None:
+        self._kinds = Kinds(own, hash, Varying())
+        self._outliner = Outliner(self._kinds)
+        self._order = order
+        self._places = {name: place for place, name in reversed([*enumerate(order)])}
+        self._seen: dict[int, Any] = {}  # by id
+        self._found: list[tuple[Any, list[int]]] = []  # what it was reached from, and who has left something
+        self._modules = [
+            (name, one) for name, one in list(sys.modules.items()) if type(one) is ModuleType and name in self._places
+        ]
+
+    def traces(self) -> list[Trace]:
+        """What was left in each, and which modules have it at hand, those that were looked up first before others."""
+        for name, module in self._modules:
+            for attribute, value in list(namespace(module).items()):
+                if not attribute.startswith("__"):
+                    self._look_at(name, value)
+        holders = self._holders({id(root) for root, _ in self._found})
+        return [Trace(holders[id(root)], [self._order[place] for place in left]) for root, left in self._found]
+
+    def _look_at(self, module: str, value: Any) -> None:
+        if not self._kinds[type(value)].is_class:
+            self._walk(value, value, DEPTH)
+        elif text_of(value, "__module__") == module:
+            for attribute, one in list(type.__dict__["__dict__"].__get__(value).items()):
+                if not attribute.startswith("__"):
+                    self._walk(one, value, DEPTH)
+
+    def _walk(self, value: Any, root: Any, depth: int) -> None:
+        kind = self._kinds[type(value)]
+        if kind.is_class or kind.by_itself is not None or kind.form is Form.OPAQUE or id(value) in self._seen:
+            return
+        if text_of(type(value), "__module__").startswith(DERIVED):
+            return
+        self._seen[id(value)] = value
+        entries = entries_of(value, kind)
+        if kind.form in CONTAINERS and not issubclass(kind.base, tuple):
+            left = self._left(entries)
+            if len(set(left)) > 1:
+                self._found.append((root, left))
+        if depth > 1:
+            for entry in entries:
+                for one in entry:
+                    self._walk(one, root, depth - 1)
+
+    def _left(self, entries: Iterable[tuple[Any, ...]]) -> list[int]:
+        """Who has left the entries, by place; who has left several one after the other, once."""
+        found: list[int] = []
+        for entry in entries:
+            known = [self._places[module] for module in self._outliner.modules(entry) if module in self._places]
+            if known and found[-1:] != [max(known)]:
+                found.append(max(known))
+        return found
+
+    def _holders(self, roots: set[int]) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {root: [] for root in roots}
+        for name, module in sorted(self._modules, key=lambda one: self._places[one[0]]):
+            for root in {id(value) for value in list(namespace(module).values())} & roots:
+                found[root].append(name)
+        return found

@@ -1,0 +1,67 @@
+"""Registries that modules of a folder fill, in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.live import REPOSITORY
+
+PROGRAM = """
+import importlib, json, sys
+sys.path[:0] = [{repository!r}, {directory!r}]
+order = ["registry", "one", "other"]
+for name in order:
+    importlib.import_module(name)
+from devrunserver.background.registries import Registries
+print(json.dumps(Registries(lambda name: name.startswith("devrunserver"), order).traces()))
+"""
+PLUGINS = "PLUGINS = []\ndef register(one):\n    PLUGINS.append(one)\n    return one\n"
+
+
+@pytest.mark.parametrize(
+    ("registry", "module", "traces"),
+    [
+        (PLUGINS, "import registry\n@registry.register\nclass Plugin: ...", [["registry"], ["one", "other"]]),
+        (PLUGINS, "from registry import PLUGINS\nPLUGINS.append([print])", []),
+        (
+            PLUGINS,
+            "from registry import PLUGINS\ndef view(): ...\nPLUGINS += [view, view]",
+            [["registry", "one", "other"], ["one", "other"]],
+        ),
+        (
+            "class Site:\n    def __init__(self): self.models = {}\nsite = Site()",
+            "import registry\nclass Model: ...\nregistry.site.models[Model] = registry.Site()",
+            [["registry"], ["one", "other"]],
+        ),
+        (
+            "class Base:\n    plugins = {}",
+            "import registry\nregistry.Base.plugins[__name__] = lambda: 0",
+            [["registry"], ["one", "other"]],
+        ),
+        (
+            "from collections import defaultdict\nhooks = defaultdict(list)",
+            "import registry\nregistry.hooks['menu'].append((1, lambda: 0))",
+            [["registry"], ["one", "other"]],
+        ),
+        (
+            "from django.dispatch import Signal\nsaved = Signal()",
+            "import registry\ndef on_save(**kwargs): ...\nregistry.saved.connect(on_save)",
+            [["registry"], ["one", "other"]],
+        ),
+        ("KINDS = {'a': 1}", "import registry\nregistry.KINDS[__name__] = 'text'", []),
+        ("CLASSES = set()", "import registry\nclass One: ...\nregistry.CLASSES.add(One)", []),
+    ],
+)
+def test_registries(tmp_path: Path, registry: str, module: str, traces: list[list[str]]) -> None:
+    for name, text in {"registry": registry, "one": module, "other": module}.items():
+        (tmp_path / f"{name}.py").write_text(dedent(text))
+    program = PROGRAM.format(repository=str(REPOSITORY), directory=str(tmp_path))
+    told = json.loads(subprocess.check_output([sys.executable, "-c", program], env={**os.environ}))
+    assert told == ([traces] if traces else [])
