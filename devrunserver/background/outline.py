@@ -23,7 +23,8 @@ from devrunserver.background.kinds import Form, Kind, Kinds, text_of
 DEPTH = 6  # how far from an attribute a container may be
 PARTS = 3  # how far from an entry a function or class may be that it is made of; what an attribute holds is two further
 OF_ATTRIBUTE = 2
-CONTAINERS = frozenset({Form.DICTIONARY, Form.SEQUENCE, Form.SET})
+CONTAINERS = (Form.DICTIONARY, Form.SEQUENCE, Form.SET)  # no set: an enumeration's hash is slow
+PLAIN = frozenset({str, int, bool, float, type(None), bytes})  # types of what comes from no module, and holds nothing
 
 Entry = tuple[str, ...]  # what it is, and the modules that what it is made of comes from
 Containers = list[list[Entry]]  # each in its order; of entries that are numbers and texts nothing is told
@@ -52,7 +53,8 @@ class Outliner:
         """The modules that what an entry is made of comes from."""
         parts: dict[tuple[str, str], None] = {}
         for one in entry:
-            self._find_parts(one, PARTS, parts)
+            if type(one) not in PLAIN:
+                self._find_parts(one, PARTS, parts)
         return {module for module, _ in parts}
 
     def _walk(self, value: Any, depth: int) -> None:
@@ -95,7 +97,8 @@ class Outliner:
             if kind.form not in CONTAINERS or issubclass(kind.base, tuple):
                 inner = 1 if kind.form in CONTAINERS or kind.form is Form.REFERENCE else OF_ATTRIBUTE
                 for (one,) in entries_of(value, kind):
-                    self._find_parts(one, depth - inner, found)
+                    if type(one) not in PLAIN:
+                        self._find_parts(one, depth - inner, found)
 
 
 def entries_of(value: Any, kind: Kind) -> list[tuple[Any, ...]]:

@@ -18,10 +18,10 @@ from types import ModuleType
 from typing import Any
 
 from devrunserver.background.kinds import Form, Kinds, text_of
-from devrunserver.background.outline import CONTAINERS, Outliner, entries_of
+from devrunserver.background.outline import CONTAINERS, PLAIN, Outliner, entries_of
 from devrunserver.background.varying import Varying
 from devrunserver.common.import_record import Trace
-from devrunserver.common.module_files import namespace
+from devrunserver.common.module_files import file_of, is_standard, namespace
 
 DEPTH = (
     4  # how far from an attribute a registry may be: a lazy object, what it stands for, a dictionary, a list in that
@@ -44,13 +44,15 @@ class Registries:
         self._places = {name: place for place, name in reversed([*enumerate(order)])}
         self._seen: dict[int, Any] = {}  # by id
         self._found: list[tuple[Any, list[int]]] = []  # what it was reached from, and who has left something
-        self._modules = [
-            (name, one) for name, one in list(sys.modules.items()) if type(one) is ModuleType and name in self._places
-        ]
+        modules = [(name, one) for name, one in list(sys.modules.items()) if type(one) is ModuleType and not own(name)]
+        self._modules = sorted(modules, key=lambda one: self._places.get(one[0], -1))  # -1: before all that is recorded
 
     def traces(self) -> list[Trace]:
         """What was left in each, and which modules have it at hand, those that were looked up first before others."""
         for name, module in self._modules:
+            file = file_of(module)
+            if file is None or is_standard(file):
+                continue
             for attribute, value in list(namespace(module).items()):
                 if not attribute.startswith("__"):
                     self._look_at(name, value)
@@ -69,7 +71,7 @@ class Registries:
         kind = self._kinds[type(value)]
         if kind.is_class or kind.by_itself is not None or kind.form is Form.OPAQUE or id(value) in self._seen:
             return
-        if text_of(type(value), "__module__").startswith(DERIVED):
+        if kind.name.startswith(DERIVED):
             return
         self._seen[id(value)] = value
         entries = entries_of(value, kind)
@@ -80,7 +82,8 @@ class Registries:
         if depth > 1:
             for entry in entries:
                 for one in entry:
-                    self._walk(one, root, depth - 1)
+                    if type(one) not in PLAIN:
+                        self._walk(one, root, depth - 1)
 
     def _left(self, entries: Iterable[tuple[Any, ...]]) -> list[int]:
         """Who has left the entries, by place; who has left several one after the other, once."""
@@ -93,7 +96,7 @@ class Registries:
 
     def _holders(self, roots: set[int]) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {root: [] for root in roots}
-        for name, module in sorted(self._modules, key=lambda one: self._places[one[0]]):
+        for name, module in self._modules:
             for root in {id(value) for value in list(namespace(module).values())} & roots:
                 found[root].append(name)
         return found

@@ -76,6 +76,7 @@ def to_json(record: ImportRecord) -> dict[str, Any]:
     for importer, imported in record.edges.items():
         number = numbers.setdefault(importer, len(numbers))
         edges[number] = [numbers.setdefault(name, len(numbers)) for name in imported]
+    traces = [[[numbers.setdefault(name, len(numbers)) for name in part] for part in one] for one in record.traces]
     return {
         "names": list(numbers),
         "order": [numbers[name] for name in record.order],
@@ -84,7 +85,7 @@ def to_json(record: ImportRecord) -> dict[str, Any]:
         "edges": [[number, *imported] for number, imported in edges.items()],
         "files": {path: numbers[name] for path, name in record.files.items() if name in numbers},
         "lost": [numbers[name] for name in record.lost if name in numbers],
-        "traces": [[[numbers[name] for name in part if name in numbers] for part in one] for one in record.traces],
+        "traces": traces,
     }
 
 

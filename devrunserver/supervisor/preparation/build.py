@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from devrunserver.common import link
@@ -85,10 +85,12 @@ def build(
         if not checkpoints:
             return planning.no_base
         if planning.record is None or state_reporter is not None:  # what was told before is as good as a start for it
-            imports = yield from record(processes, state_reporter, checkpoints[-1])
+            known = planning.record.traces if planning.record is not None else ()  # it takes time to find them
+            are_traces_asked = not known and checkpoints[-1].base.phase < URLCONF_PHASE
+            imports = yield from record(processes, state_reporter, checkpoints[-1], are_traces_asked)
             if isinstance(imports, str):
                 return imports
-            planning.record = imports
+            planning.record = replace(imports, traces=imports.traces or known)
         if why := planning.make(chain):
             return why
     why = "other files are being edited now"
@@ -108,13 +110,14 @@ def build(
 
 
 def record(
-    processes: BackgroundProcesses, state_reporter: Run | None, checkpoint: Checkpoint
+    processes: BackgroundProcesses, state_reporter: Run | None, checkpoint: Checkpoint, are_traces_asked: bool
 ) -> Generator[Run, Message | None, ImportRecord | str]:
     """What an exact start imports, or why that cannot be said.
 
     Args:
         state_reporter: tells of a worker that started exactly, if any does.
         checkpoint: where to start otherwise.
+        are_traces_asked: what modules have left in common is wanted, too.
     """
     said: Message | None = None
     for attempt in (state_reporter, None):
@@ -122,7 +125,7 @@ def record(
         if not run.is_loaded:
             said = yield run
         run.said = None
-        answer = yield processes.ask(run, ImportsAsked(checkpoint.base.phase < URLCONF_PHASE))
+        answer = yield processes.ask(run, ImportsAsked(are_traces_asked))
         if run is not state_reporter:
             processes.end(run)
         if isinstance(answer, Imports):
