@@ -10,6 +10,9 @@ be in a registry because of an admin module that was not.
 Where the same entries are in two containers in another order, who has left them is to blame. One that is out of order
 makes what is behind it, or is reached through it, look different as well, in hundreds of attributes. So only where no
 container holds the same in another order, all that is found on the way is compared as one list.
+
+Where nothing tells who has left what moved (a method of an object of a library, as Django's storages connect to a
+signal), whoever was imported between those who have left what is beside it is to blame.
 """
 
 from __future__ import annotations
@@ -45,6 +48,10 @@ def out_of_order(
     if not found:
         for exact, prepared in outlines:
             found |= _displaced(_as_one(exact), _as_one(prepared), leaver)
+    if not found:
+        for exact, prepared in outlines:
+            for before, after in _permuted(exact, prepared):
+                found |= _imported_meanwhile(before, after, planned, places)
     return found
 
 
@@ -83,6 +90,26 @@ def _places(entries: Iterable[Entry], leaver: Leaver) -> dict[str, list[int]]:
         else:
             places.setdefault(module, []).append(others)
     return places
+
+
+def _imported_meanwhile(
+    before: Sequence[Entry], after: Sequence[Entry], planned: Set[str], places: Mapping[str, int]
+) -> set[str]:
+    """The planned modules that were imported when that was left which moved, and of which nothing tells who did it."""
+
+    def late(entry: Entry) -> list[int]:
+        return [places[name] for name in entry[1:] if name in places]
+
+    def mover(entry: Entry) -> str | None:
+        return None if late(entry) else " ".join(entry)
+
+    moved, found = _displaced(before, after, mover), set[str]()
+    for index, entry in enumerate(before):
+        if mover(entry) in moved:
+            first = max(next(filter(None, map(late, reversed(before[:index]))), [-1]))
+            last = max(next(filter(None, map(late, before[index:])), [len(places)]))
+            found |= {name for name in planned if first < places[name] < last}
+    return found
 
 
 def explain(differences: Collection[Attribute], culprits: Collection[str]) -> str:

@@ -29,7 +29,7 @@ def one(*entries: str) -> list[list[str]]:
             [one("Net ml ml_admin", "Task tasks tasks_admin")],
             {"ml_admin"},
         ),
-        # nobody knows who has entered it
+        # nobody who comes after the base has entered it
         ([one("Task django", "Net django")], [one("Net django", "Task django")], set()),
         # what follows from it, as another way leads there
         (
@@ -46,6 +46,17 @@ def one(*entries: str) -> list[list[str]]:
         # one thing in place of another: whoever came last
         ([one("patched shop")], [one("patched ml")], {"ml"}),
         ([one("S shop", "T tasks")], [one("M ml", "S shop", "T tasks")], {"ml"}),
+        # a library's object, of which nobody knows who has made it: not before "shop", and not after "tasks_admin"
+        (
+            [one("S shop", "Storage django", "A tasks_admin")],
+            [one("Storage django", "S shop", "A tasks_admin")],
+            {"tasks"},
+        ),
+        (
+            [one("S shop", "Storage django")],
+            [one("Storage django", "S shop")],
+            {"tasks", "ml", "ml_admin"},
+        ),
         ([], [], set()),
     ],
 )
