@@ -184,6 +184,18 @@ KINDS: dict[str, Kind] = {
         },
         ["shop/receiver_b.py", "shop/called.py"],
     ),
+    "objects of a library that listen to a signal": Kind(
+        {
+            "shop/files.py": "from django.core.files.storage import FileSystemStorage\n\nfiles = FileSystemStorage()\n",
+            **{
+                f"shop/{name}.py": "from django.core.signals import setting_changed\nfrom shop import views\n\n"
+                "def reset(**kwargs): ...\n\nsetting_changed.connect(reset)\n"
+                for name in ("first", "last")
+            },
+            "shop/urls.py": urls_with("from shop import first, files, last"),
+        },
+        ["shop/views.py"],
+    ),
     "a count of imports": Kind(
         {
             "shop/count.py": "COUNT = 0\nNAMES = {}\n\ndef imported(name):\n    global COUNT\n    COUNT += 1\n"
