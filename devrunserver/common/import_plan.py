@@ -52,7 +52,7 @@ class Plan:
         edited: the paths that it leaves out.
         saves: seconds of import.
         remains: seconds of import after the base that are left.
-        after: all that an exact start imports after the base.
+        after: what was importing at the base, and all that an exact start imports after that.
     """
 
     modules: list[str] = field(default_factory=list)
@@ -90,17 +90,17 @@ def make(
         edited=edited,
         saves=sum(seconds for name, _, seconds in after if name in planned),
         remains=sum(seconds for name, _, seconds in after if name not in planned),
-        after=record.order[base.imported :],
+        after=(*base.importing, *record.order[base.imported :]),
     )
 
 
-def displaced(record: ImportRecord, base: Base, plan: Plan) -> set[str]:
+def displaced(record: ImportRecord, plan: Plan) -> set[str]:
     """The planned modules that would leave something before others that they came after.
 
     Only who has a registry at hand can have left something there himself; a list of what its own module imports is
     written there, whatever the order of imports; and where entries are in another order than imports, others made it.
     """
-    planned, late, places = set(plan.modules), {*plan.after, *base.importing}, record.places
+    planned, late, places = set(plan.modules), set(plan.after), record.places
     found: set[str] = set()
     for holders, left_by in record.traces:
         first = len(record.order)  # the place of the first that comes in his turn

@@ -189,7 +189,7 @@ def test_what_would_leave_something_before_others(
 ) -> None:
     record = replace(REGISTERED, traces=[Trace(holders, left_by)])
     base = Base(2, ["edited", *importing], 1)
-    assert displaced(record, base, make(record, base, ["/edited.py"])) == found
+    assert displaced(record, make(record, base, ["/edited.py"])) == found
 
 
 names = st.sampled_from(["a", "b", "b.c", "b.d", "e", "e.f"])

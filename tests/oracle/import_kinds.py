@@ -186,15 +186,16 @@ KINDS: dict[str, Kind] = {
     ),
     "objects of a library that listen to a signal": Kind(
         {
+            "shop/base.py": "",
             "shop/files.py": "from django.core.files.storage import FileSystemStorage\n\nfiles = FileSystemStorage()\n",
             **{
-                f"shop/{name}.py": "from django.core.signals import setting_changed\nfrom shop import views\n\n"
+                f"shop/{name}.py": "from django.core.signals import setting_changed\nfrom shop import base\n\n"
                 "def reset(**kwargs): ...\n\nsetting_changed.connect(reset)\n"
                 for name in ("first", "last")
             },
-            "shop/urls.py": urls_with("from shop import first, files, last"),
+            "shop/apps.py": APP.format(ready="from shop import first, files, last"),
         },
-        ["shop/views.py"],
+        ["shop/base.py"],
     ),
     "a count of imports": Kind(
         {

@@ -278,7 +278,7 @@ class Planning:
         left_out = self.left_out[base.at] | self.known.unfit_at(base.base.phase)
         is_strict = base.base.phase in self.strict
         plan = import_plan.make(self.record, base.base, paths, left_out, is_strict)
-        displaced = import_plan.displaced(self.record, base.base, plan)
+        displaced = import_plan.displaced(self.record, plan)
         if not displaced:
             return plan
         in_order = import_plan.make(self.record, base.base, paths, left_out | displaced, is_strict)
