@@ -131,6 +131,7 @@ class Preparation:
             self._planning.edited = list(edited)
             self._worker.is_serving, self._worker.is_broken = True, broken
             self._due = time.monotonic() + (QUIET if is_reload else FIRST_QUIET)
+            self.why_not = NOT_READY if Purpose.BUILD in self._jobs else self.why_not
 
     def on_view(self, likely: Sequence[str]) -> None:
         """Somebody looks at another page.
@@ -283,7 +284,7 @@ class Preparation:
             elif not self._planning.saves and (worker.is_broken or is_on_battery()):
                 self.why_not = NOTHING_YET  # on battery, and where a start fails, only what is edited is worth it
             elif not self._planning.is_given_up and (self._planning.edited or not self._planning.saves):
-                self.why_not = NOT_READY
+                self.why_not = NOT_READY if worker.is_serving else self.why_not  # of the next reload, not of this one
                 if self._planning.plan is None:
                     self._planning.cost.begin(self.processes.cpu_seconds, time.monotonic())
                 is_exact = worker.is_serving and worker.prepared is None and not worker.is_broken

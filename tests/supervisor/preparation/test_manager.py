@@ -248,6 +248,7 @@ def test_it_is_built_while_the_worker_starts_that_leaves_the_checkpoint(
     stage.chain.cut()  # what was changed is imported first
     stage.preparation.changed("/b.py")
     assert not stage.resume()
+    why_not = stage.preparation.why_not
     stage.add_checkpoint(2, "first", 0)
     stage.preparation.on_checkpoint()
     stage.play()
@@ -257,6 +258,7 @@ def test_it_is_built_while_the_worker_starts_that_leaves_the_checkpoint(
     stage.play()
     assert [build.modules for build in stage.builds[1:]] == [["d"]] * are_cores
     assert stage.short_runs == 1, "it is verified when the worker serves"
+    assert stage.preparation.why_not == why_not, "what this reload is told of is not what is made for the next"
     stage.serve("/b.py")
     assert (len(stage.builds), stage.short_runs) == (2, 2)
     assert stage.reload("/b.py")
