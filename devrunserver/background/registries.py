@@ -13,8 +13,9 @@ That is a guess. What Django derives from models, and has in abundance, is passe
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from devrunserver.background.kinds import Form, Kinds, text_of
@@ -95,8 +96,23 @@ class Registries:
         return found
 
     def _holders(self, roots: set[int]) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = {root: [] for root in roots}
+        """Which modules have each at hand: in their namespace is it, or what was defined where it was first."""
+        found: dict[int, dict[str, None]] = {root: {} for root in roots}
         for name, module in self._modules:
             for root in {id(value) for value in list(namespace(module).values())} & roots:
-                found[root].append(name)
-        return found
+                found[root][name] = None
+        owned = defaultdict(list)
+        for holders in found.values():
+            owned[next(iter(holders), "")].append(holders)
+        for name, module in self._modules:
+            for owner in {_defined_in(value) for value in list(namespace(module).values())} & owned.keys():
+                for holders in owned[owner]:
+                    holders[name] = None
+        return {root: list(holders) for root, holders in found.items()}
+
+
+def _defined_in(value: Any) -> str:
+    """The module that a function or class was defined in; none of anything else."""
+    if type(value) is FunctionType:
+        return str(value.__module__)
+    return text_of(value, "__module__") if issubclass(type(value), type) else ""

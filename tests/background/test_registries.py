@@ -55,6 +55,12 @@ PLUGINS = "PLUGINS = []\ndef register(one):\n    PLUGINS.append(one)\n    return
             "import registry\ndef on_save(**kwargs): ...\nregistry.saved.connect(on_save)",
             [["registry"], ["one", "other"]],
         ),
+        # a decorator at hand, not the list
+        (
+            PLUGINS,
+            "from registry import register\nclass Plugin: ...\nregister(Plugin)",
+            [["registry", "one", "other"], ["one", "other"]],
+        ),
         ("KINDS = {'a': 1}", "import registry\nregistry.KINDS[__name__] = 'text'", []),
         ("CLASSES = set()", "import registry\nclass One: ...\nregistry.CLASSES.add(One)", []),
     ],

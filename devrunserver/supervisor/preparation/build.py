@@ -86,8 +86,8 @@ def build(
             return planning.no_base
         if planning.record is None or state_reporter is not None:  # what was told before is as good as a start for it
             known = planning.record.traces if planning.record is not None else ()  # it takes time to find them
-            are_traces_asked = not known and checkpoints[-1].base.phase < URLCONF_PHASE
-            imports = yield from record(processes, state_reporter, checkpoints[-1], are_traces_asked)
+            may_be_early = not planning.saves or checkpoints[-1].base.phase < URLCONF_PHASE
+            imports = yield from record(processes, state_reporter, checkpoints[-1], may_be_early and not known)
             if isinstance(imports, str):
                 return imports
             planning.record = replace(imports, traces=imports.traces or known)
