@@ -36,7 +36,7 @@ WEAK_CACHES = {"_dirty_len", "_pending_removals", "_iterating"}  # of who is gon
 ALL = "*"
 # Attributes of objects of these types (and of types derived from them) that hold no order, or only cache
 UNORDERED = {
-    "django.db.models.options.Options": {"swapped"},  # what settings say, kept once somebody has asked
+    "django.db.models.options.Options": {"_get_fields_cache"},  # forgotten whenever there is another model
     "django.conf.LazySettings": {ALL},  # settings are put there when they are asked for
     "logging.Manager": {ALL},
     "django.urls.resolvers.URLResolver": {
@@ -51,12 +51,10 @@ UNORDERED = {
     "_weakrefset.WeakSet": WEAK_CACHES,
     "asgiref.local.Local": {ALL},
 }
-# Dictionaries in these attributes, whose own order nobody sees: it is that in which apps have got their first model,
-# or that in which fields were asked for
-KEYED = {
-    "django.apps.registry.Apps": {"all_models"},
-    "django.db.models.options.Options": {"_get_fields_cache"},
-}
+# Dictionaries in these attributes, whose own order nobody sees: it is that in which apps have got their first model
+KEYED = {"django.apps.registry.Apps": {"all_models"}}
+MODELS = "django.db.models."  # where is defined what Django makes models of
+CACHED_PROPERTY = "django.utils.functional.cached_property"
 SIGNAL = "django.dispatch.dispatcher.Signal"
 
 
@@ -143,6 +141,7 @@ class Kinds(dict[type[Any], Kind]):
         ignored = COUNTERS.union(*(UNORDERED.get(name, ()) for name in names))
         if any(one.__name__ == "_local" for one in kind.__mro__):
             ignored |= UNORDERED["threading.local"]
+        ignored |= _kept_answers(kind)
         found = (type.__dict__["__dict__"].__get__(one).get("__dict__") for one in type.mro(kind))
         base, form = next(((one, form) for one, form in FORMS if issubclass(kind, one)), (kind, Form.ATTRIBUTES))
         if kind is partial:
@@ -165,6 +164,17 @@ class Kinds(dict[type[Any], Kind]):
             dictionary=next((one for one in found if type(one) is GetSetDescriptorType), None),
         )
         return known
+
+
+def _kept_answers(kind: type[Any]) -> set[str]:
+    """Attributes that are there once somebody has asked: of what models are made of, they follow from the others."""
+    return {
+        name
+        for one in type.mro(kind)
+        if text_of(one, "__module__").startswith(MODELS)
+        for name, value in type.__dict__["__dict__"].__get__(one).items()
+        if full_name(type(value)) == CACHED_PROPERTY
+    }
 
 
 def full_name(one: type[Any]) -> str:
