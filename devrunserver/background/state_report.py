@@ -67,7 +67,7 @@ def answer_questions(
         fingerprint: Fingerprint | None = None
         for message in to_supervisor.messages():
             if isinstance(message, ImportsAsked):
-                to_supervisor.send(Imports(_with_traces(record()) if message.traces else record()))
+                to_supervisor.send(Imports(with_traces(record()) if message.traces else record()))
                 continue
             if isinstance(message, OutdatedAsked):
                 to_supervisor.send(Outdated(reads.outdated_facts()))
@@ -87,8 +87,11 @@ def answer_questions(
     process_exit.leave(process_exit.SUCCESS)
 
 
-def _with_traces(record: ImportRecord) -> ImportRecord:
-    return replace(record, traces=Registries(_is_ours, record.order).traces())
+def with_traces(record: ImportRecord) -> ImportRecord:
+    """A record with what modules have left in common; without it where some object cannot be looked at."""
+    with suppress(Exception):
+        return replace(record, traces=Registries(_is_ours, record.order).traces())
+    return record
 
 
 def _asks_for_subclasses(is_project: Callable[[str], bool]) -> bool:

@@ -11,6 +11,9 @@ from textwrap import dedent
 
 import pytest
 
+from devrunserver.background.registries import Registries
+from devrunserver.background.state_report import with_traces
+from devrunserver.common.import_record import ImportRecord, Trace
 from tests.live import REPOSITORY
 
 PROGRAM = """
@@ -71,3 +74,12 @@ def test_registries(tmp_path: Path, registry: str, module: str, traces: list[lis
     program = PROGRAM.format(repository=str(REPOSITORY), directory=str(tmp_path))
     told = json.loads(subprocess.check_output([sys.executable, "-c", program], env={**os.environ}))
     assert told == ([traces] if traces else [])
+
+
+def test_what_cannot_be_looked_at_keeps_no_record_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(registries: Registries) -> list[Trace]:
+        raise RuntimeError("it changed size during iteration")
+
+    record = ImportRecord(["a"], [0], [1.0], {}, {})
+    monkeypatch.setattr(Registries, "traces", fail)
+    assert with_traces(record) == record
