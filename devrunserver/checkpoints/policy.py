@@ -26,6 +26,7 @@ class CheckpointPolicy:
         self._cost = 0.0
         self._count = 0
         self._phase = APPS_PHASE  # of the last one
+        self._file = ""  # before which one was due last
 
     def is_due(self, file: str, now: float, phase: int) -> bool:
         """Whether to make a checkpoint before this file of the project is loaded.
@@ -35,10 +36,15 @@ class CheckpointPolicy:
                 to nothing of what follows can be imported ahead.
         """
         interval = max(INTERVAL, self._cost / FORK_SHARE) * 2 ** (2 * self._count // self._limit)
+        if file == self._file and self._postponed is None and now - self._last < interval:
+            return False  # Django looks for the models of an app before it imports them
         if self._postponed is None:
             is_first = not self._count or phase > self._phase == APPS_PHASE
-            return is_first or file in self.edited or now - self._last >= interval
-        return file in self.edited or now - max(self._last, self._postponed) >= interval
+            is_due = is_first or file in self.edited or now - self._last >= interval
+        else:
+            is_due = file in self.edited or now - max(self._last, self._postponed) >= interval
+        self._file = file if is_due else self._file
+        return is_due
 
     def made(self, now: float, cost: float, phase: int) -> None:
         """A checkpoint was made; ``cost`` seconds were spent on it."""

@@ -103,3 +103,16 @@ def test_checkpoints_are_few_and_cheap(modules: list[tuple[float, float]], limit
     # each half of the limit takes twice as long as the one before
     doublings = max(0, 2 * (len(made) - 1) // limit - 1)
     assert now >= INTERVAL * (2**doublings - 1) * limit / 2 - ROUNDING
+
+
+def test_one_before_a_module_that_is_looked_for_and_then_imported() -> None:
+    one = policy((0.0, 0.0))
+    assert one.is_due("/edited.py", 0.01, APPS_PHASE)
+    one.made(0.02, 0.0, APPS_PHASE)
+    assert not one.is_due("/edited.py", 0.02, APPS_PHASE)
+    assert one.is_due("/edited.py", 0.02 + INTERVAL, APPS_PHASE), "much has happened since"
+    one.made(1.0, 0.0, APPS_PHASE)
+    assert not one.is_due("/a.py", 1.0, APPS_PHASE)
+    assert not one.is_due("/edited.py", 1.0, APPS_PHASE)
+    one.postponed(1.0)
+    assert one.is_due("/edited.py", 1.0, APPS_PHASE), "none was made"
