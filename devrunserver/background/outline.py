@@ -92,13 +92,19 @@ class Outliner:
         elif type(value) is MethodType:
             self._find_parts(value.__func__, depth, found)
         elif kind.by_itself is None and depth > 0:
-            if kind.form not in CONTAINERS and kind.form is not Form.REFERENCE:
-                self._find_parts(type(value), 0, found)
-            if kind.form not in CONTAINERS or issubclass(kind.base, tuple):
-                inner = 1 if kind.form in CONTAINERS or kind.form is Form.REFERENCE else OF_ATTRIBUTE
-                for (one,) in entries_of(value, kind):
-                    if type(one) not in PLAIN:
-                        self._find_parts(one, depth - inner, found)
+            self._find_inner_parts(value, kind, depth, found)
+
+    def _find_inner_parts(self, value: Any, kind: Kind, depth: int, found: dict[tuple[str, str], None]) -> None:
+        is_tuple_or_reference = kind.form is Form.REFERENCE or issubclass(kind.base, tuple)
+        if not is_tuple_or_reference:
+            if kind.form in CONTAINERS:
+                return
+            self._find_parts(type(value), 0, found)
+            if kind.form is Form.OPAQUE:
+                return
+        for (one,) in entries_of(value, kind):
+            if type(one) not in PLAIN:
+                self._find_parts(one, depth - (1 if is_tuple_or_reference else OF_ATTRIBUTE), found)
 
 
 def entries_of(value: Any, kind: Kind) -> list[tuple[Any, ...]]:
