@@ -3,8 +3,9 @@
 Theory of operation
 -------------------
 A view that is likely to be saved first, and a model that is, too, have no good plan in common: what depends on a model
-is much more. So there are two then. The *broad* one begins before the models, and leaves out all of these files; where
-no model is likely, all that the project itself imports before the URLconf. Once it is verified another one is forked
+is much more. So there are two then, also where one would do for a model and spoil it for views. The *broad* one begins
+before the models, and leaves out all of these files; where no model is likely, all that the project itself imports
+before the URLconf. Once it is verified another one is forked
 from it that goes on with the start up to the URLconf, imports there what does not depend on the views, and pauses: the
 *narrow* one. A save is served by the narrow one where that has read nothing of what was saved, else by the broad one.
 
@@ -25,6 +26,7 @@ from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 
 SHARE = 0.5  # of an exact reload, that one by a broad plan may take to be worth it ...
 UNKNOWN_SHARE = 0.33  # ... and where nothing is known of what will be edited
+NOTICED = 0.1  # seconds that views must gain where one plan would do for all
 
 # Plans for some files, from the best base
 Planner = Callable[[Chain, tuple[str, ...]], tuple[Plan | None, Checkpoint | None]]
@@ -52,30 +54,39 @@ class Guesses:
 
 
 def broad_plan(
-    record: ImportRecord, edited: Sequence[str], chain: Chain, best: Plan | None, plan_for: Planner
+    record: ImportRecord,
+    edited: Sequence[str],
+    chain: Chain,
+    found: tuple[Plan | None, Checkpoint | None],
+    plan_for: Planner,
 ) -> tuple[Plan, Checkpoint] | None:
     """A plan for files of which some are imported before the URLconf, and where it begins. None: it is not worth it.
 
     Args:
         edited: the files that may be edited, the likeliest last.
-        best: the plan that there is without one.
+        found: the plan that there is without one, and where it begins.
     """
+    best, at = found
     late = late_files(record, edited)
     likely = [path for path in edited if path in record.files and path not in late]
     early: list[tuple[str, ...]] = [(path,) for path in likely]
     early = early or [own_early_files(record, chain)]
-    is_needed = best is not None and not {path for paths in early for path in paths} <= set(best.edited)
-    if not is_needed or not any(base.at == URLCONF for base in with_urlconf(chain.before(late), record, late)):
-        return None  # one plan is enough, or there is no place for another
-    found: tuple[Plan, Checkpoint] | None = None
+    has_place = any(base.at == URLCONF for base in with_urlconf(chain.before(late), record, late))
+    if best is None or at is None or not has_place:
+        return None
+    if {path for paths in early for path in paths} <= set(best.edited):
+        narrow, _ = plan_for(chain, tuple(late))
+        is_quicker = narrow is not None and narrow.remains <= min(SHARE * best.remains, best.remains - NOTICED)
+        return (best, at) if late and is_quicker else None
+    broad: tuple[Plan, Checkpoint] | None = None
     share = SHARE if likely else UNKNOWN_SHARE
     for paths in reversed(early):
-        plan, base = plan_for(chain, (*(found[0].edited if found is not None else late), *paths))
+        plan, base = plan_for(chain, (*(broad[0].edited if broad is not None else late), *paths))
         if plan is None or base is None or base.at == URLCONF:
             continue
         if plan.remains <= share * import_plan.remaining(record, base.base):
-            found = plan, base
-    return found
+            broad = plan, base
+    return broad
 
 
 def with_urlconf(bases: list[Checkpoint], record: ImportRecord, paths: Sequence[str]) -> list[Checkpoint]:

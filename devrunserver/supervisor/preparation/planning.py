@@ -189,7 +189,7 @@ class Planning:
         if self.guesses.broad is Broad.UNTRIED:
             broad = None
             if not self.saves and is_memory_plentiful():
-                broad = broad_plan(self.record, self.likely, chain, found[0], self._from_best_base)
+                broad = broad_plan(self.record, self.likely, chain, found, self._from_best_base)
             self.guesses.broad = Broad.FAILED if broad is None else Broad.TRIED
             found = broad or found
         self.plan, self.base = found

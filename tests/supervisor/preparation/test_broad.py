@@ -280,3 +280,16 @@ def test_an_exact_start_may_be_quicker(stage: Stage) -> None:
 
 def test_only_the_broad_plan_is_followed_by_another() -> None:
     assert not Planning().narrow(is_made=True)
+
+
+@pytest.mark.parametrize(("view", "are_two"), [(1.0, False), (0.1, True)])
+def test_a_view_has_a_plan_of_its_own_though_that_of_a_model_would_do(view: float, are_two: bool) -> None:
+    """Where the model is the likelier one, and the view adds little to what depends on that."""
+    seconds = [1.0, 1.0, 1.0, 1.0, 1.0, 0.1, view, 2.0]
+    stage = Stage(1, replace(RECORD, seconds=seconds), "model")
+    stage.add_checkpoint(2, URLCONF, 5, "/model.py")
+    stage.serve("/a.py", "/model.py")
+    assert stage.builds[0].excluded == ["a", "model", "urls"], "both"
+    assert [build.at for build in stage.builds] == ["", URLCONF][: 1 + are_two]
+    assert [stage.reload("/a.py"), reload_model(stage)] == [True] * 2
+    stage.close()
