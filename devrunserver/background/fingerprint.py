@@ -26,7 +26,7 @@ from operator import itemgetter
 from types import ModuleType
 from typing import Any
 
-from devrunserver.background.kinds import COUNTERS, Digest, Form, Kind, Kinds, full_name, text_of
+from devrunserver.background.kinds import COUNTERS, Digest, Form, Kind, Kinds, full_name, namespace_of_class, text_of
 from devrunserver.background.outline import Containers, Outliner, by_name, target
 from devrunserver.background.varying import Varying
 from devrunserver.common.module_files import file_of, is_standard, namespace
@@ -122,7 +122,7 @@ class Fingerprint:
         qualname, _, name = attribute.rpartition(".")
         of_class = self._classes.get(module, {}).get(qualname)
         if of_class is not None:
-            return type.__subclasses__(of_class) if name == SUBCLASSES else _namespace_of_class(of_class).get(name)
+            return type.__subclasses__(of_class) if name == SUBCLASSES else namespace_of_class(of_class).get(name)
         value = namespace(sys.modules[module]).get(attribute) if module in self._classes else None
         return by_name(value) if (module, attribute) in UNORDERED_REGISTRIES else value
 
@@ -167,7 +167,7 @@ class Fingerprint:
         qualname, place = text_of(one, "__qualname__"), self._places[id(one)]
         depth = 0 if _is_standard(sys.modules[module]) else DEPTH - 1
         names, values = [], []
-        for attribute, value in _namespace_of_class(one).items():
+        for attribute, value in namespace_of_class(one).items():
             if attribute not in IGNORED_NAMES and not self._kinds[type(value)].is_passed_over:
                 names.append(attribute)
                 values.append(value)
@@ -265,10 +265,6 @@ class Fingerprint:
         if type(value) is tuple:
             return hash(tuple(map(self._member, value)))
         return kind.bare
-
-
-def _namespace_of_class(one: type[Any]) -> dict[str, Any]:
-    return dict(type.__dict__["__dict__"].__get__(one))
 
 
 def _is_standard(module: ModuleType) -> bool:

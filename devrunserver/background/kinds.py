@@ -172,9 +172,14 @@ def _kept_answers(kind: type[Any]) -> set[str]:
         name
         for one in type.mro(kind)
         if text_of(one, "__module__").startswith(MODELS)
-        for name, value in type.__dict__["__dict__"].__get__(one).items()
+        for name, value in namespace_of_class(one).items()
         if full_name(type(value)) == CACHED_PROPERTY
     }
+
+
+def namespace_of_class(one: type[Any]) -> dict[str, Any]:
+    """A copy of what is in a class, as Python keeps it."""
+    return dict(type.__dict__["__dict__"].__get__(one))
 
 
 def full_name(one: type[Any]) -> str:

@@ -51,11 +51,7 @@ class Outliner:
 
     def modules(self, entry: Iterable[Any]) -> set[str]:
         """The modules that what an entry is made of comes from."""
-        parts: dict[tuple[str, str], None] = {}
-        for one in entry:
-            if type(one) not in PLAIN:
-                self._find_parts(one, PARTS, parts)
-        return {module for module, _ in parts}
+        return {module for module, _ in self._parts(entry)}
 
     def _walk(self, value: Any, depth: int) -> None:
         kind = self._kinds[type(value)]
@@ -74,16 +70,20 @@ class Outliner:
     def _note(self, entries: Iterable[tuple[Any, ...]]) -> None:
         told = []
         for entry in entries:
-            parts: dict[tuple[str, str], None] = {}
-            for one in entry:
-                self._find_parts(one, PARTS, parts)
-            if parts:
+            if parts := self._parts(entry):
                 told.append((" ".join(name for _, name in parts), *dict.fromkeys(module for module, _ in parts)))
         if told:
             self._found.append(told)
 
+    def _parts(self, entry: Iterable[Any]) -> dict[tuple[str, str], None]:
+        """The functions and classes that an entry is made of, each by its module and name."""
+        parts: dict[tuple[str, str], None] = {}
+        for one in entry:
+            if type(one) not in PLAIN:
+                self._find_parts(one, PARTS, parts)
+        return parts
+
     def _find_parts(self, value: Any, depth: int, found: dict[tuple[str, str], None]) -> None:
-        """The functions and classes that an entry is made of."""
         kind = self._kinds[type(value)]
         if type(value) is FunctionType:
             found[str(value.__module__), value.__qualname__] = None

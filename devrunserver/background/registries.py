@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
-from devrunserver.background.kinds import Form, Kinds, text_of
+from devrunserver.background.kinds import Form, Kinds, namespace_of_class, text_of
 from devrunserver.background.outline import CONTAINERS, PLAIN, Outliner, entries_of
 from devrunserver.background.varying import Varying
-from devrunserver.common.import_record import Trace
+from devrunserver.common.import_record import ImportRecord, Trace
 from devrunserver.common.module_files import file_of, is_standard, namespace
 
 DEPTH = (
@@ -35,14 +35,13 @@ class Registries:
 
     Args:
         own: whether a module is one of ours, of which nothing counts.
-        order: the modules that were imported, in the order of their look-ups.
+        record: what this process has imported.
     """
 
-    def __init__(self, own: Callable[[str], bool], order: Sequence[str]) -> None:
+    def __init__(self, own: Callable[[str], bool], record: ImportRecord) -> None:
         self._kinds = Kinds(own, hash, Varying())
         self._outliner = Outliner(self._kinds)
-        self._order = order
-        self._places = {name: place for place, name in reversed([*enumerate(order)])}
+        self._order, self._places = record.order, record.places
         self._seen: dict[int, Any] = {}  # by id
         self._found: list[tuple[Any, list[int]]] = []  # what it was reached from, and who has left something
         modules = [(name, one) for name, one in list(sys.modules.items()) if type(one) is ModuleType and not own(name)]
@@ -64,7 +63,7 @@ class Registries:
         if not self._kinds[type(value)].is_class:
             self._walk(value, value, DEPTH)
         elif text_of(value, "__module__") == module:
-            for attribute, one in list(type.__dict__["__dict__"].__get__(value).items()):
+            for attribute, one in namespace_of_class(value).items():
                 if not attribute.startswith("__"):
                     self._walk(one, value, DEPTH)
 

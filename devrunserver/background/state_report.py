@@ -90,7 +90,7 @@ def answer_questions(
 def with_traces(record: ImportRecord) -> ImportRecord:
     """A record with what modules have left in common; without it where some object cannot be looked at."""
     with suppress(Exception):
-        return replace(record, traces=Registries(_is_ours, record.order).traces())
+        return replace(record, traces=Registries(_is_ours, record).traces())
     return record
 
 

@@ -23,7 +23,9 @@ order = ["registry", "one", "other"]
 for name in order:
     importlib.import_module(name)
 from devrunserver.background.registries import Registries
-print(json.dumps(Registries(lambda name: name.startswith("devrunserver"), order).traces()))
+from devrunserver.common.import_record import ImportRecord
+record = ImportRecord(order, [0] * 3, [0.0] * 3, {{}}, {{}})
+print(json.dumps(Registries(lambda name: name.startswith("devrunserver"), record).traces()))
 """
 PLUGINS = "PLUGINS = []\ndef register(one):\n    PLUGINS.append(one)\n    return one\n"
 
