@@ -97,6 +97,7 @@ class Forks:
     def _forks(self) -> Iterator[None]:
         """What is forked here is ours, not the project's."""
         self.forking = True
+        measure_once()
         try:
             yield
         finally:
@@ -108,6 +109,20 @@ class Forks:
             if (pid := self.child()) == 0:
                 process_exit.leave(process_exit.SUCCESS)
             os.waitpid(pid, 0)
+
+
+def measure_once() -> None:
+    """Has what measures coverage start once in each process that is forked (``patch = fork`` of its settings).
+
+    Each start registers one more handler of forks, so that there would be twice as many with each generation: a
+    thousand in the fifth checkpoint, each of which starts it again.
+    """
+    if (coverage := sys.modules.get("coverage")) is None:
+        return
+    with suppress(Exception):  # as it is in some other version; measuring is none of our promises
+        if (current := coverage.Coverage.current()) is not None:
+            patches = current.get_option("run:patch") or []
+            current.set_option("run:patch", [one for one in patches if one != "fork"])
 
 
 def copy() -> int:

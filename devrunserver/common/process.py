@@ -223,7 +223,7 @@ class Adopted:
         self._send(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._send(getattr(signal, "SIGKILL", signal.SIGTERM))
+        self._send(process_exit.KILL)
 
     def _send(self, number: int) -> None:
         if self.poll() is None:  # not waited for yet, so the pid is its own

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -49,3 +51,37 @@ def test_what_is_released_is_free_for_others_and_its_number_is_not_taken_again()
     """
     done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["{'/dev/null'}", "True"], done.stderr
+
+
+def test_coverage_is_started_once_in_each_process_of_a_chain(tmp_path: Path) -> None:
+    settings = tmp_path / "settings"
+    settings.write_text(f"[run]\nparallel = true\npatch = fork\ndata_file = {tmp_path / 'data'}\n")
+    code = """
+        import os
+        from contextlib import nullcontext
+
+        import coverage
+        from devrunserver.checkpoints.forking import Forks
+
+        started = []
+        os.register_at_fork(before=started.clear)
+        start = coverage.Coverage.start
+        coverage.Coverage.start = lambda one: (started.append(one), start(one))
+        coverage.Coverage(config_file=os.environ["SETTINGS"]).start()
+        forks = Forks(nullcontext)
+
+        def go_on(generations):
+            print(len(started), flush=True)
+            if generations:
+                forks.on_the_side(lambda: go_on(generations - 1))
+
+        go_on(4)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code)],
+        env={**os.environ, "SETTINGS": str(settings)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["1"] * 5, done.stderr

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -56,3 +57,21 @@ def test_what_is_promised_at_exit(tmp_path: Path, name: str) -> None:
     kept = {name for name in files if name.startswith("kept")}
     assert len(kept) == 1
     assert files == dict.fromkeys(["plain.txt", "binary.txt", *kept], "buffered")
+
+
+def test_it_ends_also_where_who_has_replaced_the_call_fails() -> None:
+    code = """
+        import os
+        from devrunserver.common import process_exit
+
+        def save_first(status):
+            raise RecursionError
+
+        os._exit = save_first
+        print("ends", flush=True)
+        process_exit.leave(process_exit.SUCCESS)
+        print("goes on", flush=True)
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("ends\n", "")
+    assert abs(done.returncode) == process_exit.KILL
