@@ -12,7 +12,7 @@ Changed, created, deleted and back-dated files are all the same here: facts that
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib.machinery import all_suffixes
 from typing import Any, NamedTuple, Protocol
 
@@ -111,11 +111,6 @@ def answering(entries: Collection[str], name: str) -> tuple[str, ...]:
 _SUFFIXES = ("", *all_suffixes())  # a package has none
 
 
-def first_broken(facts: Iterable[Fact], disk: Disk) -> Fact | None:
-    """The first fact that holds no more."""
-    return next((fact for fact in facts if not holds(fact, disk)), None)
-
-
 class ResumePoint(NamedTuple):
     """The latest checkpoint that may be resumed, and what is in the way of a later one."""
 
@@ -123,18 +118,21 @@ class ResumePoint(NamedTuple):
     obstacle: Fact | None
 
 
-def resume_point(segments: Iterable[tuple[int, Sequence[Fact] | None]], disk: Disk) -> ResumePoint:
+def resume_point(
+    segments: Iterable[tuple[int, Sequence[Fact] | None]], look: Callable[[Iterable[Fact]], Fact | None]
+) -> ResumePoint:
     """Names the resume point.
 
     Args:
         segments: of each checkpoint, in their order, its number and the facts that came since the one before; None
             where it has not told them yet.
+        look: tells the first fact that holds no more.
     """
     number = None
     for candidate, facts in segments:
         if facts is None:
             break
-        if (obstacle := first_broken(facts, disk)) is not None:
+        if (obstacle := look(facts)) is not None:
             return ResumePoint(number, obstacle)
         number = candidate
     return ResumePoint(number, None)

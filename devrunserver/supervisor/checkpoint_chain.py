@@ -16,7 +16,7 @@ from __future__ import annotations
 import selectors
 import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from subprocess import TimeoutExpired
 
@@ -98,10 +98,9 @@ class Chain:
         self._row.append(checkpoint)
         self._selector.register(checkpoint.link, selectors.EVENT_READ, lambda: self._hear(checkpoint))
 
-    def resume_point(self) -> ResumePoint:
+    def resume_point(self, present: Present) -> ResumePoint:
         """The latest checkpoint whose facts all hold."""
-        with closing(Present()) as present:
-            return facts.resume_point([(one.number, one.facts) for one in self._row], present)
+        return facts.resume_point([(one.number, one.facts) for one in self._row], present.first_broken)
 
     def resume(self, message: Resume) -> bool:
         """Tells the last checkpoint to go on as the worker. False if it is not there any more."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from devrunserver.common import link
 from devrunserver.common.facts import ResumePoint
 from devrunserver.common.messages import Go, Proceed, Resume
+from devrunserver.common.present import Present
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.console import describe
@@ -125,8 +126,9 @@ class WorkerStarter:
         return worker
 
     def _look_for_resume_point(self) -> ResumePoint:
-        point = self._chain.resume_point()
-        self._optional.call(Part.PREPARING, self._preparation.foresee)
+        with contextlib.closing(Present()) as present:
+            point = self._chain.resume_point(present)
+            self._optional.call(Part.PREPARING, self._preparation.foresee, present)
         self._optional.call(Part.SPARES, self._spares.foresee)
         return point
 

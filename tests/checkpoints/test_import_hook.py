@@ -15,8 +15,8 @@ import pytest
 
 from devrunserver.checkpoints.import_hook import ImportHook, file_of
 from devrunserver.checkpoints.read_recorder import ReadRecorder
-from devrunserver.common import file_state
-from devrunserver.common.facts import Answered, Read, resume_point
+from devrunserver.common.facts import Answered, Read
+from devrunserver.common.present import first_broken
 
 LONG_AGO = 1_600_000_000  # seconds since the epoch
 
@@ -192,21 +192,6 @@ def test_note(
     assert before.asked == []
 
 
-class Present:
-    """The disk now, on which there is no database."""
-
-    is_still = staticmethod(file_state.is_still)
-    directory_state = staticmethod(file_state.directory_state)
-    names_in = staticmethod(file_state.names_in)
-    digest_of = staticmethod(file_state.digest_of)
-    target_of = staticmethod(str)
-
-    identity_of = staticmethod(file_state.identity_of)
-
-    def answer_to(self, path: str, statement: str) -> int | None:
-        return None
-
-
 @pytest.mark.parametrize(
     ("files", "imported", "created"),
     [
@@ -230,9 +215,9 @@ def test_what_a_fresh_start_would_find_instead(
     importlib.import_module(imported)
     facts = reads.take()
     assert not any(reads.looked_for(str(directory / file)) for file in files)
-    assert resume_point([(1, facts)], Present()).number == 1
+    assert first_broken(facts) is None
     create(directory / created)
-    assert resume_point([(1, facts)], Present()).number is None
+    assert first_broken(facts) is not None
     assert reads.looked_for(str(directory / created))
 
 

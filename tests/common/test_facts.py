@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from pathlib import Path
@@ -22,7 +22,6 @@ from devrunserver.common.facts import (
     Read,
     ResumePoint,
     answering,
-    first_broken,
     from_json,
     holds,
     path_of,
@@ -98,6 +97,11 @@ def with_names(directory: str, *names: str, state: State | None = (2,)) -> FakeD
     return replace(OLD, names={**OLD.names, directory: names}, states=states)
 
 
+def on(disk: FakeDisk) -> Callable[[Iterable[Fact]], Fact | None]:
+    """What tells the first fact that does not hold there."""
+    return lambda told: next((fact for fact in told if not holds(fact, disk)), None)
+
+
 @pytest.mark.parametrize(
     ("disk", "broken"),
     [
@@ -131,7 +135,6 @@ def with_names(directory: str, *names: str, state: State | None = (2,)) -> FakeD
 )
 def test_what_holds_no_more(disk: FakeDisk, broken: list[Fact]) -> None:
     assert [fact for fact in FACTS if not holds(fact, disk)] == broken
-    assert first_broken(FACTS, disk) == (broken[0] if broken else None)
 
 
 def test_a_directory_in_the_same_state_is_not_looked_into() -> None:
@@ -170,7 +173,7 @@ A, B, DATA = READ, Read("/b.py", (5, 10, 8)), Read("/data.txt", (5, 10, 9))
     ],
 )
 def test_resume_point(segments: list[tuple[int, list[Fact] | None]], disk: FakeDisk, expected: ResumePoint) -> None:
-    assert resume_point(segments, disk) == expected
+    assert resume_point(segments, on(disk)) == expected
 
 
 # A start as a list of steps on a disk of three directories: what it reads, looks for, lists, and where it pauses.
@@ -258,7 +261,7 @@ EMPTY: World = {directory: (True, {}) for directory in DIRECTORIES}
 def test_the_resume_point_is_the_latest_that_has_seen_nothing_else(
     steps: list[Step], before: World, now: World
 ) -> None:
-    point = resume_point(segments_of(steps, disk_of(before)), disk_of(now))
+    point = resume_point(segments_of(steps, disk_of(before)), on(disk_of(now)))
     assert point.number == expected_point(steps, before, now)
     if point.obstacle is not None:
         assert not holds(point.obstacle, disk_of(now))
@@ -270,7 +273,7 @@ def test_where_nothing_changed_the_resume_point_is_the_last_that_has_told(steps:
     told = [number for number, facts in segments if facts is not None]
     silent = [number for number, facts in segments if facts is None]
     expected = max((number for number in told if number < min(silent, default=number + 1)), default=None)
-    assert resume_point(segments, disk_of(world)) == (expected, None)
+    assert resume_point(segments, on(disk_of(world))) == (expected, None)
 
 
 @pytest.mark.parametrize(

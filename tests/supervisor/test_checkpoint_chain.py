@@ -6,6 +6,7 @@ import os
 import selectors
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -15,15 +16,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devrunserver.common import file_state
-from devrunserver.common.facts import Answered, Fact, Listed, Read
+from devrunserver.common.facts import Answered, Fact, Listed, Read, ResumePoint
 from devrunserver.common.link import Link, LinkClosed
 from devrunserver.common.messages import FactsRead, Message, Resume
+from devrunserver.common.present import Present
 from devrunserver.common.role import Role
 from devrunserver.supervisor import checkpoint_chain
 from devrunserver.supervisor.checkpoint_chain import LEAST_MEMORY, OWN, RESIDENT, SHARE, Chain, least_useful, memory_of
 
 LONG_AGO = 1_600_000_000  # seconds since the epoch
 WORKER = 4711  # a pid
+
+
+def resume_point(chain: Chain) -> ResumePoint:
+    """The resume point as of now."""
+    with closing(Present()) as present:
+        return chain.resume_point(present)
 
 
 class FakeProcess:
@@ -140,11 +148,11 @@ def test_resume_point(row: Row, files: list[Path], changed: int | None, number: 
     if changed is not None:
         obstacle = read(files[changed]) if changed < 3 else None
         files[changed].write_text("two")
-    assert row.chain.resume_point() == (number, obstacle)
+    assert resume_point(row.chain) == (number, obstacle)
 
 
 def test_empty_row(row: Row) -> None:
-    assert row.chain.resume_point() == (None, None)
+    assert resume_point(row.chain) == (None, None)
     assert row.chain.pids == set()
     assert not row.chain.is_outdated("/a.py")
     row.chain.cut()
@@ -157,28 +165,28 @@ def test_every_kind_of_fact_is_compared_with_the_disk(row: Row, files: list[Path
     state = file_state.directory_state(str(tmp_path))
     row.add(1, [Answered(str(tmp_path), state, "local", ()), Read(str(tmp_path / "local.txt"), None)])
     row.add(2, [Listed(str(tmp_path), file_state.directory_state(str(tmp_path)), file_state.digest_of(str(tmp_path)))])
-    assert row.chain.resume_point().number == 2
+    assert resume_point(row.chain).number == 2
     (tmp_path / "new.txt").touch()
-    assert row.chain.resume_point().number == 1
+    assert resume_point(row.chain).number == 1
     (tmp_path / "new.txt").unlink()
-    assert row.chain.resume_point().number == 2
+    assert resume_point(row.chain).number == 2
     (tmp_path / "local").mkdir()
-    assert row.chain.resume_point().number is None
+    assert resume_point(row.chain).number is None
 
 
 def test_facts_that_arrive_late(row: Row, files: list[Path]) -> None:
     row.add(1, [read(files[0])])
     row.add(2, None)
     row.add(3, [read(files[2])])
-    assert row.chain.resume_point() == (1, None)  # what 2 relies on is not known
+    assert resume_point(row.chain) == (1, None)  # what 2 relies on is not known
     row.tell(2, [read(files[1])])
-    assert row.chain.resume_point() == (3, None)
+    assert resume_point(row.chain) == (3, None)
 
 
 def test_facts_of_any_size(row: Row) -> None:
     facts: list[Fact] = [Read(f"/srv/project/module{number}.py", None) for number in range(1000)]
     row.add(1, facts)
-    assert row.chain.resume_point().number == 1
+    assert resume_point(row.chain).number == 1
 
 
 def test_is_outdated(row: Row, files: list[Path]) -> None:
@@ -207,7 +215,7 @@ def test_resume_hands_over_the_sockets_and_drops_the_later(row: Row) -> None:
             assert ours.recv(5) == b"hello"
             assert its_listener.getsockname() == listener.getsockname()
     assert [row.told(number) for number in (1, 3, 4)] == [[], None, None]
-    assert row.chain.resume_point().number == 2
+    assert resume_point(row.chain).number == 2
     assert row.resume(2)  # again, from the same line
     assert row.told(1) == []
 
@@ -247,9 +255,9 @@ def test_who_dies_takes_the_later_ones_out(row: Row, how: str) -> None:
         row.hear()
     assert row.told(1) == []
     assert row.told(3) is None
-    assert row.chain.resume_point().number == 1
+    assert resume_point(row.chain).number == 1
     row.add(2)  # resumed from 1, the next is made
-    assert row.chain.resume_point().number == 2
+    assert resume_point(row.chain).number == 2
 
 
 def test_all_may_die_at_once(row: Row) -> None:
@@ -316,7 +324,7 @@ def test_who_was_dropped_is_remembered_by_the_next(files: list[Path]) -> None:
         row.add(number, [read(file)], cost=number)
     assert row.there == [1, 3, 4]
     files[1].write_text("two")  # which only 2 had told
-    assert row.chain.resume_point().number == 1
+    assert resume_point(row.chain).number == 1
     row.close()
 
 
@@ -358,7 +366,7 @@ def test_thinning_never_resumes_what_has_seen_a_change(told: list[tuple[float, s
         there = row.there
         unaware = next((number for number, (_, name) in enumerate(told, 1) if name == changed), len(told) + 1)
         expected = max((number for number in there if number < unaware), default=None)
-        assert row.chain.resume_point().number == expected
+        assert resume_point(row.chain).number == expected
         assert len(there) == min(limit, len(told))
     finally:
         row.close()

@@ -48,7 +48,7 @@ from devrunserver.common import facts, link
 from devrunserver.common.memory import is_memory_low
 from devrunserver.common.messages import Message, Resume
 from devrunserver.common.power import has_cores, is_on_battery
-from devrunserver.common.present import first_broken
+from devrunserver.common.present import Present, first_broken
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.optional_parts import Registry
@@ -164,10 +164,10 @@ class Preparation:
         if is_starting and self._prepared is None and is_right_before(self._planning, self._chain):
             self._due = 0.0
 
-    def foresee(self) -> None:
+    def foresee(self, present: Present) -> None:
         """Looks whether the prepared checkpoint may serve, for a ``resume`` before which nothing happens to files."""
         if self._prepared is not None:
-            self._prepared.foreseen = Foreseen(first_broken(self._prepared.facts))
+            self._prepared.foreseen = Foreseen(present.first_broken(self._prepared.facts))
 
     def fork_ahead(self, message: Resume) -> bool:
         """Has the prepared checkpoint fork already, if there is nothing against it so far. Whether it does.
@@ -202,10 +202,9 @@ class Preparation:
         """The prepared checkpoint that may go on as the worker."""
         self._look_after_base()
         while self._prepared is not None:  # and what it was forked from
-            if self._prepared.foreseen is None:
-                self.foresee()
             foreseen, self._prepared.foreseen = self._prepared.foreseen, None
-            if foreseen is None or foreseen.broken is None:
+            foreseen = foreseen or Foreseen(first_broken(self._prepared.facts))
+            if foreseen.broken is None:
                 break
             self._discard(f"{facts.path_of(foreseen.broken)} was not expected to change")
         prepared = self._prepared

@@ -36,6 +36,7 @@ from devrunserver.common.messages import (
     Unexplained,
     UnexplainedAsked,
 )
+from devrunserver.common.present import Present
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.preparation import manager
@@ -228,7 +229,7 @@ class Stage:
 
     def resume(self) -> bool:
         """The next worker starts; whether from what is prepared. It tells of its state when it is asked."""
-        self.preparation.foresee()
+        self.preparation.foresee(Present())
         state_reporter = self.preparation.state_reporter()
         ours, theirs = pair(Role.WORKER)
         with closing(ours), theirs, socket.socket() as listener:

@@ -13,6 +13,7 @@ from devrunserver.common import file_state
 from devrunserver.common.facts import Answered, Fact, Read
 from devrunserver.common.import_plan import Plan
 from devrunserver.common.messages import AttributesAsked, Build, Message, StateAsked
+from devrunserver.common.present import Present
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning
@@ -377,7 +378,7 @@ def test_the_next_worker_is_forked_while_the_last_one_leaves(stage: Stage) -> No
     for _ in range(2):
         stage.preparation.changed("/a.py")
         assert stage.fork_ahead()
-        stage.preparation.foresee()
+        stage.preparation.foresee(Present())
         assert stage.preparation.resume(None)
         assert not stage.preparation.resume(None), "once"
         stage.serve()
@@ -395,7 +396,7 @@ def test_nothing_is_forked_ahead_that_would_not_serve(stage: Stage, tmp_path: Pa
     stage.preparation.changed("/a.py")
     assert stage.fork_ahead()
     read.touch()
-    stage.preparation.foresee()
+    stage.preparation.foresee(Present())
     assert not stage.preparation.resume(None), "it has read what has changed"
     assert not stage.preparation.resume(stage.resumed[-1])
 
