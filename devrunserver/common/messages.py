@@ -355,8 +355,15 @@ class Stop(Message):
 
 
 @message
+class ForkAhead(Message):
+    """Fork already: the process that comes of it waits at the other end of this link for the next ``Resume``."""
+
+    link: socket.socket = field(metadata=SOCKET)
+
+
+@message
 class Resume(Message):
-    """Go on as the worker: a checkpoint in a fork, a spare itself."""
+    """Go on as the worker: a checkpoint in a fork, a standby and a spare themselves."""
 
     link: socket.socket = field(metadata=SOCKET)
     listener: socket.socket = field(metadata=SOCKET)
@@ -490,7 +497,8 @@ ROUTES: dict[type[Message], Route] = {
     HistoryAsked: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Generation: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     Stop: _route(Role.SUPERVISOR, to=[Role.WORKER]),
-    Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT, Role.SPARE]),
+    ForkAhead: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),
+    Resume: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT, Role.STANDBY, Role.SPARE]),
     Proceed: _route(Role.SUPERVISOR, to=[Role.WORKER]),
     DryRun: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT, Role.SPARE]),
     Build: _route(Role.SUPERVISOR, to=[Role.CHECKPOINT]),

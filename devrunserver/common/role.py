@@ -15,6 +15,7 @@ class Role(StrEnum):
     SUPERVISOR = "supervisor"  # what the user started
     WORKER = "worker"  # runs the project and answers requests
     CHECKPOINT = "checkpoint"  # is paused before one module, to be forked
+    STANDBY = "standby"  # is forked from a checkpoint already, to go on as the next worker at once
     SPARE = "spare"  # starts ahead of the next reload and waits in the middle, to become the worker
     BUILDER = "builder"  # imports modules ahead of their turn, and becomes a checkpoint
     DRY_RUN = "dry run"  # starts like a worker, and tells of it instead of serving
@@ -50,6 +51,7 @@ class Conduct(NamedTuple):
 CONDUCT: dict[Role, Conduct] = {
     Role.WORKER: Conduct(Act.SERVE, Act.SHOW, Act.ASK),
     Role.CHECKPOINT: Conduct(Act.PAUSE, Act.LEAVE, Act.LEAVE),
+    Role.STANDBY: Conduct(Act.PAUSE, Act.LEAVE, Act.LEAVE),
     Role.SPARE: Conduct(Act.PAUSE, Act.LEAVE, Act.LEAVE),
     Role.BUILDER: Conduct(Act.PAUSE, Act.TELL, Act.LEAVE),
     Role.DRY_RUN: Conduct(Act.TELL, Act.LEAVE, Act.LEAVE),

@@ -106,6 +106,23 @@ def test_edits_are_served_from_what_is_prepared(project: Path, server: Server) -
     assert "not prepared" not in server.log.rpartition("changed: reloaded in")[2]
 
 
+def test_the_next_worker_is_forked_before_the_save(project: Path) -> None:
+    def wait_until_forked(number: int) -> set[int]:
+        server.wait_for_log("supervisor to checkpoint: ForkAhead", number)
+        server.wait_until_still()
+        return server.family()
+
+    with Server(project, "--explain-reload", environ={"DEVRUNSERVER_TRACE": "1"}) as server:
+        server.wait_for_body("mark-0")
+        edit(server, 1)
+        wait_until_prepared(server)
+        for number in (2, 3):
+            before = wait_until_forked(number - 1)
+            edit(server, number)
+            assert server.worker_pid() in before
+        assert kinds(server)[1:] == [True] * 2
+
+
 def test_templates_that_are_saved_right_after_a_prepared_reload(project: Path, server: Server) -> None:
     """The worker has not told yet all that concerns it; a template that it has loaded shows its change anyway."""
     page = project / "shop/templates/shop/book_list.html"

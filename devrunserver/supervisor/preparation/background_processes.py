@@ -129,6 +129,7 @@ class BackgroundProcesses:
         run.ended = True
         self._selector.unregister(run.link)
         run.link.close()
+        run.end_standby()
         if run.process is not None:
             self.cpu_seconds += cpu_seconds(run.process.pid)
             run.process.kill()

@@ -6,11 +6,10 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from devrunserver.common import link
 from devrunserver.common.facts import Fact
 from devrunserver.common.import_plan import URLCONF, URLCONF_PHASE, Plan
 from devrunserver.common.import_record import ImportRecord
-from devrunserver.common.messages import BuildFailed, FactsRead, Imports, ImportsAsked, Message, Resume
+from devrunserver.common.messages import BuildFailed, FactsRead, Imports, ImportsAsked, Message
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
@@ -48,14 +47,6 @@ class Prepared:
     foreseen: Foreseen | None = None
     earlier: Prepared | None = None
     is_next: bool = False
-
-    def go_on(self, message: Resume) -> bool:
-        """Has it fork a worker; whether it is still there."""
-        try:
-            self.run.link.send(message)
-        except link.LinkClosed:
-            return False
-        return True
 
 
 @dataclass

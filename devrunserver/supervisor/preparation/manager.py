@@ -179,7 +179,7 @@ class Preparation:
             return False
         if planning.saved in prepared.plan.modules or not is_quicker(prepared.plan, planning.record, self._chain):
             return False
-        if prepared.go_on(message):
+        if prepared.run.resume(message):
             self._worker.forked = prepared
         return self._worker.forked is not None
 
@@ -192,7 +192,7 @@ class Preparation:
         prepared = self._fit()
         if prepared is None or (message is None and prepared is not self._worker.forked):
             return False
-        if message is not None and not prepared.go_on(message):
+        if message is not None and not prepared.run.resume(message):
             self._drop(prepared)
             return False
         self._worker.prepared, self._worker.forked = prepared, None
@@ -241,6 +241,9 @@ class Preparation:
         if self._due is not None and now >= self._due:
             self._due = None
             self._look()
+            is_verified = self._prepared is not None and self._prepared.reference is not None
+            if self._prepared is not None and is_verified and self._worker.is_serving and not is_memory_low():
+                self._prepared.run.fork_ahead()
 
     def forget(self) -> None:
         """Ends all: the checkpoints that this relies on are no more."""
@@ -328,6 +331,8 @@ class Preparation:
         worker.is_checked, self._due = worker.is_checked or prepared is worker.prepared, 0.0
         if not found.why:
             if prepared is self._successor and prepared.earlier is self._prepared:
+                if prepared.earlier is not None:
+                    prepared.earlier.run.end_standby()
                 self._prepared, self._successor = prepared, None
             elif prepared is self._successor:
                 if self._prepared is not None and prepared.earlier is None:

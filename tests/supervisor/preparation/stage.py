@@ -21,6 +21,7 @@ from devrunserver.common.messages import (
     BuildFailed,
     DryRun,
     FactsRead,
+    ForkAhead,
     Hello,
     Imports,
     ImportsAsked,
@@ -144,6 +145,7 @@ class Stage:
         self._exact: list[Link] = []
         self.made: list[Link] = []  # prepared ones, also those that have ended
         self._prepared: list[Link] = []
+        self.standbys: dict[Link, Link] = {}  # each with the checkpoint that has forked it
         self._tellers: list[Teller] = []
         self._held: list[Teller] = []
         self.add_checkpoint(1, at, base)
@@ -167,7 +169,7 @@ class Stage:
                 for key, _ in ready:
                     key.data()
             self.preparation.step(time.monotonic())
-            for link in [*self._exact, *self._prepared]:
+            for link in [*self._exact, *self._prepared, *self.standbys]:
                 is_busy |= self._let_checkpoint(link)
             for teller in list(self._tellers):
                 for message in _receive(teller.link):
@@ -182,10 +184,14 @@ class Stage:
                 self._dry_run(message, link in self._prepared)
             elif isinstance(message, Build):
                 self._build(message)
+            elif isinstance(message, ForkAhead):
+                self.standbys[Link(message.link, Role.STANDBY, Role.SUPERVISOR)] = link
             elif isinstance(message, Resume):
                 self.resumed.append(message)
-                self.resumed_from.append(link)
+                self.resumed_from.append(self.standbys.get(link, link))
                 close_carried(message)
+                if link in self.standbys:
+                    link.close()
         return bool(messages)
 
     def _dry_run(self, message: DryRun, from_prepared: bool) -> None:
@@ -273,7 +279,7 @@ class Stage:
 
     def let_die(self, links: str) -> None:
         """All checkpoints of a kind die."""
-        dying = self._prepared if links == "prepared" else self._exact
+        dying = {"prepared": self._prepared, "exact": self._exact, "standby": list(self.standbys)}[links]
         for link in dying:
             link.close()
         dying.clear()
@@ -284,6 +290,9 @@ class Stage:
         self.chain.cut()
         assert len(self.selector.get_map()) == 0, "all links are closed"
         self.selector.close()
+        for link in self.standbys:
+            assert not _receive(link)
+            assert link.fileno() < 0, "each has gone on, or ended"
         for link in [*self._exact, *self._prepared, *(teller.link for teller in self._tellers)]:
             link.close()
 

@@ -363,6 +363,47 @@ def test_what_it_has_read_must_not_have_changed(stage: Stage, tmp_path: Path) ->
     assert stage.reload()
 
 
+def test_the_next_worker_is_forked_while_nothing_happens(stage: Stage) -> None:
+    for number in range(1, 4):
+        stage.serve()
+        stage.serve()
+        assert len(stage.standbys) == number, "one is enough"
+        assert stage.save()
+        assert stage.resumed_from == [stage.made[0]] * number
+        assert all(link.fileno() < 0 for link in stage.standbys), "it has gone on"
+
+
+def test_what_is_not_verified_forks_nothing(stage: Stage) -> None:
+    stage.prepared = state(first={"x": 2})
+    stage.serve()
+    assert stage.made
+    assert not stage.standbys
+
+
+def test_where_memory_is_low_nothing_is_forked_ahead(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.serve()
+    assert stage.save()
+    monkeypatch.setattr(manager, "is_memory_low", lambda: True)
+    stage.serve()
+    assert len(stage.standbys) == 1, "that of the last save"
+    assert stage.save()
+
+
+def test_where_the_standby_is_gone_the_checkpoint_forks(stage: Stage) -> None:
+    stage.serve()
+    stage.let_die("standby")
+    assert stage.save()
+    assert stage.resumed_from == [stage.made[0]]
+
+
+def test_a_standby_ends_with_what_has_forked_it(stage: Stage) -> None:
+    stage.serve()
+    (standby,) = stage.standbys
+    assert standby.fileno() >= 0
+    stage.let_die("prepared")
+    assert standby.fileno() < 0
+
+
 def test_what_is_foreseen_counts_once(stage: Stage, tmp_path: Path) -> None:
     file = tmp_path / "b.py"
     file.write_text("")
@@ -403,6 +444,7 @@ def test_nothing_is_forked_ahead_that_would_not_serve(stage: Stage, tmp_path: Pa
 
 def test_nothing_is_forked_by_what_has_died(stage: Stage) -> None:
     stage.serve()
+    stage.let_die("standby")
     stage.made[-1].close()
     assert not stage.fork_ahead()
     assert not stage.preparation.resume(None)
