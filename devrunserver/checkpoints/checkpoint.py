@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import os
 import signal
 import socket
@@ -47,7 +46,7 @@ from devrunserver.checkpoints.fork_safety import ForkSafety
 from devrunserver.checkpoints.forking import Forks, signals_held, silenced
 from devrunserver.checkpoints.policy import CheckpointPolicy
 from devrunserver.checkpoints.read_recorder import ReadRecorder
-from devrunserver.common import link, module_files, process_exit
+from devrunserver.common import link, module_files, open_files, process_exit
 from devrunserver.common.messages import Build, CheckpointMade, DryRun, FactsRead, ForkAhead, Hello, Message, Resume
 from devrunserver.common.role import Role
 
@@ -196,7 +195,7 @@ class Checkpoints:
         facts = self._reads.take()
         # a garbage collection writes to every object, which would make memory pages differ that are shared; so in the
         # worker, too, what was there by now stays frozen
-        gc.freeze()
+        open_files.freeze()
         try:
             goes_on = self.forks.sibling()
         except OSError as error:
@@ -271,7 +270,7 @@ class Checkpoints:
             self.building.import_all(message.modules)
         self.building = None
         self._lender.before_pause()
-        gc.freeze()
+        open_files.freeze()
         self._lender.become(Role.CHECKPOINT)
         to_supervisor.role = Role.CHECKPOINT
         return to_supervisor, functools.partial(FactsRead, self._reads.take())

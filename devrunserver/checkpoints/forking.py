@@ -6,14 +6,13 @@ and the process in between ends at once. One that does something on the side is 
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
-from devrunserver.common import process, process_exit
+from devrunserver.common import open_files, process, process_exit
 from devrunserver.common.process import OUTPUTS
 
 NICENESS = 15  # of what runs while the worker already serves
@@ -132,7 +131,7 @@ def copy() -> int:
         OSError: the system does not fork.
     """
     flush()
-    gc.freeze()  # a collection would write to every object, which would make memory pages differ that are shared
+    open_files.freeze()  # a collection would write to every object, and have memory copied that is shared
     return os.fork()
 
 

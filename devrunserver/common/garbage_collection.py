@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import gc
 
+from devrunserver.common import open_files
+
 YOUNG = 50_000  # objects that may have come since the last look; some 10 MB
 LOOKS = 1_000  # until those are looked at again that have come before: not in any start
 
@@ -40,7 +42,7 @@ class StartCollection:
         before, self._before = self._before, None
         if before is None or gc.get_threshold() != _while_starting(before):  # the project has set others
             return
-        gc.freeze()
+        open_files.freeze()
         gc.set_threshold(*before)
 
 

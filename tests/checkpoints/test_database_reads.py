@@ -12,7 +12,7 @@ import pytest
 from devrunserver.checkpoints import database_reads
 from devrunserver.checkpoints.database_reads import DJANGOS, SCHEMA, DatabaseReads
 from devrunserver.common.facts import Fact, Queried, Read, path_of
-from devrunserver.common.present import Present
+from devrunserver.common.present import first_broken
 
 Act = Callable[[sqlite3.Connection], object]
 
@@ -80,10 +80,10 @@ def test_a_statement_that_fails_relies_on_the_schema(database: Path, played: Pla
     with pytest.raises(sqlite3.OperationalError):
         played.connection.execute("SELECT * FROM missing")
     (fact,) = played.facts
-    assert Present().first_broken([fact]) is None
+    assert first_broken([fact]) is None
     with closing(sqlite3.connect(database)) as other:
         other.execute("CREATE TABLE missing (x)")
-    assert Present().first_broken([fact]) == fact
+    assert first_broken([fact]) == fact
 
 
 def test_where_there_are_many_the_file_counts(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def test_edits_are_served_from_what_is_prepared(project: Path, server: Server) -
 
 
 def test_the_next_worker_is_forked_before_the_save(project: Path) -> None:
-    def wait_until_forked(number: int) -> set[int]:
+    def wait_until_forked(server: Server, number: int) -> set[int]:
         server.wait_for_log("supervisor to checkpoint: ForkAhead", number)
         server.wait_until_still()
         return server.family()
@@ -117,7 +117,7 @@ def test_the_next_worker_is_forked_before_the_save(project: Path) -> None:
         edit(server, 1)
         wait_until_prepared(server)
         for number in (2, 3):
-            before = wait_until_forked(number - 1)
+            before = wait_until_forked(server, number - 1)
             edit(server, number)
             assert server.worker_pid() in before
         assert kinds(server)[1:] == [True] * 2
