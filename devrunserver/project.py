@@ -127,6 +127,17 @@ def import_ahead() -> None:
                 importlib.import_module(name)
 
 
+def load_template_engines() -> None:
+    """Does a moment earlier what Django does to find out where templates are: engines import all modules of tags.
+
+    As a part of what all starts have in common these may be imported ahead of the next one.
+    """
+    with suppress(Exception):  # it is raised again there
+        from django.template.autoreload import get_template_directories
+
+        get_template_directories()
+
+
 class Files:
     """Which files are the project's own."""
 

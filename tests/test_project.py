@@ -230,3 +230,36 @@ def test_data_of_settings_where_the_working_directory_is_gone(tmp_path: Path, mo
     monkeypatch.chdir(home)
     home.rmdir()
     assert isinstance(project.Files().data_of_settings(set()), list)
+
+
+ENGINES = """
+import sys
+import django
+from django.conf import settings
+from devrunserver import project
+
+settings.configure(
+    INSTALLED_APPS=["tagged"],
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+)
+django.setup()
+project.load_template_engines()
+print("tagged.templatetags.tags" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "is_imported"),
+    [
+        ("from django.template import Library\nregister = Library()", True),
+        ("1 / 0", False),  # the error is told where Django asks for it
+    ],
+)
+def test_modules_of_tags_are_imported(tmp_path: Path, source: str, is_imported: bool) -> None:
+    (tmp_path / "tagged/templatetags").mkdir(parents=True)
+    (tmp_path / "tagged/__init__.py").touch()
+    (tmp_path / "tagged/templatetags/__init__.py").touch()
+    (tmp_path / "tagged/templatetags/tags.py").write_text(source)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(tmp_path)])}
+    output = subprocess.check_output([sys.executable, "-c", ENGINES], cwd=tmp_path, env=environ, text=True, timeout=60)
+    assert output.strip() == str(is_imported)

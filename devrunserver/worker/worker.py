@@ -35,7 +35,7 @@ from typing import Any
 
 from django.core.signals import request_finished
 
-from devrunserver import conf
+from devrunserver import conf, project
 from devrunserver.common import faults, link, process, process_exit
 from devrunserver.common.environment import WorkerStart
 from devrunserver.common.messages import (
@@ -191,6 +191,7 @@ class Worker:
             if raise_errors:
                 raise
         handler = make_handler()
+        project.load_template_engines()
         self._startup.reach_end()
         return handler
 
