@@ -133,9 +133,12 @@ def load_template_engines() -> None:
     As a part of what all starts have in common these may be imported ahead of the next one.
     """
     with suppress(Exception):  # it is raised again there
-        from django.template.autoreload import get_template_directories
+        from django.template import engines
+        from django.template.backends.django import DjangoTemplates
 
-        get_template_directories()
+        for one in engines.all():
+            if isinstance(one, DjangoTemplates):
+                _ = one.engine.template_loaders
 
 
 class Files:
