@@ -59,6 +59,7 @@ from devrunserver.supervisor.preparation.build import Foreseen, Prepared
 from devrunserver.supervisor.preparation.check import Finding, Served
 from devrunserver.supervisor.preparation.jobs import Job, Run
 from devrunserver.supervisor.preparation.known import Known
+from devrunserver.supervisor.preparation.missing_checkpoint import is_missing
 from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET, Planning, is_right_before
 
 QUIET = 0.2  # seconds after a reload in which nothing happens
@@ -215,6 +216,9 @@ class Preparation:
             return None
         if prepared.reference is None:
             self.why_not = "what is prepared was not verified yet"
+            return None
+        if is_missing(self._planning, self._chain, prepared.plan):
+            self.why_not = "this once, so that a checkpoint is left right before that file"
             return None
         return prepared
 

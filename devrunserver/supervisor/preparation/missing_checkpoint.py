@@ -1,0 +1,36 @@
+"""Where an exact reload is worth more than the prepared one that there is: it leaves a checkpoint that is missed.
+
+A prepared reload leaves none. Where it begins far before the file that is worked on, as what was foreseen does for a
+view that is imported by an app's ``ready()``, each save of that file would cost the same for ever. Once it was saved
+again, one exact reload leaves a checkpoint right before it, and the next are prepared from there.
+"""
+
+from __future__ import annotations
+
+from devrunserver.common import import_plan
+from devrunserver.common.import_plan import Base, Plan
+from devrunserver.supervisor.checkpoint_chain import Chain
+from devrunserver.supervisor.preparation.planning import Planning, is_right_before
+
+AGAIN = 2  # saves of a file: now it is likely that more follow; and only then, as it may lead to nothing
+SHARE = 0.5  # of what is left to import now, that may be left from there, for it to be worth an exact reload ...
+GAIN = 0.1  # ... and of all imports of a start, that must be gained
+
+
+def is_missing(planning: Planning, chain: Chain, plan: Plan) -> bool:
+    """Whether from a checkpoint right before the file that was saved last much less would be left than by a plan."""
+    module, record = planning.saved, planning.record
+    if module is None or record is None or module not in record.places or is_right_before(planning, chain):
+        return False
+    path = planning.saves[-1].path
+    if sum(save.path == path for save in planning.saves) != AGAIN:
+        return False
+    most = min(SHARE * plan.remains, plan.remains - GAIN * sum(record.seconds))
+    if any(import_plan.make(record, one.base, [path]).remains <= most for one in chain.before([path])):
+        return False  # another plan will do
+    place = record.places[module]
+    importing = [
+        name for name in import_plan.dependents([module], record.importers) if record.places.get(name, place) < place
+    ]
+    begun = sum(record.seconds[record.places[name]] for name in importing)  # of which some is left as well
+    return import_plan.make(record, Base(place, importing, record.phases[place]), [path]).remains + begun <= most
