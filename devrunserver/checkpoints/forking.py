@@ -32,7 +32,7 @@ class Forks:
 
     def sibling(self) -> bool:
         """Forks; returns True in the new process, which is a child of the supervisor as this one is."""
-        flush()
+        open_files.flush_output()
         waiting, done = os.pipe()
         try:
             with self._forks(), _children_awaited():
@@ -68,7 +68,7 @@ class Forks:
 
     def child(self) -> int:
         """Forks a process that does something on the side, and dies with this one. Returns 0 in it."""
-        flush()
+        open_files.flush_output()
         parent = os.getpid()
         with self._forks(), self._looking_away():
             pid = os.fork()
@@ -130,7 +130,7 @@ def copy() -> int:
     Raises:
         OSError: the system does not fork.
     """
-    flush()
+    open_files.flush_output()
     open_files.freeze()  # a collection would write to every object, and have memory copied that is shared
     return os.fork()
 
@@ -143,7 +143,7 @@ def silenced() -> Iterator[None]:
     try:
         yield
     finally:
-        flush()
+        open_files.flush_output()
         for descriptor, copy in saved:
             os.dup2(copy, descriptor)
             os.close(copy)
@@ -151,7 +151,7 @@ def silenced() -> Iterator[None]:
 
 def silence() -> None:
     """From now on what this process prints goes nowhere."""
-    flush()
+    open_files.flush_output()
     release(OUTPUTS, inheritable=True)
 
 
@@ -183,13 +183,6 @@ def has_succeeded(pid: int) -> bool:
         return os.waitpid(pid, 0)[1] == 0
     except ChildProcessError:
         return False
-
-
-def flush() -> None:
-    """Writes out what would otherwise be written by each of two processes."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):
-            stream.flush()
 
 
 @contextmanager

@@ -40,10 +40,9 @@ from devrunserver.checkpoints.building import Building
 from devrunserver.checkpoints.checkpoint import refresh
 from devrunserver.checkpoints.connections import beyond_ours
 from devrunserver.checkpoints.fork_safety import CONNECTION, DATABASE, describe, is_datagram, is_traced
-from devrunserver.checkpoints.forking import flush
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.checkpoints.spare_databases import SpareDatabases
-from devrunserver.common import link, module_files, process, process_exit
+from devrunserver.common import link, module_files, open_files, process, process_exit
 from devrunserver.common.messages import BuildFailed, DryRun, FactsRead, ImportAhead, Resume
 
 PROGRAM = "subprocess.Popen"
@@ -176,7 +175,7 @@ class Spare:
 
     def _wait(self, at: str) -> Resume | DryRun | ImportAhead | None:
         """The word to go on; None: it is not wanted."""
-        flush()
+        open_files.flush_output()
         imported, phase = self._lender.progress()
         with _deaf(), contextlib.suppress(link.LinkClosed):
             importing = [*module_files.incomplete(), at]
@@ -198,7 +197,7 @@ class Spare:
 
     def _release_outputs(self) -> None:
         """From now on what is printed is seen. What was printed before is the supervisor's to show."""
-        flush()
+        open_files.flush_output()
         for descriptor, real in zip(process.OUTPUTS, self._outputs, strict=False):
             os.dup2(real, descriptor)
             os.close(real)

@@ -44,9 +44,7 @@ def freeze() -> None:
 
 def flush() -> None:
     """Writes out what the buffers of open files hold, and removes temporary files as Python does at its end."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            stream.flush()
+    flush_output()
     if not _are_written():
         return
     remembered = (reference() for reference in _Found.files)
@@ -56,6 +54,13 @@ def flush() -> None:
                 one.flush()
             elif one is not None:  # a temporary file
                 one.close()
+
+
+def flush_output() -> None:
+    """Writes out what is printed: before a fork it would otherwise be written by each of two processes."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
 
 
 def _files() -> list[Any]:
