@@ -35,7 +35,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from importlib.machinery import PathFinder
 from typing import Any, NamedTuple, NoReturn, Protocol
@@ -75,8 +75,8 @@ class Lender(Protocol):
     def become(self, role: Role) -> None:
         """From now on this process is something else; what goes on says so itself."""
 
-    def before_pause(self) -> None:
-        """Does ahead what each process that is resumed would have to do."""
+    def before_pause(self, later: Collection[str]) -> None:
+        """Does ahead what each process that is resumed would have to do, as it imports these modules."""
 
     def take_up(self, resumption: Resume | DryRun) -> None:
         """Becomes the worker, with what a message brings."""
@@ -167,6 +167,8 @@ class Checkpoints:
             return
         self._policy.edited = set(order.edited) if isinstance(order, Resume) else set()
         self.prepared = self.prepared or isinstance(order, DryRun)
+        if self.prepared:
+            self.fork_safety.databases.stop()  # nothing is resumed from this process, so what it reads is no fact
         self._lender.take_up(order)
 
     def may_fork(self) -> bool:
@@ -266,10 +268,11 @@ class Checkpoints:
         self.building = Building(
             to_supervisor, message.excluded, self.fork_safety, self._lender.let_go, self._leave_building
         )
-        with silenced(), self.fork_safety.looking_away(is_ours=False):
-            self.building.import_all(message.modules)
-        self.building = None
-        self._lender.before_pause()
+        with silenced():
+            with self.fork_safety.looking_away(is_ours=False):
+                self.building.import_all(message.modules)
+            self.building = None
+            self._lender.before_pause(message.excluded)
         open_files.freeze()
         self._lender.become(Role.CHECKPOINT)
         to_supervisor.role = Role.CHECKPOINT

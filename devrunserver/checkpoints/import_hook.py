@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from devrunserver.checkpoints.code_ahead import CodeAhead
 from devrunserver.checkpoints.read_recorder import ReadRecorder, directories_on
 
 
@@ -38,6 +39,7 @@ class ImportHook:
         self._on_fault = on_fault
         self._phase = phase
         self._paused = 0.0  # seconds that this process and those before it have been checkpoints
+        self.code_ahead = CodeAhead(reads.unseen)
         self.found: list[tuple[float, str]] = []  # when (monotonic, seconds), and what
         self.history: list[tuple[float, str, int]] = []  # the same since the project began to start, and the phase
 
@@ -56,6 +58,7 @@ class ImportHook:
             self._record(fullname, path, spec, file)
         except Exception as fault:  # no import of the project fails because of us
             self._on_fault(fault)
+        self.code_ahead.lend(spec)
         return spec
 
     def _record(self, fullname: str, path: Sequence[str] | None, spec: ModuleSpec | None, file: str | None) -> None:

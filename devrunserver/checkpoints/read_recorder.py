@@ -70,7 +70,7 @@ class ReadRecorder:
         """Records a file that is about to be read."""
         path = self.path_of(path)
         if path not in self._states:
-            with self._unseen():
+            with self.unseen():
                 self._states[path] = file_state.state_of(path)
             self._facts.append(Read(path, self._states[path]))
 
@@ -126,13 +126,22 @@ class ReadRecorder:
             state = file_state.directory_state(directory)
             known, entries = self._entries.get(directory, (None, set()))
             if known != state or state in (None, file_state.UNKNOWN):
-                with self._unseen():
+                with self.unseen():
                     entries = file_state.names_in(directory)
                 self._entries[directory] = state, entries
             names[name] = answering(entries, name)
             self._facts.append(Answered(directory, state, name, names[name]))
             if name in names[name]:  # it may become a package
                 self._answered(os.path.join(directory, name), PACKAGE_FILE)
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """For what we do ourselves, which has audit events too."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
 
     def take(self) -> list[Fact]:
         """The facts since the last call."""
@@ -143,7 +152,7 @@ class ReadRecorder:
         """What was read or looked for, and is something else by now, also by who this process was forked from."""
         from devrunserver.common.present import Present  # here, as hardly any process needs it
 
-        with self._unseen(), closing(Present()) as present:
+        with self.unseen(), closing(Present()) as present:
             return [one for one in self._facts if isinstance(one, Read | Answered | Linked) and not holds(one, present)]
 
     def data_files(self) -> list[str]:
@@ -200,7 +209,7 @@ class ReadRecorder:
             return
         if path in self._asked:
             return
-        with self._unseen(), suppress(OSError, ValueError):  # who opens it gets to know
+        with self.unseen(), suppress(OSError, ValueError):  # who opens it gets to know
             self._asked.add(path)
             self.file(_source_of(path) if path.endswith(_BYTECODE) else path)
 
@@ -210,21 +219,12 @@ class ReadRecorder:
             return
         if audit.culprit().f_code.co_filename.startswith(IMPORT_SYSTEM):
             return  # its conclusions are recorded, as modules that were found or not
-        with self._unseen(), suppress(OSError, ValueError):
+        with self.unseen(), suppress(OSError, ValueError):
             directory = self._resolve(os.path.abspath(os.fsdecode(path)))
             if directory not in self._listed and os.path.basename(directory) != BYTECODE_DIRECTORY:
                 self._listed.add(directory)
                 state = file_state.directory_state(directory)
                 self._facts.append(Listed(directory, state, file_state.digest_of(directory)))
-
-    @contextmanager
-    def _unseen(self) -> Iterator[None]:
-        """What we do has audit events too."""
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
 
 
 _BYTECODE = tuple(BYTECODE_SUFFIXES)

@@ -70,6 +70,9 @@ class Lender(Protocol):
     def let_go(self) -> None:
         """Closes what would be opened again when it is wanted, and is better not open in a process that waits."""
 
+    def before_pause(self, later: Collection[str]) -> None:
+        """Does ahead what this process would have to do once it is resumed, as it imports these modules."""
+
     def take_up(self, order: Resume | DryRun) -> None:
         """Becomes the worker, or a dry run of it, with what a message brings."""
 
@@ -194,6 +197,7 @@ class Spare:
         self._is_ahead = True  # what it must not do ahead is looked for again
         self._building.import_all(order.modules)
         self._building, self._is_ahead, self.is_prepared = None, False, True
+        self._lender.before_pause(order.excluded)
 
     def _release_outputs(self) -> None:
         """From now on what is printed is seen. What was printed before is the supervisor's to show."""

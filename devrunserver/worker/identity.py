@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from devrunserver.common.link import Link
 from devrunserver.common.messages import CheckpointsEnded, DryRun, Go, Hello, Message, Proceed, Resume
@@ -25,14 +25,14 @@ class Identity:
     Args:
         channel: to the supervisor.
         on_resume: called in a process that was resumed, with the message that has resumed it.
-        before_pause: called in one that has imported modules ahead, and waits now.
+        before_pause: called in one that has imported modules ahead, and waits now, with those that it has left out.
     """
 
     def __init__(
         self,
         channel: Channel,
         on_resume: Callable[[Resume | DryRun], None],
-        before_pause: Callable[[], None] = lambda: None,
+        before_pause: Callable[[Collection[str]], None] = lambda later: None,
     ) -> None:
         self.channel = channel
         self.role = channel.link.role

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,9 +204,14 @@ class Startup:
                 return profile.phases(now), profile.rows(now)
         return [], []
 
-    def before_pause(self) -> None:
-        """This process waits to be resumed: does what each that is resumed would have to."""
+    def before_pause(self, later: Collection[str]) -> None:
+        """This process waits to be resumed: does what each that is resumed would have to.
+
+        Args:
+            later: modules that are still to be imported, most likely.
+        """
         self.loaded.now()
+        self.history.finder.code_ahead.read(later)
 
     def on_resume(self, order: Resume | DryRun) -> None:
         """This process was resumed."""

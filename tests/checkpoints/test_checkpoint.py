@@ -5,11 +5,13 @@ The kernel gives orphans to a process, not to a test: a third process is the par
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -101,7 +103,7 @@ class Lender:
     def become(self, role):
         self.role = role
 
-    def before_pause(self):
+    def before_pause(self, later):
         pass
 
     def take_up(self, resumption):
@@ -703,6 +705,29 @@ def test_it_goes_on_and_builds_further_on(stage: Theatre, a: Path, tmp_path: Pat
     assert said == [["one", "a", "two", "b"], ["one", "a", "b"], ["one", "a", "two", "b"]]
     # the first worker, and the one that came here once more; not what was on its way to build
     assert (tmp_path / "output").read_text().splitlines() == ["a is there"] * 2
+
+
+READING = """
+import a
+with checkpoints.fork_safety.looking_away():  # as Django's are, whose statements count
+    database = sqlite3.connect("database")
+checkpoints.fork_safety.databases.follow(database)
+database.execute("SELECT 1")
+serve(facts=[type(fact).__name__ for fact in reads.take()])
+"""
+
+
+def test_no_database_is_asked_twice_where_nothing_is_resumed_later(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "database")) as database:
+        database.execute("CREATE TABLE numbers (number)")
+    one = stage(READING)
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear(FactsRead)
+    prepared = one.build(checkpoint, [], ["a"])
+    prepared.hear(FactsRead)
+    prepared.link.peer = Role.CHECKPOINT
+    exact, other = (one.resume(each).hear_served()["facts"] for each in (checkpoint, prepared))
+    assert (exact.count("Queried"), other.count("Queried")) == (2, 0)
 
 
 def test_what_ends_on_the_way_is_of_no_use(stage: Theatre, a: Path) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,9 @@ class Lender:
         return 7, 2
 
     def let_go(self) -> None:
+        pass
+
+    def before_pause(self, later: Collection[str]) -> None:
         pass
 
     def take_up(self, order: Resume | DryRun) -> None:
