@@ -75,7 +75,7 @@ class ForkSafety:
         self.connections = Connections()
         self.suspect = ""  # the module whose body was executed then
         self.temporary_files = TemporaryFiles()
-        self.databases = DatabaseReads(note, self.forbid, self.looking_away)
+        self.databases = DatabaseReads(note, self.forbid, self.looking_away, on_change=self._suspect)
         self._lasting = ""  # what forbids it for ever
         self._ours = ours
         self._remaining = native_threads.Remaining(trial)
@@ -115,6 +115,7 @@ class ForkSafety:
                 self._threads,
                 self._sockets,
                 lambda: self.databases.open_now(open_descriptors()),
+                self.databases.changed_now,
                 self.temporary_files.existing,
             ),
             *(self._children, self._timers, self._memory),

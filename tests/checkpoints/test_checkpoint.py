@@ -712,7 +712,7 @@ import a
 with checkpoints.fork_safety.looking_away():  # as Django's are, whose statements count
     database = sqlite3.connect("database")
 checkpoints.fork_safety.databases.follow(database)
-database.execute("SELECT 1")
+database.execute("SELECT number FROM numbers")
 serve(facts=[type(fact).__name__ for fact in reads.take()])
 """
 
