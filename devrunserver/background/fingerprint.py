@@ -77,19 +77,17 @@ class Fingerprint:
 
     Args:
         own: whether a module is one of ours, of which nothing counts.
-        is_project: whether a file is the project's.
-        asks_for_subclasses: whether the order of ``__subclasses__()`` counts, for classes of the project.
+        has_subclasses: whether the order of ``__subclasses__()`` counts, for the classes of a module.
     """
 
     def __init__(
-        self, own: Callable[[str], bool], is_project: Callable[[str], bool], asks_for_subclasses: bool = False
+        self, own: Callable[[str], bool], has_subclasses: Callable[[ModuleType], bool] = lambda module: False
     ) -> None:
         self._own = own
         self._varying = Varying()
         self._texts = Texts(self._varying)
         self._kinds = Kinds(own, self._texts.__getitem__, self._varying)
-        self._is_project = is_project
-        self._asks_for_subclasses = asks_for_subclasses
+        self._has_subclasses = has_subclasses
         self._places: dict[int, Digest] = {}  # of objects by id, where they were met first
         self._kept: list[Any] = []  # so that no id is used twice
         self._attributes: dict[str, Digests] = {}  # by module
@@ -172,7 +170,7 @@ class Fingerprint:
                 names.append(attribute)
                 values.append(value)
         digests = dict(zip(names, self._digests(values, depth, place, names), strict=True))
-        if self._asks_for_subclasses and self._is_project(file_of(sys.modules[module]) or ""):
+        if self._has_subclasses(sys.modules[module]):
             digests[SUBCLASSES] = hash(tuple(map(full_name, type.__subclasses__(one))))
         self._classes[module][qualname] = one
         self._of_classes[module].setdefault(qualname, {}).update(digests)

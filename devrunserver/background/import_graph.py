@@ -147,8 +147,7 @@ def record(
         is_project: whether a file is the project's.
     """
     found = finder.history
-    moments = [moment for moment, _, _ in found[1:]] + [finder.now()]
-    taken = [end - begin for (begin, _, _), end in zip(found, moments, strict=True)]
+    taken = [end - begin for (begin, _, _), end in zip(found, finder.ends(), strict=False)]
     files = {name: file for _, name, _ in found if (file := file_named(name)) and is_project(file)}
     return ImportRecord(
         order=[name for _, name, _ in found],

@@ -5,26 +5,32 @@ Theory of operation
 Modules leave traces in lists and dictionaries, one entry each. Who has left an entry is not written on it; but whatever
 an entry is made of had to be imported before: the class of an object and the functions and classes that it holds, the
 key and the value. So an entry is told by the modules of all of these, and who reads it knows in which order they were
-imported: the last of them has left it, most likely. Containers that an entry holds itself do not count, as others may
-have filled them since; they are told for themselves.
+imported: the last of them has left it, most likely. An object that one module alone has in its namespace was made
+there, as what a registry is given is often kept under a name. Containers that an entry holds itself do not count, as
+others may have filled them since; they are told for themselves.
 
 Nothing is evaluated here either, see ``fingerprint.py``.
 """
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Iterable
-from types import FunctionType, MethodType
+from functools import cached_property
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from devrunserver.background.kinds import Form, Kind, Kinds, text_of
+from devrunserver.common.module_files import namespace
 
 DEPTH = 6  # how far from an attribute a container may be
 PARTS = 3  # how far from an entry a function or class may be that it is made of; what an attribute holds is two further
 OF_ATTRIBUTE = 2
 CONTAINERS = (Form.DICTIONARY, Form.SEQUENCE, Form.SET)  # no set: an enumeration's hash is slow
 PLAIN = frozenset({str, int, bool, float, type(None), bytes})  # types of what comes from no module, and holds nothing
+
+NAMED_BY_THEMSELVES = (type, FunctionType, ModuleType)  # they are told as what they are
 
 Entry = tuple[str, ...]  # what it is, and the modules that what it is made of comes from
 Containers = list[list[Entry]]  # each in its order; of entries that are numbers and texts nothing is told
@@ -52,6 +58,18 @@ class Outliner:
     def modules(self, entry: Iterable[Any]) -> set[str]:
         """The modules that what an entry is made of comes from."""
         return {module for module, _ in self._parts(entry)}
+
+    @cached_property
+    def _made_in(self) -> dict[int, tuple[str, str] | None]:
+        """By id, the module that alone has an object in its namespace, and the name; None where several have."""
+        found: dict[int, tuple[str, str] | None] = {}
+        for module, one in list(sys.modules.items()):
+            for name, value in list(namespace(one).items()) if type(one) is ModuleType else ():
+                if type(value) not in PLAIN and not issubclass(type(value), NAMED_BY_THEMSELVES):
+                    other = found.setdefault(id(value), (module, name))
+                    if other is not None and other[0] != module:
+                        found[id(value)] = None
+        return found
 
     def _walk(self, value: Any, depth: int) -> None:
         kind = self._kinds[type(value)]
@@ -81,6 +99,9 @@ class Outliner:
         for one in entry:
             if type(one) not in PLAIN:
                 self._find_parts(one, PARTS, parts)
+                made = self._made_in.get(id(one))
+                if made is not None and self._kinds[type(one)].form not in CONTAINERS:
+                    parts[made] = None
         return parts
 
     def _find_parts(self, value: Any, depth: int, found: dict[tuple[str, str], None]) -> None:

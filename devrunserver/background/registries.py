@@ -1,4 +1,5 @@
-"""The lists and dictionaries that several modules have left something in: plug-ins, receivers of signals, admin sites.
+"""The lists and dictionaries that several modules have left something in: plug-ins, receivers of signals, admin sites;
+and the subclasses of a class, where the project asks for these.
 
 Theory of operation
 -------------------
@@ -36,9 +37,13 @@ class Registries:
     Args:
         own: whether a module is one of ours, of which nothing counts.
         record: what this process has imported.
+        has_subclasses: whether the order of the subclasses counts that the classes of a module have.
     """
 
-    def __init__(self, own: Callable[[str], bool], record: ImportRecord) -> None:
+    def __init__(
+        self, own: Callable[[str], bool], record: ImportRecord, has_subclasses: Callable[[ModuleType], bool]
+    ) -> None:
+        self._has_subclasses = has_subclasses
         self._kinds = Kinds(own, hash, Varying())
         self._outliner = Outliner(self._kinds)
         self._order, self._places = record.order, record.places
@@ -53,9 +58,12 @@ class Registries:
             file = file_of(module)
             if file is None or is_standard(file):
                 continue
+            has_subclasses = self._has_subclasses(module)
             for attribute, value in list(namespace(module).items()):
                 if not attribute.startswith("__"):
                     self._look_at(name, value)
+                    if has_subclasses and self._kinds[type(value)].is_class and text_of(value, "__module__") == name:
+                        self._note(value, ((one,) for one in type.__subclasses__(value)))
         holders = self._holders({id(root) for root, _ in self._found})
         return [Trace(holders[id(root)], [self._order[place] for place in left]) for root, left in self._found]
 
@@ -76,14 +84,17 @@ class Registries:
         self._seen[id(value)] = value
         entries = entries_of(value, kind)
         if kind.form in CONTAINERS and not issubclass(kind.base, tuple):
-            left = self._left(entries)
-            if len(set(left)) > 1:
-                self._found.append((root, left))
+            self._note(root, entries)
         if depth > 1:
             for entry in entries:
                 for one in entry:
                     if type(one) not in PLAIN:
                         self._walk(one, root, depth - 1)
+
+    def _note(self, root: Any, entries: Iterable[tuple[Any, ...]]) -> None:
+        left = self._left(entries)
+        if len(set(left)) > 1:
+            self._found.append((root, left))
 
     def _left(self, entries: Iterable[tuple[Any, ...]]) -> list[int]:
         """Who has left the entries, by place; who has left several one after the other, once."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from types import ModuleType
 from typing import NoReturn
 
 from devrunserver.background.fingerprint import Fingerprint
@@ -32,7 +34,7 @@ from devrunserver.common.messages import (
     Unexplained,
     UnexplainedAsked,
 )
-from devrunserver.common.module_files import file_named
+from devrunserver.common.module_files import file_named, file_of
 
 # A second of work is to be done before somebody saves again, beside a program that keeps each core busy, too: at 15 it
 # would take half a minute there
@@ -65,15 +67,16 @@ def answer_questions(
         gc.disable()  # we only look, and not for long
         to_supervisor.send(Loaded())
         fingerprint: Fingerprint | None = None
+        has_subclasses = subclasses_that_count(is_project)
         for message in to_supervisor.messages():
             if isinstance(message, ImportsAsked):
-                to_supervisor.send(Imports(with_traces(record()) if message.traces else record()))
+                to_supervisor.send(Imports(with_traces(record(), has_subclasses) if message.traces else record()))
                 continue
             if isinstance(message, OutdatedAsked):
                 to_supervisor.send(Outdated(reads.outdated_facts()))
                 continue
             if fingerprint is None:
-                fingerprint = Fingerprint(_is_ours, is_project, _asks_for_subclasses(is_project))
+                fingerprint = Fingerprint(_is_ours, has_subclasses)
             if isinstance(message, StateAsked):
                 to_supervisor.send(StateReport(fingerprint.modules()))
             elif isinstance(message, AttributesAsked):
@@ -87,11 +90,17 @@ def answer_questions(
     process_exit.leave(process_exit.SUCCESS)
 
 
-def with_traces(record: ImportRecord) -> ImportRecord:
+def with_traces(record: ImportRecord, has_subclasses: Callable[[ModuleType], bool]) -> ImportRecord:
     """A record with what modules have left in common; without it where some object cannot be looked at."""
     with suppress(Exception):
-        return replace(record, traces=Registries(_is_ours, record).traces())
+        return replace(record, traces=Registries(_is_ours, record, has_subclasses).traces())
     return record
+
+
+def subclasses_that_count(is_project: Callable[[str], bool]) -> Callable[[ModuleType], bool]:
+    """Tells whether the order of subclasses counts for the classes of a module: of the project, if that asks for it."""
+    asks = functools.cache(lambda: _asks_for_subclasses(is_project))
+    return lambda module: bool((file := file_of(module)) and is_project(file) and asks())
 
 
 def _asks_for_subclasses(is_project: Callable[[str], bool]) -> bool:

@@ -37,7 +37,7 @@ def told(order):
         for number in range({count}):
             for name in order:
                 importlib.import_module(name + str(number))
-        fingerprint = Fingerprint(lambda name: name.startswith(("devrunserver", "coverage")), lambda file: True, {asks})
+        fingerprint = Fingerprint(lambda name: name.startswith(("devrunserver", "coverage")), lambda module: {asks})
         result = {{name: fingerprint.attributes(name) for name in fingerprint.modules()}}
         outlines = [fingerprint.outline("common" + str(number), "registry") for number in range({count})]
         os.write(sending, b"")
@@ -315,5 +315,5 @@ def test_lazy_objects_stay_lazy(tmp_path: Path) -> None:
     (tmp_path / "common.py").write_text(dedent(LAZY))
     program = f"import sys; sys.path[:0] = [{str(REPOSITORY)!r}, {str(tmp_path)!r}]; import common\n"
     program += "from devrunserver.background.fingerprint import Fingerprint\n"
-    program += "Fingerprint(lambda name: False, lambda file: True); assert not common.evaluated"
+    program += "Fingerprint(lambda name: False); assert not common.evaluated"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -26,7 +26,7 @@ def test_what_models_have_been_asked_does_not_count_but_what_a_project_keeps() -
 
 def test_a_fingerprint_is_the_same_once_models_were_asked() -> None:
     def told() -> dict[str, int]:
-        return Fingerprint(lambda name: False, lambda file: False).attributes("django.contrib.auth.models")
+        return Fingerprint(lambda name: False).attributes("django.contrib.auth.models")
 
     Group._meta._expire_cache()  # type: ignore[attr-defined]
     before = told()

@@ -25,7 +25,7 @@ for name in order:
 from devrunserver.background.registries import Registries
 from devrunserver.common.import_record import ImportRecord
 record = ImportRecord(order, [0] * 3, [0.0] * 3, {{}}, {{}})
-print(json.dumps(Registries(lambda name: name.startswith("devrunserver"), record).traces()))
+print(json.dumps(Registries(lambda name: name.startswith("devrunserver"), record, lambda module: {asks}).traces()))
 """
 PLUGINS = "PLUGINS = []\ndef register(one):\n    PLUGINS.append(one)\n    return one\n"
 
@@ -68,14 +68,40 @@ PLUGINS = "PLUGINS = []\ndef register(one):\n    PLUGINS.append(one)\n    return
         ),
         ("KINDS = {'a': 1}", "import registry\nregistry.KINDS[__name__] = 'text'", []),
         ("CLASSES = set()", "import registry\nclass One: ...\nregistry.CLASSES.add(One)", []),
+        # a class of which nobody has a list but itself
+        (
+            "class Form: ...",
+            "from registry import Form\nclass One(Form): ...",
+            [["registry", "one", "other"], ["one", "other"]],
+        ),
+        ("class Form: ...", "from registry import Form\nONE = type('One', (Form,), {'__module__': 'registry'})", []),
+        # an object of another one's class, which nobody but its maker has at hand
+        (
+            "class Store:\n    all = []\n    def __init__(self): self.all.append(self)",
+            "import registry\nSTORE = registry.Store()",
+            [["registry"], ["one", "other"]],
+        ),
+        (
+            "class Store:\n    all = []\n    def __init__(self): self.all.append(self)",
+            "import registry\nregistry.Store()",
+            [],
+        ),
     ],
 )
 def test_registries(tmp_path: Path, registry: str, module: str, traces: list[list[str]]) -> None:
     for name, text in {"registry": registry, "one": module, "other": module}.items():
         (tmp_path / f"{name}.py").write_text(dedent(text))
-    program = PROGRAM.format(repository=str(REPOSITORY), directory=str(tmp_path))
+    program = PROGRAM.format(repository=str(REPOSITORY), directory=str(tmp_path), asks="True")
     told = json.loads(subprocess.check_output([sys.executable, "-c", program], env={**os.environ}))
     assert told == ([traces] if traces else [])
+
+
+def test_subclasses_nobody_asks_for(tmp_path: Path) -> None:
+    (tmp_path / "registry.py").write_text("class Form: ...")
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.py").write_text("from registry import Form\nclass One(Form): ...")
+    program = PROGRAM.format(repository=str(REPOSITORY), directory=str(tmp_path), asks="False")
+    assert json.loads(subprocess.check_output([sys.executable, "-c", program], env={**os.environ})) == []
 
 
 def test_what_cannot_be_looked_at_keeps_no_record_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,4 +110,4 @@ def test_what_cannot_be_looked_at_keeps_no_record_away(monkeypatch: pytest.Monke
 
     record = ImportRecord(["a"], [0], [1.0], {}, {})
     monkeypatch.setattr(Registries, "traces", fail)
-    assert with_traces(record) == record
+    assert with_traces(record, lambda module: False) == record

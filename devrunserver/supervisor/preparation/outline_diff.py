@@ -11,6 +11,9 @@ Where the same entries are in two containers in another order, who has left them
 makes what is behind it, or is reached through it, look different as well, in hundreds of attributes. So only where no
 container holds the same in another order, all that is found on the way is compared as one list.
 
+A planned module may also have left something later, when somebody else called it in his turn: then it stands behind
+what other planned modules have left that was before it. That is somebody else's doing, and these came too early.
+
 Where nothing tells who has left what moved (a method of an object of a library, as Django's storages connect to a
 signal), whoever was imported between those who have left what is beside it is to blame.
 """
@@ -27,7 +30,10 @@ Leaver = Callable[[Entry], str | None]
 
 
 def out_of_order(
-    outlines: Collection[tuple[Outline, Outline]], planned: Set[str], places: Mapping[str, int]
+    outlines: Collection[tuple[Outline, Outline]],
+    planned: Set[str],
+    places: Mapping[str, int],
+    passed_over: Set[str] = frozenset(),
 ) -> set[str]:
     """The planned modules that have left something before what others left, or after, in one of two starts only.
 
@@ -35,7 +41,9 @@ def out_of_order(
         outlines: of what differs, as an exact and as a prepared start tell it.
         planned: the modules that were imported ahead.
         places: of all that an exact start imports after the base, in which order.
+        passed_over: modules that could have been imported ahead, too: what is found would be in the way nevertheless.
     """
+    planned = planned | passed_over
 
     def leaver(entry: Entry) -> str | None:
         late = [name for name in entry[1:] if name in places]
@@ -45,6 +53,11 @@ def out_of_order(
     for exact, prepared in outlines:
         for before, after in _permuted(exact, prepared):
             found |= _displaced(before, after, leaver)
+    if not found:
+        for exact, prepared in outlines:
+            for before, after in _permuted(exact, prepared):
+                late = _left_late(before, after, lambda entry: leaver(entry) not in {None, *passed_over})
+                found |= _displaced(before, after, _but_for(late, leaver))
     if not found:
         for exact, prepared in outlines:
             found |= _displaced(_as_one(exact), _as_one(prepared), leaver)
@@ -68,6 +81,22 @@ def _by_entries(outline: Outline) -> dict[tuple[Entry, ...], Counter[tuple[Entry
         entries = tuple(map(tuple, container))
         found[tuple(sorted(entries))][entries] += 1
     return found
+
+
+def _but_for(late: Set[Entry], leaver: Leaver) -> Leaver:
+    return lambda entry: None if entry in late else leaver(entry)
+
+
+def _left_late(before: Sequence[Entry], after: Sequence[Entry], is_of_planned: Callable[[Entry], bool]) -> set[Entry]:
+    """What planned modules have left before what others of them left, and the second time after that."""
+    counts = Counter(before)
+    places = {entry: place for place, entry in enumerate(after)}
+    first, late = len(after), set[Entry]()
+    for entry in reversed([one for one in before if counts[one] == 1 and is_of_planned(one)]):
+        if places[entry] > first:
+            late.add(entry)
+        first = min(first, places[entry])
+    return late
 
 
 def _as_one(outline: Outline) -> list[Entry]:
