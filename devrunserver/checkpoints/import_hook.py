@@ -38,10 +38,12 @@ class ImportHook:
         self._before = before
         self._on_fault = on_fault
         self._phase = phase
+        self._ended: float | None = None  # when all was imported, by that of the history
         self._paused = 0.0  # seconds that this process and those before it have been checkpoints
         self.code_ahead = CodeAhead(reads.unseen)
         self.found: list[tuple[float, str]] = []  # when (monotonic, seconds), and what
-        self.history: list[tuple[float, str, int]] = []  # the same since the project began to start, and the phase
+        # the same since the project began to start, by a clock that stands still in checkpoints, and the phase
+        self.history: list[tuple[float, str, int]] = []
 
     def install(self) -> None:
         sys.meta_path.insert(0, self)
@@ -67,11 +69,20 @@ class ImportHook:
         if file is not None:
             now = time.monotonic()
             self.found.append((now, fullname))
-            self.history.append((now - self._paused, fullname, self._phase()))
+            if self._ended is None:
+                self.history.append((now - self._paused, fullname, self._phase()))
 
     def now(self) -> float:
         """Seconds of a clock that stands still while this process is a checkpoint."""
         return time.monotonic() - self._paused
+
+    def reach_end(self) -> None:
+        """All is imported; what is imported on first use is no part of the history."""
+        self._ended = self.now()
+
+    def ends(self) -> list[float]:
+        """When the loading of each module in the history ended, by that clock: when the next one was looked up."""
+        return [*(moment for moment, _, _ in self.history[1:]), self.now() if self._ended is None else self._ended]
 
     def on_resume(self) -> None:
         """This process was a checkpoint for a while."""

@@ -148,6 +148,7 @@ class Startup:
 
     def reach_end(self) -> None:
         """All is imported. A spare waits here at the latest; a dry run tells how that went, and does not return."""
+        self.history.finder.reach_end()
         if self._spare is not None:
             self._spare.pause("the end of the start")
         if self._dry_run is not None:

@@ -99,6 +99,21 @@ def test_it_is_asked_before_each_module_that_is_loaded(directory: Path, finder: 
     assert moments == sorted(moments)
 
 
+def test_what_is_imported_on_first_use_is_no_part_of_the_history(
+    directory: Path, finder: ImportHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the time until somebody asks."""
+    create(directory / "fx_mod.py", directory / "fx_late.py")
+    now = [1.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    importlib.import_module("fx_mod")
+    now[0] = 3.0
+    finder.reach_end()
+    now[0] = 60.0
+    importlib.import_module("fx_late")
+    assert (finder.history, finder.ends()) == ([(1.0, "fx_mod", 0)], [3.0])
+
+
 @pytest.mark.parametrize(("finds_anew", "file"), [(False, "fx_mod.py"), (True, "__init__.py")])
 def test_the_module_is_found_anew_where_time_has_passed(
     directory: Path, finder: ImportHook, reads: ReadRecorder, before: Before, finds_anew: bool, file: str

@@ -14,6 +14,65 @@ def urls_with(line: str) -> str:
 
 
 KINDS: dict[str, Kind] = {
+    "a start that writes what is there already": Kind(
+        {
+            "shop/apps.py": APP.format(ready="from shop import drivers, plugins"),
+            "shop/drivers.py": """
+            from django.db import connection
+
+            NAMES = ("one", "two", "three")
+            with connection.cursor() as cursor:
+                if "driver" not in connection.introspection.table_names(cursor):
+                    cursor.execute("CREATE TABLE driver (name, present)")
+                    cursor.executemany("INSERT INTO driver VALUES (%s, 1)", [[name] for name in NAMES])
+                cursor.execute("UPDATE driver SET present = 0")
+                for name in NAMES:
+                    cursor.execute("SELECT present FROM driver WHERE name = %s", [name])
+                    assert cursor.fetchone() == (0,)
+                    cursor.execute("UPDATE driver SET present = 1 WHERE name = %s", [name])
+            """,
+            "shop/plugins.py": "import slow\nfrom shop import views\n",
+        },
+        ["shop/plugins.py", "shop/views.py"],
+        sealed="it wrote to a database",
+    ),
+    "stores that a class keeps by name": Kind(
+        {
+            "shop/stores.py": """
+            class Store:
+                by_name = {}
+
+                def __init__(self, name):
+                    self.by_name[name] = self
+            """,
+            **{
+                f"shop/store_{name}.py": f"from shop.stores import Store\n\nSTORE = Store({name!r})\n" for name in "abc"
+            },
+            "shop/urls.py": urls_with("from shop import store_a, store_b, store_c"),
+        },
+        ["shop/store_b.py", "shop/views.py"],
+    ),
+    "subclasses that are asked for, one of which a call makes": Kind(
+        {
+            "shop/forms.py": """
+            class Form: pass
+
+            def all_forms():
+                return Form.__subclasses__()
+            """,
+            "shop/wizard.py": """
+            from shop.forms import Form
+
+            def make():
+                class Made(Form): pass
+                return Made
+            """,
+            "shop/late.py": "from shop.forms import Form\n\nclass Late(Form): pass\n",
+            "shop/urls.py": URLCONF.replace("import slow", "from shop import forms, wizard\nMADE = wizard.make()")
+            + "from shop import late\nNAMES = [one.__name__ for one in forms.all_forms()]\nimport slow\n",
+        },
+        ["shop/views.py", "shop/late.py"],
+    ),
     "views that a middleware imports": Kind(
         {
             "company/middleware.py": """

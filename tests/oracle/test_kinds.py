@@ -34,6 +34,7 @@ DECIDED = f"{PREPARED}|Not prepared: "
 IN_CI = (
     *("plug-ins", "admin sites", "class registries", "tasks", "logging", "a thread", "a connection", "a database"),
     *("a source", "URLs by", "types of files", "what is over", "objects of a library"),
+    *("a start that writes", "stores that", "subclasses that"),
 )
 
 

@@ -26,6 +26,7 @@ from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 
 SHARE = 0.5  # of an exact reload, that one by a broad plan may take to be worth it ...
 UNKNOWN_SHARE = 0.33  # ... and where nothing is known of what will be edited
+LEAVING = 0.05  # seconds that an exact reload takes to leave checkpoints
 NOTICED = 0.1  # seconds that views must gain where one plan would do for all
 
 # Plans for some files, from the best base
@@ -126,6 +127,8 @@ def own_early_files(record: ImportRecord, chain: Chain) -> tuple[str, ...]:
 
 
 def is_quicker(plan: Plan, record: ImportRecord | None, chain: Chain) -> bool:
-    """Whether a start by a plan has less to import than an exact one from the last checkpoint."""
+    """Whether a start by a plan takes less than an exact one from the last checkpoint, which leaves checkpoints."""
     checkpoints = chain.before(())
-    return record is None or not checkpoints or plan.remains <= import_plan.remaining(record, checkpoints[-1].base)
+    if record is None or not checkpoints:
+        return True
+    return plan.remains <= import_plan.remaining(record, checkpoints[-1].base) + LEAVING

@@ -21,7 +21,7 @@ from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.memory import is_memory_plentiful
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.edited_files import IN_TURN
-from devrunserver.supervisor.preparation.broad import Broad, Guesses, broad_plan, late_files, with_urlconf
+from devrunserver.supervisor.preparation.broad import Broad, Guesses, broad_plan, is_quicker, late_files, with_urlconf
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.widening import widened
 
@@ -31,6 +31,7 @@ NOT_READY = "it was not ready yet"
 
 WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 5  # how often a plan is made again without some modules
+STARTS_BEFORE_SAVES = 3  # that may be spent on what is foreseen, once; on what is saved one, after each reload
 FEW = 0.1  # of what has differed before: hardly any of it
 TRIED = 3  # failures after which a plan becomes strict
 # How much more a plan may leave to import than another, where it begins later, and so costs less, or was foreseen, ...
@@ -224,6 +225,8 @@ class Planning:
                 return False
             self.guesses.view_plans += 1
             return not self._is_passed_over(other)
+        if not is_quicker(plan, self.record, chain):
+            return is_quicker(other, self.record, chain)
         if is_guess:  # it leaves out more than anybody works on
             return plan.remains > SLOWER * other.remains + GUESS_SLOWER_SHARE * sum(self.record.seconds)
         return not import_plan.is_kept(plan, other, 0.0, False)
@@ -296,14 +299,15 @@ class Planning:
         return min(KNOWN_SHARE * plan.saves, LITTLE) if self.saves else UNKNOWN_SHARE * plan.saves
 
     def is_dear(self, cpu: float, differences: int) -> bool:
-        """Whether more than a whole start has been spent, and another attempt has to wait for the next reload.
+        """Whether more has been spent than starts are worth, and another attempt has to wait for the next reload.
 
         Args:
             differences: that the last comparison has found. If hardly any are left it is most likely the last but one,
                 and dearer than that attempt is a reload that is not prepared.
         """
         is_nearly_done = self.cost.on_differences(differences)
-        if self.record is None or self.cost.cpu(cpu) <= sum(self.record.seconds) or is_nearly_done:
+        starts = 1 if self.saves else STARTS_BEFORE_SAVES
+        if self.record is None or self.cost.cpu(cpu) <= starts * sum(self.record.seconds) or is_nearly_done:
             return False
         if self.narrow(is_made=False):
             return False

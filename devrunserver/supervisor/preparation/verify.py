@@ -169,7 +169,8 @@ class Verifier:
                     break
                 twin = None  # nothing is out of order: by chance the two may have been alike
             if differences:
-                verdict.culprits = verdict.culprits or set(plan.modules) & {module for module, _ in differences}
+                if not verdict.culprits:  # as when they have asked for something that was another object by then
+                    verdict.culprits = verdict.certain = set(plan.modules) & {module for module, _ in differences}
                 return verdict
             if ordered := found & self._ordered():
                 verdict = yield from self._judged(exact, prepared, ordered, plan, passed_over)
@@ -306,7 +307,7 @@ class Verifier:
         return Verdict(
             differences,
             culprits=out_of_order(outlines, planned, places),
-            certain=planned & out_of_order(outlines, planned | passed_over, places),
+            certain=planned & out_of_order(outlines, planned, places, passed_over),
         )
 
     def _outlines(self, run: Run, attributes: set[Attribute]) -> Generator[Run, Message | None, OutlinesByName]:

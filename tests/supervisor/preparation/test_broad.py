@@ -271,7 +271,7 @@ def test_what_is_imported_again_later_is_early() -> None:
 
 def test_an_exact_start_may_be_quicker(stage: Stage) -> None:
     assert remaining(RECORD, Base(5, (), URLS)) == pytest.approx(2.2)
-    assert is_quicker(Plan(remains=2.1), RECORD, stage.chain)
+    assert is_quicker(Plan(remains=2.24), RECORD, stage.chain)
     assert not is_quicker(Plan(remains=2.3), RECORD, stage.chain)
     assert is_quicker(Plan(remains=2.3), None, stage.chain)
     stage.chain.cut()

@@ -16,7 +16,7 @@ from devrunserver.common.messages import AttributesAsked, Build, Message, StateA
 from devrunserver.common.present import Present
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
-from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning
+from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning, Save
 from tests.supervisor.preparation.stage import AT_URLS, RECORD, Stage, State, state
 
 PREPARED = "Prepared the next reload: "
@@ -838,10 +838,12 @@ def test_a_plan_is_made_anew_once_it_can_begin_much_later(early: Stage) -> None:
 @pytest.mark.parametrize(
     ("differences", "dear"), [([400], True), ([400, 40], False), ([400, 41], True), ([1, 1], True)]
 )
-def test_what_is_nearly_done_is_not_put_off(differences: list[int], dear: bool) -> None:
-    planning = Planning(record=RECORD)
+@pytest.mark.parametrize(("saves", "starts"), [([], 3), ([Save("/a.py", 0.0)], 1)])
+def test_what_is_nearly_done_is_not_put_off(differences: list[int], dear: bool, saves: list[Save], starts: int) -> None:
+    """Nor is what is foreseen, before there are reloads."""
+    planning = Planning(record=RECORD, saves=saves)
     planning.cost.begin(0.0, 0.0)
-    start = sum(RECORD.seconds)
+    start = starts * sum(RECORD.seconds)
     assert not planning.is_dear(start, 1000)
     planning.cost.begin(0.0, 0.0)
     for count in differences:
