@@ -40,12 +40,12 @@ SPARES = {"ORACLE_SPARES": "exact"}
 PREPARED_SPARES = {"ORACLE_SPARES": "prepared"}
 WITHOUT_CHECKS = ("--skip-checks",)  # what they import is in the worker, sooner or later, where nothing is forked
 
-# Prepares reloads where there is hardly anything to gain, too
+# Prepares spares where there is hardly anything to gain, too
 PREPARING = f"""\
-from devrunserver.supervisor.preparation import planning
+from devrunserver.supervisor.preparation import spare_steps
 
 if "{FRESH}" not in os.environ:
-    planning.WORTH = 0.0
+    spare_steps.WORTH = 0.0
 """
 
 # Makes a checkpoint before nearly every module of the project

@@ -29,7 +29,6 @@ from devrunserver.supervisor.preparation.widening import widened
 NOTHING_YET = "nothing was prepared yet"
 NOT_READY = "it was not ready yet"
 
-WORTH = 0.05  # seconds of import that are worth a prepared checkpoint
 ATTEMPTS = 5  # how often a plan is made again without some modules
 STARTS_BEFORE_SAVES = 3  # that may be spent on what is foreseen, once; on what is saved one, after each reload
 FEW = 0.1  # of what has differed before: hardly any of it
@@ -195,11 +194,7 @@ class Planning:
             found = broad or found
         self.plan, self.base = found
         self.looked_at = len(self.saves)
-        if self.plan is None:
-            return self.no_base
-        if self.plan.saves < WORTH:
-            return "hardly anything is imported that does not depend on the edited files"
-        return ""
+        return self.no_base if self.plan is None else ""
 
     @property
     def no_base(self) -> str:
@@ -218,7 +213,7 @@ class Planning:
             return False
         self.looked_at = len(self.saves)
         other, base = self._best(chain)
-        if other is None or base is None or other.saves < WORTH or (base.at, other.edited) in self.known.hopeless:
+        if other is None or base is None or (base.at, other.edited) in self.known.hopeless:
             return False
         if not has_saved:
             if other.excluded == plan.excluded:
@@ -341,14 +336,14 @@ class Planning:
             # likely because of what was passed over, which must not make the reload of the edited files slower
             self.known.width_shows = True
             self.plan = self._from(self.base, self.plan.edited)
-            self.is_given_up = self.attempts >= ATTEMPTS or self.plan.saves < WORTH
+            self.is_given_up = self.attempts >= ATTEMPTS
             return not self.is_given_up
         found = found or set(self.plan.modules) & set(culprits)
         self.left_out[self.base.at] |= found
         plan = self._from(self.base, self.plan.edited)
         self.plan = widened(plan, self.record, self.base.base.imported, self._budget(plan))
         self.is_given_up = False
-        if self.attempts >= ATTEMPTS or self.plan.saves < WORTH or not found:
+        if self.attempts >= ATTEMPTS or not self.plan.modules or not found:
             self.give_up()
         return not self.is_given_up
 

@@ -33,6 +33,7 @@ from devrunserver.supervisor.preparation.verify import FAILED, Verifier, why_fai
 TELLING = "devrunserver.background"  # by which a start tells of itself, and which no worker imports
 ELSEWHERE = "it pauses before the edited files"
 TWINS = 3  # starts that tell what varies: the order of a set of classes is by address, and may be the same in two
+WORTH = 0.05  # seconds of import that are worth a start of its own
 NOT_WORTH_IT = "hardly anything is imported that does not depend on the edited files"
 
 
@@ -156,7 +157,7 @@ def find(
         plan = import_plan.make(record, base, sorted(edited), left_out, is_strict=attempt >= planning.TRIED)
         if served is not None:
             plan = served.plan
-        elif plan.saves < planning.WORTH:
+        elif plan.saves < WORTH:
             return Outcome(why=NOT_WORTH_IT, culprits=left_out, is_final=True)
         start = ahead or processes.spare(edited)
         compared = yield from _compare(processes, known, exact, start, plan, edited, served is not None)

@@ -477,13 +477,6 @@ def test_what_was_given_up_for_one_file_is_tried_for_the_next() -> None:
     assert not planning.is_given_up
 
 
-def test_hardly_anything_to_import(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devrunserver.supervisor.preparation.planning.WORTH", 100.0)
-    stage.serve()
-    assert stage.builds == []
-    assert "hardly anything" in stage.preparation.why_not
-
-
 def test_what_differs_between_exact_starts_too_does_not_count(stage: Stage) -> None:
     stage.exact = [state(first={"x": 1}), state(first={"x": 1}), state(first={"x": 3})]
     stage.prepared = state(first={"x": 2})
