@@ -50,6 +50,7 @@ UNORDERED = {
     "weakref.WeakKeyDictionary": WEAK_CACHES,
     "_weakrefset.WeakSet": WEAK_CACHES,
     "asgiref.local.Local": {ALL},
+    "_frozen_importlib_external.FileFinder": {"_path_mtime", "_path_cache", "_relaxed_path_cache"},
 }
 # Dictionaries in these attributes, whose own order nobody sees: it is that in which apps have got their first model
 KEYED = {"django.apps.registry.Apps": {"all_models"}}

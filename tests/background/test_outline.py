@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import weakref
 from functools import partial
 from types import ModuleType
@@ -79,3 +80,16 @@ def test_what_leads_back_to_itself_is_told_once() -> None:
     value: list[Any] = [VIEW]
     value.append(value)
     assert outline(value) == [[("view", "views")]]
+
+
+def test_an_object_that_one_module_alone_has_was_made_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = {name: holding(SITE) for name in ("one", "two", "both")}
+    modules = {name: ModuleType(name) for name in ("stores_one", "stores_two")}
+    vars(modules["stores_one"]).update(ONE=stores["one"], ALSO=stores["one"], BOTH=stores["both"], LIST=[VIEW])
+    vars(modules["stores_two"]).update(TWO=stores["two"], BOTH=stores["both"])
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    assert outline([*stores.values(), vars(modules["stores_one"])["LIST"]]) == [
+        [("Site ONE", "django", "stores_one"), ("Site TWO", "django", "stores_two"), ("Site", "django")],
+        [("view", "views")],
+    ]

@@ -57,11 +57,32 @@ def one(*entries: str) -> list[list[str]]:
             [one("Storage django", "S shop")],
             {"tasks", "ml", "ml_admin"},
         ),
+        # what "tasks" defines, made when somebody called it in his turn: others came before that ahead
+        (
+            [one("Made tasks", "M ml", "A ml_admin")],
+            [one("M ml", "A ml_admin", "Made tasks")],
+            {"ml", "ml_admin"},
+        ),
+        (  # of several that are alike nobody knows which has moved
+            [one("Made tasks", "M ml", "Made tasks")],
+            [one("M ml", "Made tasks", "Made tasks")],
+            set(),
+        ),
         ([], [], set()),
     ],
 )
 def test_who_is_to_blame(exact: Outline, prepared: Outline, culprits: set[str]) -> None:
     assert out_of_order([(exact, prepared)], PLANNED, PLACES) == culprits
+
+
+def test_what_would_be_in_the_way_nevertheless() -> None:
+    """Had "tasks" been imported ahead, what it left would have come first; what "ml" left before it was called not."""
+    passed_over = [one("T tasks", "M ml")], [one("M ml", "T tasks")]
+    called = [one("Made ml", "A ml_admin")], [one("A ml_admin", "Made ml")]
+    planned = PLANNED - {"tasks"}
+    assert out_of_order([passed_over], planned, PLACES) == {"ml"}
+    assert out_of_order([passed_over], planned, PLACES, {"tasks"}) == set()
+    assert out_of_order([called], planned, PLACES, {"tasks"}) == {"ml_admin"}
 
 
 def test_where_one_list_has_another_order_no_other_way_counts() -> None:
