@@ -142,11 +142,11 @@ class DatabaseReads:
     def stop(self) -> None:
         """Nothing counts any more. May be called while a statement is about to be executed."""
         self._is_over = True
+        self._answers.close()
 
     def end(self) -> None:
         """Nothing counts any more."""
         self.stop()
-        self._answers.close()
         for _, connection in self._followed:
             with suppress(Exception):  # it may be closed
                 connection.set_trace_callback(None)

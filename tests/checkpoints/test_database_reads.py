@@ -30,6 +30,10 @@ class Played:
         if module == DJANGOS:
             self.reads.follow(self.connection)
 
+    def close(self) -> None:
+        self.reads.end()
+        self.connection.close()
+
     def on_change(self) -> None:
         self.has_changed = True
 
@@ -54,7 +58,7 @@ def database(tmp_path: Path) -> Path:
 def played(database: Path) -> Iterator[Played]:
     one = Played(database)
     yield one
-    one.connection.close()
+    one.close()
 
 
 FILE = ["db", "db-wal"]
@@ -142,7 +146,7 @@ def test_tables_that_hold_the_same_again(database: Path, statements: list[str], 
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("INSERT INTO page VALUES (1, 'a')")
     one = Played(database)
-    with closing(one.connection):
+    with closing(one):
         for statement in statements:
             one.connection.execute(statement)
     assert not one.forbidden
@@ -153,7 +157,7 @@ def test_tables_that_hold_the_same_again(database: Path, statements: list[str], 
 def test_what_was_there_only_meanwhile_is_no_fact(database: Path) -> None:
     """A start that marks all, and takes the marks away one by one."""
     one = Played(database)
-    with closing(one.connection):
+    with closing(one):
         one.connection.execute("UPDATE site SET name = 0")
         one.connection.execute("SELECT name FROM site").fetchall()
         one.connection.execute("UPDATE site SET name = 1")
@@ -168,14 +172,14 @@ def test_we_are_in_nobodys_way(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
     one = Played(database)
-    with closing(one.connection):
+    with closing(one):
         one.connection.execute("SELECT name FROM site").fetchall()
         assert one.connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
 
 
 def test_of_others_connections_the_file_counts(database: Path) -> None:
     one = Played(database, "shop.apps")
-    with closing(one.connection):
+    with closing(one):
         assert one.kinds() == FILE
         assert isinstance(one.facts[0], Read)
         assert not one.forbidden
