@@ -29,8 +29,8 @@ from devrunserver.supervisor.preparation.widening import widened
 NOTHING_YET = "nothing was prepared yet"
 NOT_READY = "it was not ready yet"
 
-ATTEMPTS = 5  # how often a plan is made again without some modules
-STARTS_BEFORE_SAVES = 3  # that may be spent on what is foreseen, once; on what is saved one, after each reload
+ATTEMPTS = 8  # how often a plan is made again without some modules
+STARTS_BEFORE_SAVES = 5  # that may be spent on what is foreseen, once; on what is saved one, after each reload
 FEW = 0.1  # of what has differed before: hardly any of it
 TRIED = 3  # failures after which a plan becomes strict
 # How much more a plan may leave to import than another, where it begins later, and so costs less, or was foreseen, ...

@@ -831,7 +831,7 @@ def test_a_plan_is_made_anew_once_it_can_begin_much_later(early: Stage) -> None:
 @pytest.mark.parametrize(
     ("differences", "dear"), [([400], True), ([400, 40], False), ([400, 41], True), ([1, 1], True)]
 )
-@pytest.mark.parametrize(("saves", "starts"), [([], 3), ([Save("/a.py", 0.0)], 1)])
+@pytest.mark.parametrize(("saves", "starts"), [([], 5), ([Save("/a.py", 0.0)], 1)])
 def test_what_is_nearly_done_is_not_put_off(differences: list[int], dear: bool, saves: list[Save], starts: int) -> None:
     """Nor is what is foreseen, before there are reloads."""
     planning = Planning(record=RECORD, saves=saves)
