@@ -61,19 +61,19 @@ class Registries:
             has_subclasses = self._has_subclasses(module)
             for attribute, value in list(namespace(module).items()):
                 if not attribute.startswith("__"):
-                    self._look_at(name, value)
-                    if has_subclasses and self._kinds[type(value)].is_class and text_of(value, "__module__") == name:
-                        self._note(value, ((one,) for one in type.__subclasses__(value)))
+                    self._look_at(name, value, has_subclasses)
         holders = self._holders({id(root) for root, _ in self._found})
         return [Trace(holders[id(root)], [self._order[place] for place in left]) for root, left in self._found]
 
-    def _look_at(self, module: str, value: Any) -> None:
+    def _look_at(self, module: str, value: Any, has_subclasses: bool) -> None:
         if not self._kinds[type(value)].is_class:
             self._walk(value, value, DEPTH)
         elif text_of(value, "__module__") == module:
             for attribute, one in namespace_of_class(value).items():
                 if not attribute.startswith("__"):
                     self._walk(one, value, DEPTH)
+            if has_subclasses:
+                self._note(value, ((one,) for one in type.__subclasses__(value)))
 
     def _walk(self, value: Any, root: Any, depth: int) -> None:
         kind = self._kinds[type(value)]

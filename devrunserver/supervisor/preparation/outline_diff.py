@@ -50,21 +50,19 @@ def out_of_order(
         return max(late, key=places.__getitem__) if late and set(late) <= planned else None
 
     found: set[str] = set()
-    for exact, prepared in outlines:
-        for before, after in _permuted(exact, prepared):
-            found |= _displaced(before, after, leaver)
+    permuted = [pair for exact, prepared in outlines for pair in _permuted(exact, prepared)]
+    for before, after in permuted:
+        found |= _displaced(before, after, leaver)
     if not found:
-        for exact, prepared in outlines:
-            for before, after in _permuted(exact, prepared):
-                late = _left_late(before, after, lambda entry: leaver(entry) not in {None, *passed_over})
-                found |= _displaced(before, after, _but_for(late, leaver))
+        for before, after in permuted:
+            late = _left_late(before, after, lambda entry: leaver(entry) not in {None, *passed_over})
+            found |= _displaced(before, after, _but_for(late, leaver))
     if not found:
         for exact, prepared in outlines:
             found |= _displaced(_as_one(exact), _as_one(prepared), leaver)
     if not found:
-        for exact, prepared in outlines:
-            for before, after in _permuted(exact, prepared):
-                found |= _imported_meanwhile(before, after, planned, places)
+        for before, after in permuted:
+            found |= _imported_meanwhile(before, after, planned, places)
     return found
 
 
