@@ -38,17 +38,31 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from importlib.machinery import PathFinder
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from devrunserver.checkpoints import connections
 from devrunserver.checkpoints.building import Building
+from devrunserver.checkpoints.database_reads import watch_writing
 from devrunserver.checkpoints.fork_safety import ForkSafety
 from devrunserver.checkpoints.forking import Forks, signals_held, silenced
 from devrunserver.checkpoints.policy import CheckpointPolicy
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import link, module_files, open_files, process_exit
-from devrunserver.common.messages import Build, CheckpointMade, DryRun, FactsRead, ForkAhead, Hello, Message, Resume
+from devrunserver.common.messages import (
+    Build,
+    BuildFailed,
+    CheckpointMade,
+    DryRun,
+    FactsRead,
+    ForkAhead,
+    Hello,
+    Message,
+    Resume,
+)
 from devrunserver.common.role import Role
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 class Lender(Protocol):
@@ -130,6 +144,21 @@ class Checkpoints:
             and self._policy.is_due(self._reads.path_of(file), time.monotonic(), self._lender.progress()[1])
             and self.make(fullname)
         )
+
+    def on_database(self, database: sqlite3.Connection) -> None:
+        """A connection to a database was made. What is built may read there, and write nothing."""
+        self.fork_safety.databases.follow(database)
+        if self.building is not None or self._postponed is not None:
+            watch_writing(database, lambda: self.give_up_building("it writes to a database"))
+
+    def give_up_building(self, reason: str) -> None:
+        """Ends this process where it imports ahead, or is on the way to where it is to do so."""
+        if self.building is not None:
+            self.building.give_up(reason, module_files.executed(sys._getframe()))
+        if self._postponed is not None:
+            with suppress(link.LinkClosed):
+                self._postponed.to_supervisor.send(BuildFailed("", reason))
+            self._leave_building()
 
     def make(self, at: str) -> bool:
         """Makes a checkpoint here, unless something forbids it. Returns True in a process that was resumed from it.

@@ -27,7 +27,7 @@ from contextlib import AbstractContextManager, closing, suppress
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from devrunserver.common import file_state
-from devrunserver.common.database_answers import DatabaseAnswers
+from devrunserver.common.database_answers import USES, DatabaseAnswers
 from devrunserver.common.facts import Fact, Queried, Read
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ DESCRIBING = r"PRAGMA\s+(\w+\.)?((table|index|foreign_key)_x?(info|list)|schema_
 TRANSACTION = re.compile(r"\s*(BEGIN|SAVEPOINT)\b", re.I)
 READING = re.compile(rf"\s*(SELECT|VALUES|EXPLAIN|{DESCRIBING})\b", re.I)
 BY_TABLES = re.compile(r"\s*(SELECT|VALUES|WITH|INSERT|REPLACE|UPDATE|DELETE)\b", re.I)
+LOOKS = (
+    "SQLITE_PRAGMA",
+    "SQLITE_TRANSACTION",
+    "SQLITE_SAVEPOINT",
+)  # what a statement may do besides, and write nothing
 MAY_READ = re.compile(r"\s*(SELECT|VALUES|EXPLAIN|WITH|PRAGMA)\b", re.I)  # and if it writes it is refused where we ask
 
 
@@ -242,3 +247,17 @@ def _path_of(name: object) -> str | None:
         return None
     path = os.fsdecode(name)
     return None if not path or path.startswith("file:") else os.path.realpath(path)
+
+
+def watch_writing(connection: sqlite3.Connection, before: Callable[[], object]) -> None:
+    """Has something called before each statement of a connection that writes, whoever executes it."""
+    import sqlite3  # here, as most processes do without
+
+    reading = {getattr(sqlite3, name) for name in (*USES, *LOOKS)}
+
+    def on_use(action: int, *_: object) -> int:
+        if action not in reading:
+            before()
+        return sqlite3.SQLITE_OK
+
+    connection.set_authorizer(on_use)

@@ -7,7 +7,6 @@ from there.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -152,7 +151,6 @@ class Startup:
         if self._spare is not None:
             self._spare.pause("the end of the start")
         if self._dry_run is not None:
-            self.checkpoints.fork_safety.temporary_files.remove()
             self._dry_run.finish(self.history.record)
 
     def end(self) -> None:
@@ -224,13 +222,19 @@ class Startup:
             from devrunserver.background.dry_run import DryRunTeller  # here, as hardly any process needs it
 
             self._dry_run = DryRunTeller(
-                self.identity.channel.link, self.project_files.is_own, self.reads, order.is_urgent
+                self.identity.channel.link,
+                self.project_files.is_own,
+                self.reads,
+                order.is_urgent,
+                self.checkpoints.fork_safety.temporary_files.remove,
             )
 
     def _before_import(self, fullname: str, file: str) -> bool:
         """Leaves a checkpoint behind where it is due; whether this process was resumed from it."""
         try:
             self.progress.on_import(fullname, file)
+            if self._dry_run is not None:
+                self._dry_run.before_import()
             return (self._spare or self.checkpoints).before(fullname, file)
         except Exception as error:
             if self.identity.conduct.at_failure is not Act.SHOW:  # it must not go on as a second worker
@@ -246,14 +250,12 @@ class Startup:
         """
         if self.identity.role is Role.WORKER or not any(map(Path(path).is_relative_to, project.roots())):
             return
-        reason = f"a start writes {shown_path(path)}"
         if self._dry_run is not None:
-            self.checkpoints.fork_safety.temporary_files.remove()
-            self._dry_run.give_up(reason)
+            self._dry_run.give_up(f"a start writes {shown_path(path)}")
         elif self._spare is not None:
             self._spare.pause(f"the writing of {shown_path(path)}")
-        elif (building := self.checkpoints.building) is not None:
-            building.give_up(reason, module_files.executed(sys._getframe()))
+        else:
+            self.checkpoints.give_up_building(f"a start writes {shown_path(path)}")
 
     def _on_read_fault(self, error: Exception) -> None:
         self._on_fault("the record of what the start reads", error)
@@ -268,10 +270,13 @@ class Startup:
             faults.tell(part, error)
 
     def _on_connection(self, connection: Any, **kwargs: Any) -> None:
-        if self._spare is not None:
-            self._spare.databases.on_connection(connection.connection)
-            return
-        if is_sqlite(connection.connection):
-            self.checkpoints.fork_safety.databases.follow(connection.connection)
+        database = connection.connection
+        if self._dry_run is not None:
+            if is_sqlite(database):
+                self._dry_run.keep_private(database)
+        elif self._spare is not None:
+            self._spare.databases.on_connection(database)
+        elif is_sqlite(database):
+            self.checkpoints.on_database(database)
         else:
             self.close_to_forks("it opened a database connection")

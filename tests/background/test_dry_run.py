@@ -24,7 +24,7 @@ def test_a_port_on_which_it_has_come_to_listen_is_released() -> None:
 
         to_supervisor = Link(socket.socket(fileno=int(sys.argv[1])), Role.DRY_RUN, Role.SUPERVISOR)
         port = sys.stdin.readline()
-        teller = DryRunTeller(to_supervisor, lambda file: True, None, is_urgent=True)
+        teller = DryRunTeller(to_supervisor, lambda file: True, None, True, lambda: None)
         server = socket.create_server(("127.0.0.1", int(port)))
         teller.finish(lambda: None)
     """

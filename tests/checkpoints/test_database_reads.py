@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devrunserver.checkpoints import database_reads
-from devrunserver.checkpoints.database_reads import DJANGOS, SCHEMA, DatabaseReads
+from devrunserver.checkpoints.database_reads import DJANGOS, SCHEMA, DatabaseReads, watch_writing
 from devrunserver.common.facts import Fact, Queried, Read, path_of
 from devrunserver.common.present import first_broken
 
@@ -196,3 +196,29 @@ def test_it_has_an_end(played: Played) -> None:
     played.reads.end()
     played.connection.execute("SELECT 1")
     assert played.kinds() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "writes"),
+    [
+        ("SELECT max(name) FROM book WHERE name IN (SELECT name FROM book)", False),
+        ("WITH RECURSIVE one(n) AS (SELECT 1 UNION SELECT n + 1 FROM one WHERE n < 3) SELECT n FROM one", False),
+        ("PRAGMA table_info(book)", False),
+        ("BEGIN", False),
+        ("SAVEPOINT s", False),
+        ("INSERT INTO book VALUES ('two')", True),
+        ("UPDATE book SET name = 'two'", True),
+        ("DELETE FROM book", True),
+        ("CREATE TABLE author (name)", True),
+        ("DROP TABLE book", True),
+        ("ALTER TABLE book ADD COLUMN year", True),
+    ],
+)
+def test_it_is_told_before_something_is_written(statement: str, writes: bool) -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE book (name)")
+        before: list[int] = []
+        watch_writing(connection, lambda: before.append(connection.total_changes))
+        connection.execute(statement).close()
+        assert bool(before) is writes
+        assert not any(before)

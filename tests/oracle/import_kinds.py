@@ -36,6 +36,22 @@ KINDS: dict[str, Kind] = {
         ["shop/plugins.py", "shop/views.py"],
         sealed="it wrote to a database",
     ),
+    "an order that comes from addresses": Kind(
+        {
+            "shop/signals.py": "RECEIVERS = set()\nORDER = []\n",
+            **{
+                f"shop/receiver_{name}.py": "from shop import signals\n\nclass Receiver:\n"
+                f"    name = {name!r}\n\nRECEIVER = Receiver()\nsignals.RECEIVERS.add(RECEIVER)\n"
+                for name in "abcdefghij"
+            },
+            "shop/urls.py": urls_with(
+                "from shop import " + ", ".join(f"receiver_{name}" for name in "abcdefghij") + "\n"
+                "from shop.signals import ORDER, RECEIVERS\nORDER.extend(one.name for one in RECEIVERS)"
+            ),
+        },
+        ["shop/views.py"],
+        varying=("shop.signals", "shop.urls"),
+    ),
     "stores that a class keeps by name": Kind(
         {
             "shop/stores.py": """

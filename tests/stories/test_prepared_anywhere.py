@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -107,4 +110,42 @@ def test_a_view_and_a_model_before_anybody_has_saved(project: Path) -> None:
         server.wait_for_body("mark-1")
         assert kinds(server) == [True, True]
         assert "resumed at the URLconf, prepared" in server.log
+        assert "once more" not in server.log
+
+
+# Its start writes another row each time, and reads before that, as one that looks whether the row is there
+WRITER = """
+import os
+from django.db import connection, transaction
+with transaction.atomic(), connection.cursor() as cursor:
+    cursor.execute("CREATE TABLE IF NOT EXISTS start (pid)")
+    cursor.execute("SELECT count(*) FROM start")
+    cursor.execute("INSERT INTO start VALUES (%s)", [os.getpid()])
+"""
+
+
+def test_workers_alone_write_to_a_database(project: Path) -> None:
+    """Another process would be in their way: SQLite refuses where two have read, and want to write."""
+    apps = APPS.replace("        import passing\n", indent(WRITER, " " * 8)).replace("        import stamps\n", "")
+    (project / "shop/apps.py").write_text(apps)
+    (project / "slow.py").write_text(SLOW)
+    age(project)
+
+    def starts() -> int:
+        with closing(sqlite3.connect(project / "db.sqlite3")) as database:
+            return int(database.execute("SELECT count(*) FROM start").fetchone()[0])
+
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        server.wait_until_still()
+        before = starts()
+        for number in (1, 2):
+            server.edit("shop/marks.py", f"mark-{number - 1}", f"mark-{number}")
+            server.wait_for_body(f"mark-{number}")
+            server.wait_for_log("marks.py changed: reloaded in", number)
+            if number == 1:
+                wait_until_prepared(server)
+        server.wait_until_still()
+        assert kinds(server)[-1] is True
+        assert starts() == before + server.reloads
         assert "once more" not in server.log
