@@ -14,7 +14,7 @@ from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.jobs import Run
-from devrunserver.supervisor.preparation.planning import Planning
+from devrunserver.supervisor.preparation.planning import Planning, no_base
 from devrunserver.supervisor.preparation.verify import Reference, why_failed
 
 
@@ -74,7 +74,7 @@ def build(
     if planning.plan is None:
         checkpoints = planning.bases(chain)
         if not checkpoints:
-            return planning.no_base
+            return no_base(planning.edited)
         if planning.record is None or state_reporter is not None:  # what was told before is as good as a start for it
             known = planning.record.traces if planning.record is not None else ()  # it takes time to find them
             may_be_early = not planning.saves or checkpoints[-1].base.phase < URLCONF_PHASE

@@ -10,15 +10,16 @@ he goes on, and there is no exact start to pay for.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Sequence, Set
 from dataclasses import dataclass
 
+from devrunserver.common.import_plan import cost_without
 from devrunserver.common.messages import Message
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.build import Prepared
 from devrunserver.supervisor.preparation.jobs import Run, Steps
 from devrunserver.supervisor.preparation.outline_diff import explain
-from devrunserver.supervisor.preparation.planning import Planning, is_hurried
+from devrunserver.supervisor.preparation.planning import LITTLE, Planning, is_hurried
 from devrunserver.supervisor.preparation.verify import Verdict, Verifier
 
 
@@ -76,10 +77,7 @@ def next_check(
         return check_failure(processes, worker, source)
     waiting = None if prepared is None or prepared.reference is not None or worker.is_broken else prepared
     if source is not None and not worker.is_checked and (waiting is None or not waiting.is_next):
-        # where yet another start is needed that has read the same sources, each is for itself
-        return check(
-            processes, planning, worker, source, state_reporter, None if planning.known.is_undecided else waiting
-        )
+        return check(processes, planning, worker, source, state_reporter, waiting)
     if waiting is not None:
         is_exact = source is None or worker.is_checked  # or as good as that
         return check(processes, planning, worker, waiting, state_reporter if is_exact else None)
@@ -103,24 +101,44 @@ def check(
     """
     serves = worker.prepared is prepared
     if serves and state_reporter is not None and prepared.reference is not None:
-        again = None
-        if waiting is not None and worker.is_current(
-            planning.saves
-        ):  # it reads the sources now, before somebody saves again
-            again = processes.dry_run(waiting.run.link, Purpose.VERIFY, is_urgent=True)
+        is_next = waiting is not None and worker.is_current(planning.saves)
+        starts = begin(processes, planning, waiting) if waiting is not None and is_next else None
         verifier = Verifier(processes, planning.known, lambda: worker.is_current(planning.saves))
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, prepared.plan.excluded)
         if reference is not None:
             found = Finding(worker, prepared, Verdict(reference=reference))
-            if waiting is not None and again is not None:
-                found.also = yield from compare(processes, planning, worker, waiting, state_reporter, again)
+            if waiting is not None and starts is not None:
+                found.also = yield from compare(processes, planning, worker, waiting, state_reporter, starts)
             return found
-        if again is not None:
-            processes.end(again)
+        for run in starts or ():
+            processes.end(run)
     if not worker.is_current(planning.saves):
         return Finding(worker, prepared, Verdict(is_outdated=True))
-    exact, again = (None, state_reporter) if serves else (state_reporter, None)
-    return (yield from compare(processes, planning, worker, prepared, exact, again))
+    again = state_reporter if serves else None
+    starts = begin(processes, planning, prepared, again)
+    exact = None if serves else state_reporter
+    exact = exact or processes.dry_run(prepared.base.link, Purpose.VERIFY, is_urgent=True)
+    return (yield from compare(processes, planning, worker, prepared, exact, starts))
+
+
+def begin(
+    processes: BackgroundProcesses, planning: Planning, prepared: Prepared, again: Run | None = None
+) -> list[Run]:
+    """Makes the starts that are compared, which read the sources now, before somebody saves again.
+
+    One is by what is prepared. The other, if there is one, is exact: it is made where it will most likely be needed,
+    as there is no time to wait until that is known.
+
+    Args:
+        again: one by what is prepared that is there already.
+    """
+    known = planning.known
+    is_unsure = prepared.base.base.imported < known.settled and prepared.reference is None
+    starts = [again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)]
+    if known.needs_twin or (is_unsure and is_hurried(planning.saves)):
+        known.needs_twin = True
+        starts.append(processes.dry_run(prepared.base.link, Purpose.VERIFY, is_urgent=True))
+    return starts
 
 
 def compare(
@@ -128,31 +146,36 @@ def compare(
     planning: Planning,
     worker: Served,
     prepared: Prepared,
-    exact: Run | None,
-    again: Run | None,
+    exact: Run,
+    starts: Sequence[Run],
 ) -> Generator[Run, Message | None, Finding]:
     """Compares two starts.
 
     Args:
-        exact: one that is exact, or as good as that. None: it is made here.
-        again: one by what is prepared. None: the same.
+        exact: one that is exact, or as good as that.
+        starts: one by what is prepared, and maybe another exact one.
     """
 
     def start_exact() -> Run:
         return processes.dry_run(prepared.base.link, Purpose.VERIFY, is_urgent=True)
 
-    known, imported = planning.known, prepared.base.base.imported
-    is_unsure = imported < known.settled and prepared.reference is None
+    def is_cheap(modules: Set[str]) -> bool:
+        record, plan = planning.record, prepared.plan
+        return record is None or cost_without(record, prepared.base.base, plan, modules) <= LITTLE
+
+    known, (again, *twins) = planning.known, starts
     verifier = Verifier(
-        processes, known, lambda: worker.is_current(planning.saves), is_unsure and is_hurried(planning.saves)
+        processes,
+        known,
+        lambda: worker.is_current(planning.saves),
+        next(iter(twins), None),
+        is_cheap,
     )
-    exact = exact or start_exact()
-    again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)
     passed_over = planning.passed_over(prepared.plan, prepared.base)
     serves = worker.prepared is prepared
     verdict = yield from verifier.compare(exact, again, start_exact, prepared.plan, passed_over, serves)
     if verdict.reference is not None:
-        known.settled = min(known.settled, imported)
+        known.settled = min(known.settled, prepared.base.base.imported)
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")
     return Finding(worker, prepared, verdict, why, is_failure=bool(verdict.failure))
 

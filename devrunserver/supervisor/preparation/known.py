@@ -15,7 +15,7 @@ class Known:
     Attributes:
         volatile: what differs between exact starts, and whether it has an order all the same.
         judged: what has differed, so that modules were left out.
-        is_undecided: one needed another exact start, and did not get to its end.
+        needs_twin: one needed another exact start, and none has come to a good end since.
         settled: how many modules had been looked up at the earliest base from which one came to its end: what is
             volatile after that is known, most likely.
         width_shows: it shows in an order, or keeps something from being imported ahead, where modules are left out that
@@ -26,7 +26,7 @@ class Known:
 
     volatile: dict[Attribute, bool] = field(default_factory=dict)
     judged: set[Attribute] = field(default_factory=set)
-    is_undecided: bool = False
+    needs_twin: bool = False
     settled: int = sys.maxsize
     width_shows: bool = False
     unfit: dict[str, int] = field(default_factory=dict)

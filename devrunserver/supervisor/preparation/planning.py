@@ -44,7 +44,9 @@ MOST_LIKELY = 6  # files that are taken into account before anybody has edited o
 UNKNOWN_SHARE = 0.1  # ... as long as nobody has edited anything
 KNOWN_SHARE = 0.02
 HURRY = 5.0  # seconds between saves
-LITTLE = 0.05  # seconds that a file which was only looked at, or is only left out in passing, may add to a reload
+# Seconds that may be added to a reload by a file that was only looked at, by what is left out in passing, or by what is
+# left out in place of another comparison
+LITTLE = 0.05
 VIEW_PLANS = 1  # plans that are made anew, before the first save, for a page that was looked at after the first plan
 
 
@@ -194,12 +196,13 @@ class Planning:
             found = broad or found
         self.plan, self.base = found
         self.looked_at = len(self.saves)
-        return self.no_base if self.plan is None else ""
-
-    @property
-    def no_base(self) -> str:
-        """Why there is no plan where there is no checkpoint."""
-        return f"no checkpoint was made before {', '.join(self.edited) or 'the end of the start'}"
+        if (
+            self.plan is not None and self.base is not None
+        ):  # what was in the way elsewhere is, most likely, here as well
+            known = set().union(*self.left_out.values()) & set(self.plan.modules)
+            if known and import_plan.cost_without(self.record, self.base.base, self.plan, known) <= LITTLE:
+                self._make_without(known)
+        return no_base(self.edited) if self.plan is None else ""
 
     def bases(self, chain: Chain) -> list[Checkpoint]:
         """The checkpoints before the likeliest file that there are any before."""
@@ -319,6 +322,13 @@ class Planning:
         """What a plan leaves out though it does not depend on what is edited, or on what is in the way."""
         return plan.excluded - self._from(base, plan.edited).excluded if self.record is not None else frozenset()
 
+    def _make_without(self, modules: Set[str]) -> None:
+        """Makes the plan again without some modules."""
+        assert self.record is not None and self.plan is not None and self.base is not None
+        self.left_out[self.base.at] |= modules
+        plan = self._from(self.base, self.plan.edited)
+        self.plan = widened(plan, self.record, self.base.base.imported, self._budget(plan))
+
     def leave_out(self, culprits: Collection[str], certain: Collection[str] = ()) -> bool:
         """Takes modules out of any plan, with what imports them; whether it is worth another attempt.
 
@@ -339,13 +349,16 @@ class Planning:
             self.is_given_up = self.attempts >= ATTEMPTS
             return not self.is_given_up
         found = found or set(self.plan.modules) & set(culprits)
-        self.left_out[self.base.at] |= found
-        plan = self._from(self.base, self.plan.edited)
-        self.plan = widened(plan, self.record, self.base.base.imported, self._budget(plan))
+        self._make_without(found)
         self.is_given_up = False
         if self.attempts >= ATTEMPTS or not self.plan.modules or not found:
             self.give_up()
         return not self.is_given_up
+
+
+def no_base(edited: Sequence[str]) -> str:
+    """Why there is no plan where there is no checkpoint before these files."""
+    return f"no checkpoint was made before {', '.join(edited) or 'the end of the start'}"
 
 
 def is_right_before(planning: Planning, chain: Chain) -> bool:

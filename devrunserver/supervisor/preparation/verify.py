@@ -5,8 +5,8 @@ Theory of operation
 Both are told by processes that have imported the same sources and will not serve. What differs between two exact
 starts that were made at different times (numbers drawn, times) does not count; so where there is a difference, another
 exact start is made, after both. What counts is what the exact starts agree on, and the prepared one does not. Where
-functions or classes of planned modules are in another order than those of others, that start is spared at first: their
-modules are left out, which cannot be wrong, and only if there is a difference again it is made.
+functions or classes of planned modules are in another order than those of others, that start is spared at first, if to
+leave these modules out costs next to nothing: it cannot be wrong. Only if there is a difference again it is made.
 
 What is volatile may hold an order all the same: a registry by random keys. So of that the order of what modules have
 left there is compared, as far as exact starts agree on it.
@@ -110,7 +110,9 @@ class Verifier:
         processes: forks who is to be compared.
         known: what comparisons have shown before; added to.
         is_current: whether nobody has saved since the worker's start, as far as is known.
-        is_hurried: another exact start is made at once, whether it will be needed or not.
+        twin: another exact start, where one was made already.
+        is_cheap: whether leaving some modules out of the plan costs next to nothing, so that another exact start, which
+            may show that it is not necessary, would be dearer.
         twins: other exact starts that tell what varies, as long as nothing is out of order: one where all are forked
             from the same process, as what depends on addresses is the same in each of them.
     """
@@ -120,14 +122,16 @@ class Verifier:
         processes: BackgroundProcesses,
         known: Known,
         is_current: Callable[[], bool],
-        is_hurried: bool = False,
+        twin: Run | None = None,
+        is_cheap: Callable[[Set[str]], bool] = lambda modules: True,
         twins: int = 1,
     ) -> None:
-        self._twins = twins
         self._processes = processes
         self._known = known
         self._is_current = is_current
-        self._is_hurried = is_hurried
+        self._twin = twin
+        self._is_cheap = is_cheap
+        self._twins = twins
 
     def compare(
         self,
@@ -147,8 +151,6 @@ class Verifier:
             passed_over: what was not, though nothing of it depends on what is edited.
         """
         try:
-            is_wanted = (self._is_hurried or self._known.is_undecided) and self._is_current()
-            twin = self._twin(start_exact) if is_wanted else None
             for run in sorted((prepared, exact), key=lambda run: not run.is_loaded):
                 yield from self._loaded(run)
                 self._processes.ask(run, StateAsked())
@@ -158,16 +160,16 @@ class Verifier:
             differences = found - self._known.volatile.keys()
             if differences and not is_served and not differences & self._known.judged:
                 verdict = yield from self._judged(exact, prepared, differences, plan, passed_over)
-                if verdict.culprits:
+                if verdict.culprits and (self._is_cheap(verdict.culprits) or not self._is_current()):
                     self._known.judged |= differences
                     return verdict
             for _ in range(self._twins if differences else 0):
-                twin = twin or self._twin(start_exact)
+                twin = self._twin or self._another(start_exact)
                 differences &= yield from self._lasting(exact, of_exact.digests, prepared, of_prepared.digests, twin)
                 verdict = yield from self._judged(exact, prepared, differences, plan, passed_over)
                 if verdict.culprits or not differences:
                     break
-                twin = None  # nothing is out of order: by chance the two may have been alike
+                self._twin = None  # nothing is out of order: by chance the two may have been alike
             if differences:
                 if not verdict.culprits:  # as when they have asked for something that was another object by then
                     verdict.culprits = verdict.certain = set(plan.modules) & {module for module, _ in differences}
@@ -176,7 +178,9 @@ class Verifier:
                 verdict = yield from self._judged(exact, prepared, ordered, plan, passed_over)
                 if verdict.culprits:
                     return verdict
-            return Verdict(reference=(yield from self._reference(prepared, of_prepared.digests, plan.excluded)))
+            reference = yield from self._reference(prepared, of_prepared.digests, plan.excluded)
+            self._known.needs_twin = False
+            return Verdict(reference=reference)
         except _Gone as gone:
             return Verdict(failure=str(gone)) if self._is_current() else Verdict(is_outdated=True)
         except _Outdated:
@@ -217,9 +221,9 @@ class Verifier:
         except _Gone:
             return None
 
-    def _twin(self, start_exact: Callable[[], Run]) -> Run:
+    def _another(self, start_exact: Callable[[], Run]) -> Run:
         """Another exact start, which reads the same sources if nobody has saved."""
-        self._known.is_undecided = True
+        self._known.needs_twin = True
         if not self._is_current():
             raise _Outdated
         return start_exact()
@@ -274,7 +278,6 @@ class Verifier:
         }
         differences = yield from self._differences(twin, of_twin, prepared, of_prepared)
         self._processes.end(twin)
-        self._known.is_undecided = False
         return differences - self._known.volatile.keys()
 
     def _have_read_the_same(self, *runs: Run) -> Generator[Run, Message | None, bool]:

@@ -517,6 +517,28 @@ def test_the_culprits_are_left_out(stage: Stage) -> None:
     assert [build.modules for build in stage.builds[:2]] == [["b", "c", "d"], ["b", "c"]]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "twin", "starts", "left_out"),
+    [
+        (0.045, "da", 0, ["d"]),  # it is quicker than to find out
+        (1.0, "da", 1, []),  # such an order comes by chance
+        (1.0, "ad", 1, ["d"]),
+    ],
+)
+def test_before_much_is_left_out_another_exact_start_is_made(
+    stage: Stage, seconds: float, twin: str, starts: int, left_out: list[str]
+) -> None:
+    stage.record = replace(RECORD, seconds=[*RECORD.seconds[:-1], seconds])
+    stage.exact, stage.prepared = [traces("ad")], traces("da")
+    stage.save()
+    stage.exact = [traces(twin)]
+    made: list[int] = []
+    stage.preparation._tell = lambda text: made.append(stage.dry_runs)
+    stage.serve()
+    assert made[0] == starts
+    assert set(stage.builds[0].modules) - set(stage.builds[-1].modules) == set(left_out)
+
+
 def test_a_worker_that_differs_is_replaced(stage: Stage) -> None:
     stage.serve()
     stage.exact, stage.prepared = [traces("ad")], traces("da")
@@ -761,6 +783,17 @@ def test_what_is_in_the_way_of_one_plan_is_not_of_another_that_begins_elsewhere(
     stage.add_checkpoint(2, "a", 2)
     planning.make(stage.chain)
     assert planning.plan.modules == ["b", "c", "d"]
+
+
+def test_unless_to_leave_it_out_costs_next_to_nothing(stage: Stage) -> None:
+    """Then to find it again would be dearer."""
+    quick = {"b", "c"}
+    record = replace(RECORD, seconds=[0.01 if name in quick else 1.0 for name in RECORD.order])
+    planning = Planning(record=record, edited=["/a.py"])
+    planning.left_out["elsewhere"] = {"b"}
+    planning.make(stage.chain)
+    assert planning.plan is not None
+    assert planning.plan.modules == ["d"]
 
 
 @pytest.mark.parametrize(("seconds", "at"), [(0.1, "urls"), (1.0, "a")])
