@@ -126,9 +126,8 @@ def own_early_files(record: ImportRecord, chain: Chain) -> tuple[str, ...]:
     return tuple(path for path, name in record.files.items() if name in between)
 
 
-def is_quicker(plan: Plan, record: ImportRecord | None, chain: Chain) -> bool:
-    """Whether a start by a plan takes less than an exact one from the last checkpoint, which leaves checkpoints."""
-    checkpoints = chain.before(())
+def is_quicker(plan: Plan, record: ImportRecord | None, checkpoints: Sequence[Checkpoint]) -> bool:
+    """Whether a start by a plan takes less than an exact one from the last of some checkpoints, which leaves others."""
     if record is None or not checkpoints:
         return True
     return plan.remains <= import_plan.remaining(record, checkpoints[-1].base) + LEAVING

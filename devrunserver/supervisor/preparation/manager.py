@@ -54,13 +54,18 @@ from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.optional_parts import Registry
 from devrunserver.supervisor.preparation import build, check
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
-from devrunserver.supervisor.preparation.broad import is_quicker
 from devrunserver.supervisor.preparation.build import Foreseen, Prepared
 from devrunserver.supervisor.preparation.check import Finding, Served
 from devrunserver.supervisor.preparation.jobs import Job, Run
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.missing_checkpoint import is_missing
-from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET, Planning, is_right_before
+from devrunserver.supervisor.preparation.planning import (
+    NOT_READY,
+    NOTHING_YET,
+    Planning,
+    is_right_before,
+    saves_time,
+)
 
 QUIET = 0.2  # seconds after a reload in which nothing happens
 VIEW_QUIET = 1.0  # the same after the first request for a page: others follow that belong to it, and it is looked at
@@ -178,7 +183,7 @@ class Preparation:
         prepared, planning = self._prepared, self._planning
         if prepared is None or prepared.reference is None or not self._chain.holds(prepared.base):
             return False
-        if planning.saved in prepared.plan.modules or not is_quicker(prepared.plan, planning.record, self._chain):
+        if planning.saved in prepared.plan.modules or not saves_time(planning, self._chain, prepared.plan):
             return False
         if prepared.run.resume(message):
             self._worker.forked = prepared
@@ -211,7 +216,7 @@ class Preparation:
         prepared = self._prepared
         if prepared is None:
             return None
-        if not is_quicker(prepared.plan, self._planning.record, self._chain):
+        if not saves_time(self._planning, self._chain, prepared.plan):
             self.why_not = "an exact checkpoint is later than what is prepared"
             return None
         if prepared.reference is None:

@@ -16,7 +16,7 @@ from devrunserver.common.messages import AttributesAsked, Build, Message, StateA
 from devrunserver.common.present import Present
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
-from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning, Save
+from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning, Save, saves_time
 from tests.supervisor.preparation.stage import AT_URLS, RECORD, Stage, State, state
 
 PREPARED = "Prepared the next reload: "
@@ -840,6 +840,16 @@ def test_what_was_passed_over_is_to_blame_unless_it_is_known_not_to_be(
     planning.leave_out(set(culprits), set(certain))
     assert [name for name in planning.plan.modules if name != "c"] == [name for name in modules if name != "c"]
     assert planning.known.width_shows is not bool(certain)
+
+
+def test_a_checkpoint_that_has_read_the_saved_file_is_no_reason_to_reload_exactly(stage: Stage) -> None:
+    """It cannot be resumed after the next save of that file."""
+    stage.add_checkpoint(2, "b", 3, "/urls.py", "/a.py")  # from which on less is left to import
+    planning = Planning(record=RECORD, edited=["/a.py"])
+    plan = Plan(["b", "c", "d"], remains=4.0)
+    assert not saves_time(planning, stage.chain, plan)
+    planning.on_save("/a.py", 0.0)
+    assert saves_time(planning, stage.chain, plan)
 
 
 def test_a_plan_is_made_anew_once_it_can_begin_much_later(early: Stage) -> None:
