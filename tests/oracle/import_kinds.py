@@ -52,6 +52,18 @@ KINDS: dict[str, Kind] = {
         ["shop/views.py"],
         varying=("shop.signals", "shop.urls"),
     ),
+    "logging that is configured anew": Kind(
+        {
+            "shop/views.py": "import logging.config\n\n"
+            "logging.config.dictConfig({'version': 1, 'disable_existing_loggers': True})\n" + VIEWS,
+            "library/__init__.py": "import logging\n\nlogging.getLogger('library').addHandler(logging.NullHandler())\n",
+            "library/common.py": "import logging\n\nlog = logging.getLogger('library')\n",
+            "library/rest.py": "import logging\n\nlog = logging.getLogger('library.rest')\n",
+            "shop/urls.py": "from django.urls import path\nfrom shop import views\nfrom library import common, rest\n"
+            "import slow\n\nurlpatterns = [path('', views.index)]\n",
+        },
+        ["shop/views.py"],
+    ),
     "stores that a class keeps by name": Kind(
         {
             "shop/stores.py": """

@@ -29,6 +29,7 @@ from typing import TypeVar
 
 from devrunserver.common.facts import Fact, Read
 from devrunserver.common.import_plan import Plan
+from devrunserver.common.import_record import with_packages
 from devrunserver.common.messages import (
     Attributes,
     AttributesAsked,
@@ -172,7 +173,7 @@ class Verifier:
                 self._twin = None  # nothing is out of order: by chance the two may have been alike
             if differences:
                 if not verdict.culprits:  # as when they have asked for something that was another object by then
-                    verdict.culprits = verdict.certain = set(plan.modules) & {module for module, _ in differences}
+                    verdict.culprits = verdict.certain = _nearest(plan, {module for module, _ in differences})
                 return verdict
             if ordered := found & self._ordered():
                 verdict = yield from self._judged(exact, prepared, ordered, plan, passed_over)
@@ -320,6 +321,12 @@ class Verifier:
         answer = yield from self._asked(run, OutlinesAsked(sorted(attributes)), Outlines)
         told = {(one, name): outline for one, name, outline in answer.outlines}
         return {one: told.get(one, []) for one in attributes}
+
+
+def _nearest(plan: Plan, modules: Set[str]) -> set[str]:
+    """What is imported ahead of some modules, or of the packages that they are in, such as one that has a logger."""
+    planned = set(plan.modules)
+    return planned & modules or planned & {package for name in modules for package in with_packages(name)}
 
 
 def _is_about_code(fact: Fact) -> bool:

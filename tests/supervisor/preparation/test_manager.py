@@ -539,6 +539,24 @@ def test_before_much_is_left_out_another_exact_start_is_made(
     assert set(stage.builds[0].modules) - set(stage.builds[-1].modules) == set(left_out)
 
 
+@pytest.mark.parametrize(
+    ("different", "left_out"),
+    [
+        ("d", {"d"}),
+        ("d.logs", {"d"}),  # the package has made the logger that this module has under a name
+        ("a", set()),
+    ],
+)
+def test_where_no_order_tells_who_it_was_the_nearest_are_left_out(
+    stage: Stage, different: str, left_out: set[str]
+) -> None:
+    stage.prepared = state(**{different: {"log": 2}})
+    stage.exact = [state(**{different: {"log": 1}})]
+    stage.serve()
+    assert set(stage.builds[0].modules) - set(stage.builds[-1].modules) == left_out
+    assert not any(told.startswith(PREPARED) for told in stage.told)
+
+
 def test_a_worker_that_differs_is_replaced(stage: Stage) -> None:
     stage.serve()
     stage.exact, stage.prepared = [traces("ad")], traces("da")
