@@ -7,6 +7,7 @@ from there.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -17,7 +18,7 @@ from django.db.backends.signals import connection_created
 from devrunserver import conf, project
 from devrunserver.checkpoints import audit, fork_safety
 from devrunserver.checkpoints.checkpoint import Checkpoints
-from devrunserver.checkpoints.database_reads import is_sqlite
+from devrunserver.checkpoints.database_reads import is_sqlite, watch_writing
 from devrunserver.checkpoints.import_hook import ImportHook
 from devrunserver.checkpoints.policy import CheckpointPolicy
 from devrunserver.checkpoints.read_recorder import ReadRecorder
@@ -278,5 +279,7 @@ class Startup:
             self._spare.databases.on_connection(database)
         elif is_sqlite(database):
             self.checkpoints.on_database(database)
+            if self.identity.listener is None and threading.current_thread() is threading.main_thread():
+                watch_writing(database, self.identity.await_go)  # the supervisor may set up the project, and write, too
         else:
             self.close_to_forks("it opened a database connection")

@@ -123,6 +123,12 @@ with transaction.atomic(), connection.cursor() as cursor:
     cursor.execute("INSERT INTO start VALUES (%s)", [os.getpid()])
 """
 
+LATE_IN_SUPERVISOR = """
+import os, time
+if os.environ.get("RUN_MAIN") != "true":
+    time.sleep(1)
+"""
+
 
 def test_workers_alone_write_to_a_database(project: Path) -> None:
     """Another process would be in their way: SQLite refuses where two have read, and want to write."""
@@ -149,3 +155,20 @@ def test_workers_alone_write_to_a_database(project: Path) -> None:
         assert kinds(server)[-1] is True
         assert starts() == before + server.reloads
         assert "once more" not in server.log
+
+
+def test_the_supervisor_writes_before_its_worker(project: Path) -> None:
+    """As with Django's reloader, which starts the one when the other is done; here they import at the same time."""
+    apps = APPS.replace("        import passing\n", indent(LATE_IN_SUPERVISOR + WRITER, " " * 8)).replace(
+        "        import stamps\n", ""
+    )
+    (project / "shop/apps.py").write_text(apps)
+    (project / "slow.py").write_text(SLOW)
+    with open(project / "bookshop/settings.py", "a") as settings:
+        settings.write('\nDEVRUNSERVER = {"SUPERVISOR_SETUP": True}\n')
+    with Server(project) as server:
+        server.wait_for_body("mark-0")
+        server.wait_until_still()
+        with closing(sqlite3.connect(project / "db.sqlite3")) as database:
+            pids = [pid for (pid,) in database.execute("SELECT pid FROM start")]
+        assert pids.index(server.process.pid) == len(pids) - 2
