@@ -32,7 +32,6 @@ from devrunserver.supervisor.preparation.verify import FAILED, Verifier, why_fai
 
 TELLING = "devrunserver.background"  # by which a start tells of itself, and which no worker imports
 ELSEWHERE = "it pauses before the edited files"
-TWINS = 3  # starts that tell what varies: the order of a set of classes is by address, and may be the same in two
 WORTH = 0.05  # seconds of import that are worth a start of its own
 NOT_WORTH_IT = "hardly anything is imported that does not depend on the edited files"
 
@@ -212,7 +211,7 @@ def _compare(
     if not isinstance(paused, FactsRead) or not isinstance(built, FactsRead):
         return Outcome(why=FAILED)
     prepared = processes.dry_run(start.link, Purpose.VERIFY)
-    verifier = Verifier(processes, known, lambda: True, twins=TWINS)  # a save ends all this
+    verifier = Verifier(processes, known, lambda: True)  # a save ends all this
     verdict = yield from verifier.compare(
         exact, prepared, lambda: processes.exact(edited), plan, frozenset(), is_served
     )

@@ -7,6 +7,7 @@ starts that were made at different times (numbers drawn, times) does not count; 
 exact start is made, after both. What counts is what the exact starts agree on, and the prepared one does not. Where
 functions or classes of planned modules are in another order than those of others, that start is spared at first, if to
 leave these modules out costs next to nothing: it cannot be wrong. Only if there is a difference again it is made.
+Before a worker is replaced that serves, several are made.
 
 What is volatile may hold an order all the same: a registry by random keys. So of that the order of what modules have
 left there is compared, as far as exact starts agree on it.
@@ -57,6 +58,9 @@ Answer = TypeVar("Answer", bound=Message)
 Asking = Generator[Run, Message | None, Answer]
 
 FAILED = "a start in the background failed"
+# Other exact starts that tell what varies, before a worker is replaced, or as long as nothing is out of order: an order
+# that comes from addresses may by chance be the same in two
+TWINS = 3
 
 
 def why_failed(answer: Message | None) -> str:
@@ -114,8 +118,6 @@ class Verifier:
         twin: another exact start, where one was made already.
         is_cheap: whether leaving some modules out of the plan costs next to nothing, so that another exact start, which
             may show that it is not necessary, would be dearer.
-        twins: other exact starts that tell what varies, as long as nothing is out of order: one where all are forked
-            from the same process, as what depends on addresses is the same in each of them.
     """
 
     def __init__(
@@ -125,14 +127,12 @@ class Verifier:
         is_current: Callable[[], bool],
         twin: Run | None = None,
         is_cheap: Callable[[Set[str]], bool] = lambda modules: True,
-        twins: int = 1,
     ) -> None:
         self._processes = processes
         self._known = known
         self._is_current = is_current
         self._twin = twin
         self._is_cheap = is_cheap
-        self._twins = twins
 
     def compare(
         self,
@@ -164,13 +164,15 @@ class Verifier:
                 if verdict.culprits and (self._is_cheap(verdict.culprits) or not self._is_current()):
                     self._known.judged |= differences
                     return verdict
-            for _ in range(self._twins if differences else 0):
+            for number in range(TWINS if differences else 0):
+                if number and not is_served and not self._is_current():
+                    break
                 twin = self._twin or self._another(start_exact)
+                self._twin = None  # by chance the two may have been alike
                 differences &= yield from self._lasting(exact, of_exact.digests, prepared, of_prepared.digests, twin)
                 verdict = yield from self._judged(exact, prepared, differences, plan, passed_over)
-                if verdict.culprits or not differences:
+                if not differences or (verdict.culprits and not is_served):
                     break
-                self._twin = None  # nothing is out of order: by chance the two may have been alike
             if differences:
                 if not verdict.culprits:  # as when they have asked for something that was another object by then
                     verdict.culprits = verdict.certain = _nearest(plan, {module for module, _ in differences})

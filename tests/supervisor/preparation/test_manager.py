@@ -17,6 +17,7 @@ from devrunserver.common.present import Present
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning, Save, saves_time
+from devrunserver.supervisor.preparation.verify import TWINS
 from tests.supervisor.preparation.stage import AT_URLS, RECORD, Stage, State, state
 
 PREPARED = "Prepared the next reload: "
@@ -563,6 +564,20 @@ def test_a_worker_that_differs_is_replaced(stage: Stage) -> None:
     assert stage.save()
     stage.serve()
     assert stage.differences == ["the order of imports shows in first.x, because of d"]
+
+
+@pytest.mark.parametrize(("alike", "is_replaced"), [(1, False), (TWINS - 1, False), (TWINS, True)])
+def test_a_worker_is_not_replaced_for_what_is_alike_in_exact_starts_by_chance(
+    stage: Stage, alike: int, is_replaced: bool
+) -> None:
+    """As an order is that comes from addresses: it tells of culprits, but there are none."""
+    stage.serve()
+    assert stage.save()
+    stage.exact = [*[traces("ad")] * (1 + alike), traces("da")]
+    stage.prepared = traces("da")
+    stage._tellers[-1].state = stage.prepared
+    stage.serve()
+    assert bool(stage.differences) is is_replaced
 
 
 @pytest.mark.parametrize("fails", [True, False])

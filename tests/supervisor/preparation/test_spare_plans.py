@@ -20,8 +20,8 @@ from devrunserver.common.role import Role
 from devrunserver.supervisor.preparation import spare_plans
 from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET
 from devrunserver.supervisor.preparation.spare_plans import MOST_FAILURES, UNVERIFIED, SparePlans
-from devrunserver.supervisor.preparation.spare_steps import NOT_WORTH_IT, TWINS, SparePlan
-from devrunserver.supervisor.preparation.verify import FAILED
+from devrunserver.supervisor.preparation.spare_steps import NOT_WORTH_IT, SparePlan
+from devrunserver.supervisor.preparation.verify import FAILED, TWINS
 from tests.supervisor.preparation.stage import AT_URLS, FakeProcess, State, Teller, _receive, state
 
 ORDER = ["first", "urls", "a", "b", "c", "d"]
