@@ -25,9 +25,10 @@ def make_private(connection: sqlite3.Connection) -> bool:
         if sum(map(os.path.getsize, files)) > MOST_BYTES:
             return False
         if files:
-            content = bytearray(connection.serialize())
-            content[FORMATS] = WITHOUT_LOG
-            connection.deserialize(bytes(content))
+            content = connection.serialize()
+            if content[FORMATS] != WITHOUT_LOG:
+                content = content[: FORMATS.start] + WITHOUT_LOG + content[FORMATS.stop :]
+            connection.deserialize(content)
         return True
     except (sqlite3.Error, AttributeError, OSError):
         return False
