@@ -85,6 +85,7 @@ class OracleOfExisting(Oracle):
         self._command = command
         self._environ = environ
         self._varying: set[Place] = set()
+        self._unordered: set[str] = set()  # parts of a state
 
     def start_fresh(self) -> Server:
         """A server to compare with."""
@@ -94,11 +95,21 @@ class OracleOfExisting(Oracle):
     def compare(self, reloaded: State, fresh: State, witness: str) -> list[str]:
         """What differs, but for what differs between two fresh starts as well."""
         found = super().compare(self._lasting(reloaded), self._lasting(fresh), witness)
-        if found and (varying := places(fresh, self._later(witness)) - self._varying):
-            print("differs from one start to the next:", *sorted(varying), flush=True)
-            self._varying |= varying
+        if found and self._find_varying(fresh, self._later(witness)):
             found = super().compare(self._lasting(reloaded), self._lasting(fresh), witness)
         return found
+
+    def _find_varying(self, fresh: State, later: State) -> bool:
+        """Finds out what differs between two fresh starts, and what comes in another order; whether that is news."""
+        before = len(self._varying), len(self._unordered)
+        if varying := places(fresh, later) - self._varying:
+            print("differs from one start to the next:", *sorted(varying), flush=True)
+            self._varying |= varying
+        one, other = self._lasting(fresh), self._lasting(later)
+        if unordered := {part for part in one if one[part] != other[part]}:
+            print("comes in another order from one start to the next:", *sorted(unordered), flush=True)
+            self._unordered |= unordered
+        return before != (len(self._varying), len(self._unordered))
 
     def _later(self, witness: str) -> State:
         """The state of a fresh start in another minute."""
@@ -106,8 +117,11 @@ class OracleOfExisting(Oracle):
         return self.fresh(witness)
 
     def _lasting(self, state: State) -> State:
-        parts = {part: list(items(value)) for part, value in state.items()}
-        return {part: [one for key, one in told if (part, key) not in self._varying] for part, told in parts.items()}
+        told = {
+            part: [one for key, one in items(value) if (part, key) not in self._varying]
+            for part, value in state.items()
+        }
+        return {part: sorted(ones, key=json.dumps) if part in self._unordered else ones for part, ones in told.items()}
 
 
 def places(one: State, other: State) -> set[Place]:
