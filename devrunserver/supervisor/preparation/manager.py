@@ -321,7 +321,9 @@ class Preparation:
         is_guess = bool(self._planning.saves) and not self._planning.looked_at
         if is_under_way and (is_verified or not is_guess):
             return
-        if (is_verified and self._planning.narrow(is_made=True)) or not self._planning.has_better(self._chain, plan):
+        if is_verified and self._planning.narrow(is_made=True):
+            return
+        if not self._planning.has_better(self._chain, plan, is_verified):
             return
         self.processes.end_job(Purpose.BUILD)
         if latest is not None and (latest is self._successor or latest.reference is None):

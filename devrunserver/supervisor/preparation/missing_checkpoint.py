@@ -2,7 +2,8 @@
 
 A prepared reload leaves none. Where it begins far before the file that is worked on, as what was foreseen does for a
 view that is imported by an app's ``ready()``, each save of that file would cost the same for ever. Once it was saved
-again, one exact reload leaves a checkpoint right before it, and the next are prepared from there.
+again, one exact reload leaves a checkpoint right before it, and the next are prepared from there. Where a plan from
+another checkpoint would do, that comes first; but where it begins early it may take many attempts, or lead to nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.preparation.planning import Planning, is_right_before
 
 AGAIN = 2  # saves of a file: now it is likely that more follow; and only then, as it may lead to nothing
+STILL = 4  # the same where another plan would do, and is not there yet
 SHARE = 0.5  # of what is left to import now, that may be left from there, for it to be worth an exact reload ...
 GAIN = 0.1  # ... and of all imports of a start, that must be gained
 
@@ -23,11 +25,13 @@ def is_missing(planning: Planning, chain: Chain, plan: Plan) -> bool:
     if module is None or record is None or module not in record.places or is_right_before(planning, chain):
         return False
     path = planning.saves[-1].path
-    if sum(save.path == path for save in planning.saves) != AGAIN:
+    count = sum(save.path == path for save in planning.saves)
+    if count not in (AGAIN, STILL):
         return False
     most = min(SHARE * plan.remains, plan.remains - GAIN * sum(record.seconds))
-    if any(import_plan.make(record, one.base, [path]).remains <= most for one in chain.before([path])):
-        return False  # another plan will do
+    will_do = any(import_plan.make(record, one.base, [path]).remains <= most for one in chain.before([path]))
+    if will_do is (count == AGAIN):  # another plan comes first; and without one it was tried the first time
+        return False
     place = record.places[module]
     importing = [
         name for name in import_plan.dependents([module], record.importers) if record.places.get(name, place) < place

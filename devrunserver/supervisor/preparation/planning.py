@@ -209,8 +209,11 @@ class Planning:
         found = next(filter(None, (chain.before([path]) for path in reversed(self.edited))), [])
         return found if self.saves else found or chain.before(())
 
-    def has_better(self, chain: Chain, plan: Plan) -> bool:
-        """Whether another plan than this would be much quicker, or fits better what happened since this was made."""
+    def has_better(self, chain: Chain, plan: Plan, is_verified: bool) -> bool:
+        """Whether another plan than this would be much quicker, or fits better what happened since this was made.
+
+        One that is not verified gives way to one that begins right before the saved file: less can be in its way.
+        """
         is_guess, has_saved = not self.looked_at, len(self.saves) > self.looked_at
         if self.record is None or not (has_saved or self._is_passed_over(plan)):
             return False
@@ -227,6 +230,9 @@ class Planning:
             return saves_time(self, chain, other)
         if is_guess:  # it leaves out more than anybody works on
             return plan.remains > SLOWER * other.remains + GUESS_SLOWER_SHARE * sum(self.record.seconds)
+        is_later = self.base is not None and base.number > self.base.number and other.remains <= plan.remains
+        if not is_verified and is_later and is_right_before(self, chain):
+            return True
         return not import_plan.is_kept(plan, other, 0.0, False)
 
     def _is_passed_over(self, plan: Plan) -> bool:

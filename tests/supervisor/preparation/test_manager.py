@@ -793,15 +793,15 @@ def test_a_quicker_plan_that_leads_to_nothing_is_not_made_again(stage: Stage) ->
     planning = Planning(record=RECORD, edited=["/a.py"])
     planning.on_save("/a.py", 0.0)
     foreseen = Plan(["b"], remains=9.0)
-    assert planning.has_better(stage.chain, foreseen)
+    assert planning.has_better(stage.chain, foreseen, is_verified=False)
     assert planning.make(stage.chain) == ""
     assert not planning.leave_out(set()), "nothing is to blame"
     for moment in (1.0, 2.0):
         planning.on_save("/a.py", moment)
-        assert not planning.has_better(stage.chain, foreseen)
+        assert not planning.has_better(stage.chain, foreseen, is_verified=False)
     planning.on_save("/b.py", 3.0)
     planning.edited = ["/a.py", "/b.py"]
-    assert planning.has_better(stage.chain, foreseen), "for other files it is another plan"
+    assert planning.has_better(stage.chain, foreseen, is_verified=False), "for other files it is another plan"
 
 
 def test_what_is_in_the_way_of_one_plan_is_not_of_another_that_begins_elsewhere(stage: Stage) -> None:
@@ -839,6 +839,21 @@ def test_before_the_first_save_a_plan_begins_early_unless_that_makes_it_much_slo
     planning.make(stage.chain)
     assert planning.base is not None
     assert planning.base.at == at
+
+
+@pytest.mark.parametrize(("is_verified", "is_better"), [(True, False), (False, True)])
+def test_what_is_not_verified_gives_way_to_what_begins_right_before_the_file(
+    stage: Stage, is_verified: bool, is_better: bool
+) -> None:
+    """It is about as quick, and less can be in its way."""
+    record = replace(RECORD, seconds=[1.0, 0.01, *RECORD.seconds[2:]])  # the second one is that of the URLconf
+    planning = Planning(record=record, edited=["/a.py"])
+    planning.on_save("/a.py", 0.0)
+    planning.make(stage.chain)
+    assert planning.plan is not None
+    stage.add_checkpoint(2, "a", 2)
+    planning.on_save("/a.py", 60.0)
+    assert planning.has_better(stage.chain, planning.plan, is_verified) is is_better
 
 
 def test_what_is_left_out_in_passing_costs_what_is_likely_nothing(
@@ -895,10 +910,10 @@ def test_a_plan_is_made_anew_once_it_can_begin_much_later(early: Stage) -> None:
     assert planning.plan.modules == ["first"]
     planning.leave_out({"first"})
     planning.on_save("/b.py", 1.0)
-    assert not planning.has_better(early.chain, planning.plan)  # there is no other
+    assert not planning.has_better(early.chain, planning.plan, is_verified=True)  # there is no other
     early.add_checkpoint(2, "a", 2)
     planning.on_save("/b.py", 2.0)
-    assert planning.has_better(early.chain, planning.plan)
+    assert planning.has_better(early.chain, planning.plan, is_verified=True)
     planning.forget_plan()
     planning.make(early.chain)
     assert planning.plan.modules == ["d"]

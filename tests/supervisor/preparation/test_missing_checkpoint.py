@@ -45,6 +45,7 @@ def saved(*paths: str) -> Planning:
         (["/view.py", "/view.py"], True),
         (["/view.py", "/other.py", "/view.py"], True),
         (["/view.py", "/view.py", "/view.py"], False),  # it was tried, and has led to nothing
+        (["/view.py"] * 4, False),
         (["/models.py", "/models.py"], False),  # all that is left depends on it
         (["/elsewhere.py", "/elsewhere.py"], False),  # no start imports it
         ([], False),
@@ -61,11 +62,20 @@ def test_where_little_would_be_gained(stage: Stage, remains: float) -> None:
     assert not is_missing(saved("/view.py", "/view.py"), stage.chain, plan)
 
 
-@pytest.mark.parametrize("at", ["view", "services"])
-def test_where_another_plan_will_do(stage: Stage, at: str) -> None:
+@pytest.mark.parametrize(
+    ("at", "saves", "expected"),
+    [
+        ("services", 2, False),
+        ("services", 3, False),
+        ("services", 4, True),  # it is not there yet
+        ("services", 5, False),
+        ("view", 2, False),
+        ("view", 4, False),  # there it begins right before the file
+    ],
+)
+def test_where_another_plan_will_do_it_comes_first(stage: Stage, at: str, saves: int, expected: bool) -> None:
     stage.add_checkpoint(2, at, ORDER.index(at))
-    planning = saved("/view.py", "/view.py")
-    assert not is_missing(planning, stage.chain, BROAD)
+    assert is_missing(saved(*["/view.py"] * saves), stage.chain, BROAD) is expected
 
 
 def test_a_checkpoint_that_comes_too_late_is_none(stage: Stage) -> None:
