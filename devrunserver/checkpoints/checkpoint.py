@@ -38,11 +38,10 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from devrunserver.checkpoints import connections
 from devrunserver.checkpoints.building import Building
-from devrunserver.checkpoints.database_reads import watch_writing
 from devrunserver.checkpoints.fork_safety import ForkSafety
 from devrunserver.checkpoints.forking import Forks, signals_held, silenced
 from devrunserver.checkpoints.policy import CheckpointPolicy
@@ -60,9 +59,6 @@ from devrunserver.common.messages import (
     Resume,
 )
 from devrunserver.common.role import Role
-
-if TYPE_CHECKING:
-    import sqlite3
 
 
 class Lender(Protocol):
@@ -144,12 +140,6 @@ class Checkpoints:
             and self._policy.is_due(self._reads.path_of(file), time.monotonic(), self._lender.progress()[1])
             and self.make(fullname)
         )
-
-    def on_database(self, database: sqlite3.Connection) -> None:
-        """A connection to a database was made. What is built may read there, and write nothing."""
-        self.fork_safety.databases.follow(database)
-        if self.building is not None or self._postponed is not None:
-            watch_writing(database, lambda: self.give_up_building("it writes to a database"))
 
     def give_up_building(self, reason: str) -> None:
         """Ends this process where it imports ahead, or is on the way to where it is to do so."""

@@ -278,8 +278,10 @@ class Startup:
         elif self._spare is not None:
             self._spare.databases.on_connection(database)
         elif is_sqlite(database):
-            self.checkpoints.on_database(database)
-            if self.identity.listener is None and threading.current_thread() is threading.main_thread():
+            self.checkpoints.fork_safety.databases.follow(database)
+            if self.identity.role is Role.BUILDER:
+                watch_writing(database, lambda: self.checkpoints.give_up_building("it writes to a database"))
+            elif self.identity.listener is None and threading.current_thread() is threading.main_thread():
                 watch_writing(database, self.identity.await_go)  # the supervisor may set up the project, and write, too
         else:
             self.close_to_forks("it opened a database connection")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -130,18 +131,25 @@ if os.environ.get("RUN_MAIN") != "true":
 """
 
 
-def test_workers_alone_write_to_a_database(project: Path) -> None:
-    """Another process would be in their way: SQLite refuses where two have read, and want to write."""
-    apps = APPS.replace("        import passing\n", indent(WRITER, " " * 8)).replace("        import stamps\n", "")
+def write_app(project: Path, ready: str) -> None:
+    """Has ``ready()`` do something, and import what takes a while."""
+    apps = APPS.replace("        import passing\n", indent(ready, " " * 8)).replace("        import stamps\n", "")
     (project / "shop/apps.py").write_text(apps)
     (project / "slow.py").write_text(SLOW)
+
+
+@pytest.mark.parametrize("ready", [WRITER, "from shop import writer\n"], ids=["when called", "when imported"])
+def test_workers_alone_write_to_a_database(project: Path, ready: str) -> None:
+    """Another process would be in their way: SQLite refuses where two have read, and want to write."""
+    write_app(project, ready)
+    (project / "shop/writer.py").write_text(WRITER)
     age(project)
 
     def starts() -> int:
         with closing(sqlite3.connect(project / "db.sqlite3")) as database:
             return int(database.execute("SELECT count(*) FROM start").fetchone()[0])
 
-    with Server(project, "--explain-reload") as server:
+    with Server(project, "--explain-reload", environ={"DEVRUNSERVER_TRACE": "1"}) as server:
         server.wait_for_body("mark-0")
         server.wait_until_still()
         before = starts()
@@ -154,16 +162,14 @@ def test_workers_alone_write_to_a_database(project: Path) -> None:
         server.wait_until_still()
         assert kinds(server)[-1] is True
         assert starts() == before + server.reloads
+        reasons = set(re.findall(r"BuildFailed\(.*reason=(.*), others=", server.log))
+        assert reasons == ({"'it writes to a database'"} if ready != WRITER else set())
         assert "once more" not in server.log
 
 
 def test_the_supervisor_writes_before_its_worker(project: Path) -> None:
     """As with Django's reloader, which starts the one when the other is done; here they import at the same time."""
-    apps = APPS.replace("        import passing\n", indent(LATE_IN_SUPERVISOR + WRITER, " " * 8)).replace(
-        "        import stamps\n", ""
-    )
-    (project / "shop/apps.py").write_text(apps)
-    (project / "slow.py").write_text(SLOW)
+    write_app(project, LATE_IN_SUPERVISOR + WRITER)
     with open(project / "bookshop/settings.py", "a") as settings:
         settings.write('\nDEVRUNSERVER = {"SUPERVISOR_SETUP": True}\n')
     with Server(project) as server:
