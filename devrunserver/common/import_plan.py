@@ -96,7 +96,10 @@ def make(
 
 def cost_without(record: ImportRecord, base: Base, plan: Plan, modules: Set[str]) -> float:
     """How many seconds more a start takes if a plan leaves these modules out as well."""
-    return make(record, base, plan.edited, plan.excluded | modules).remains - plan.remains
+    planned = set(plan.modules)
+    lost = planned.difference(independent(planned, dependents(modules, record.importers)))
+    after = list(zip(record.order, record.seconds, strict=True))[base.imported :]
+    return sum(seconds for name, seconds in after if name in lost)
 
 
 def displaced(record: ImportRecord, plan: Plan) -> set[str]:

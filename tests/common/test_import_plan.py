@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devrunserver.common.import_plan import Base, Plan, dependents, displaced, independent, is_kept, make
+from devrunserver.common.import_plan import Base, Plan, cost_without, dependents, displaced, independent, is_kept, make
 from devrunserver.common.import_record import ImportRecord, Trace, from_json, importers, to_json, with_packages
 
 EDGES = {"urls": {"a.views", "b.views"}, "a.views": {"a.forms"}, "b.views": {"b"}, "c": {"a"}, "d": {"d.part"}}
@@ -108,6 +108,15 @@ def test_make(
 )
 def test_what_later_parts_of_the_set_up_import_is_tried(base: Base, modules: list[str]) -> None:
     assert make(RECORD, base, ["/models.py"]).modules == modules
+
+
+@pytest.mark.parametrize("is_strict", [True, False])
+@pytest.mark.parametrize(("modules", "cost"), [({"forms"}, 1.0), ({"paper"}, 2.0), ({"views"}, 0.0), (set(), 0.0)])
+def test_what_it_costs_to_leave_out_more(modules: set[str], cost: float, is_strict: bool) -> None:
+    """However the plan was made."""
+    base = Base(2, ["models"], 1)
+    plan = make(RECORD, base, ["/models.py"], is_strict=is_strict)
+    assert cost_without(RECORD, base, plan, modules) == cost
 
 
 def test_what_is_in_a_package_that_is_not_tried_is_not_imported_either() -> None:
