@@ -48,11 +48,8 @@ DESCRIBING = r"PRAGMA\s+(\w+\.)?((table|index|foreign_key)_x?(info|list)|schema_
 TRANSACTION = re.compile(r"\s*(BEGIN|SAVEPOINT)\b", re.I)
 READING = re.compile(rf"\s*(SELECT|VALUES|EXPLAIN|{DESCRIBING})\b", re.I)
 BY_TABLES = re.compile(r"\s*(SELECT|VALUES|WITH|INSERT|REPLACE|UPDATE|DELETE)\b", re.I)
-LOOKS = (
-    "SQLITE_PRAGMA",
-    "SQLITE_TRANSACTION",
-    "SQLITE_SAVEPOINT",
-)  # what a statement may do besides, and write nothing
+# What a statement may do that neither uses tables nor writes, as the authorizer of SQLite calls it
+WITHOUT_TABLES = ("SQLITE_PRAGMA", "SQLITE_TRANSACTION", "SQLITE_SAVEPOINT")
 MAY_READ = re.compile(r"\s*(SELECT|VALUES|EXPLAIN|WITH|PRAGMA)\b", re.I)  # and if it writes it is refused where we ask
 
 
@@ -253,7 +250,7 @@ def watch_writing(connection: sqlite3.Connection, before: Callable[[], object]) 
     """Has something called before each statement of a connection that writes, whoever executes it."""
     import sqlite3  # here, as most processes do without
 
-    reading = {getattr(sqlite3, name) for name in (*USES, *LOOKS)}
+    reading = {getattr(sqlite3, name) for name in (*USES, *WITHOUT_TABLES)}
 
     def on_use(action: int, *_: object) -> int:
         if action not in reading:

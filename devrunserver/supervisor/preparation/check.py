@@ -10,8 +10,10 @@ he goes on, and there is no exact start to pay for.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from devrunserver.common.import_plan import cost_without
 from devrunserver.common.messages import Message
@@ -101,8 +103,8 @@ def check(
     """
     serves = worker.prepared is prepared
     if serves and state_reporter is not None and prepared.reference is not None:
-        is_next = waiting is not None and worker.is_current(planning.saves)
-        starts = begin(processes, planning, waiting) if waiting is not None and is_next else None
+        is_current = worker.is_current(planning.saves)
+        starts = begin(processes, planning, waiting) if waiting is not None and is_current else None
         verifier = Verifier(processes, planning.known, lambda: worker.is_current(planning.saves))
         reference = yield from verifier.is_as_before(state_reporter, prepared.reference, prepared.plan.excluded)
         if reference is not None:
@@ -110,35 +112,43 @@ def check(
             if waiting is not None and starts is not None:
                 found.also = yield from compare(processes, planning, worker, waiting, state_reporter, starts)
             return found
-        for run in starts or ():
+        for run in filter(None, starts or ()):
             processes.end(run)
     if not worker.is_current(planning.saves):
         return Finding(worker, prepared, Verdict(is_outdated=True))
-    again = state_reporter if serves else None
-    starts = begin(processes, planning, prepared, again)
-    exact = None if serves else state_reporter
-    exact = exact or processes.dry_run(prepared.base.link, Purpose.VERIFY, is_urgent=True)
+    starts = begin(processes, planning, prepared, state_reporter if serves else None)
+    exact = state_reporter if state_reporter is not None and not serves else start_exact(processes, prepared)
     return (yield from compare(processes, planning, worker, prepared, exact, starts))
 
 
-def begin(
-    processes: BackgroundProcesses, planning: Planning, prepared: Prepared, again: Run | None = None
-) -> list[Run]:
-    """Makes the starts that are compared, which read the sources now, before somebody saves again.
+class Starts(NamedTuple):
+    """Starts that are compared with an exact one.
 
-    One is by what is prepared. The other, if there is one, is exact: it is made where it will most likely be needed,
-    as there is no time to wait until that is known.
+    Attributes:
+        again: by what is prepared.
+        twin: another exact one, where it will most likely be needed: there is no time to wait until that is known.
+    """
+
+    again: Run
+    twin: Run | None
+
+
+def start_exact(processes: BackgroundProcesses, prepared: Prepared) -> Run:
+    """A start from the exact checkpoint that a prepared one was forked from."""
+    return processes.dry_run(prepared.base.link, Purpose.VERIFY, is_urgent=True)
+
+
+def begin(processes: BackgroundProcesses, planning: Planning, prepared: Prepared, again: Run | None = None) -> Starts:
+    """Makes the starts that are compared, which read the sources now, before somebody saves again.
 
     Args:
         again: one by what is prepared that is there already.
     """
     known = planning.known
     is_unsure = prepared.base.base.imported < known.settled and prepared.reference is None
-    starts = [again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)]
-    if known.needs_twin or (is_unsure and is_hurried(planning.saves)):
-        known.needs_twin = True
-        starts.append(processes.dry_run(prepared.base.link, Purpose.VERIFY, is_urgent=True))
-    return starts
+    known.needs_twin = known.needs_twin or (is_unsure and is_hurried(planning.saves))
+    again = again or processes.dry_run(prepared.run.link, Purpose.VERIFY, is_urgent=True)
+    return Starts(again, start_exact(processes, prepared) if known.needs_twin else None)
 
 
 def compare(
@@ -147,33 +157,25 @@ def compare(
     worker: Served,
     prepared: Prepared,
     exact: Run,
-    starts: Sequence[Run],
+    starts: Starts,
 ) -> Generator[Run, Message | None, Finding]:
     """Compares two starts.
 
     Args:
         exact: one that is exact, or as good as that.
-        starts: one by what is prepared, and maybe another exact one.
+        starts: what it is compared with.
     """
-
-    def start_exact() -> Run:
-        return processes.dry_run(prepared.base.link, Purpose.VERIFY, is_urgent=True)
 
     def is_cheap(modules: Set[str]) -> bool:
         record, plan = planning.record, prepared.plan
         return record is None or cost_without(record, prepared.base.base, plan, modules) <= LITTLE
 
-    known, (again, *twins) = planning.known, starts
-    verifier = Verifier(
-        processes,
-        known,
-        lambda: worker.is_current(planning.saves),
-        next(iter(twins), None),
-        is_cheap,
-    )
+    known = planning.known
+    verifier = Verifier(processes, known, lambda: worker.is_current(planning.saves), starts.twin, is_cheap)
     passed_over = planning.passed_over(prepared.plan, prepared.base)
     serves = worker.prepared is prepared
-    verdict = yield from verifier.compare(exact, again, start_exact, prepared.plan, passed_over, serves)
+    another = functools.partial(start_exact, processes, prepared)
+    verdict = yield from verifier.compare(exact, starts.again, another, prepared.plan, passed_over, serves)
     if verdict.reference is not None:
         known.settled = min(known.settled, prepared.base.base.imported)
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")

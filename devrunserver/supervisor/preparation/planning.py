@@ -196,9 +196,8 @@ class Planning:
             found = broad or found
         self.plan, self.base = found
         self.looked_at = len(self.saves)
-        if (
-            self.plan is not None and self.base is not None
-        ):  # what was in the way elsewhere is, most likely, here as well
+        if self.plan is not None and self.base is not None:
+            # what was in the way elsewhere is, most likely, here as well
             known = set().union(*self.left_out.values()) & set(self.plan.modules)
             if known and import_plan.cost_without(self.record, self.base.base, self.plan, known) <= LITTLE:
                 self._make_without(known)
