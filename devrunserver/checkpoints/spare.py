@@ -223,7 +223,7 @@ class Spare:
     def _follow_threads(self) -> None:
         """Before Python 3.12 no audit event tells of a thread that is started."""
         start: Callable[..., Any] | None = getattr(threading, THREAD_STARTER, None)
-        if start is None:
+        if start is None or sys.version_info >= (3, 12):
             return
 
         def pause_and_start(*args: Any) -> Any:
