@@ -102,6 +102,28 @@ def cost_without(record: ImportRecord, base: Base, plan: Plan, modules: Set[str]
     return sum(seconds for name, seconds in after if name in lost)
 
 
+def nearest(record: ImportRecord, plan: Plan, holders: Set[str], parts: Set[str] = frozenset()) -> set[str]:
+    """The planned modules that may have changed what some modules hold, where nothing there tells who it was.
+
+    They are the holders themselves or the packages that these are in, such as one that has a logger; else those that
+    import a holder; else those that import anything of its package, as what changes it may be at hand there as well;
+    and else all that are the project's own, so that at least installed packages are imported ahead.
+
+    Args:
+        parts: the modules that what was changed comes from. Who imports one of these is nearer.
+    """
+    packages = {package for name in holders for package in with_packages(name)}
+    around = {name.rpartition(".")[0] or name for name in holders}
+    planned, own = set(plan.modules), set(record.files.values())
+    ranks = (holders, packages, _importers_of(record, holders), _importers_of(record, around), own)
+    found: set[str] = next(filter(None, (planned & rank for rank in ranks)), set())
+    return found & _importers_of(record, parts) or found
+
+
+def _importers_of(record: ImportRecord, modules: Iterable[str]) -> set[str]:
+    return {importer for name in modules for importer in record.importers.get(name, ())}
+
+
 def displaced(record: ImportRecord, plan: Plan) -> set[str]:
     """The planned modules that would leave something before others that they came after.
 

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devrunserver.common.import_plan import Base, Plan, cost_without, dependents, displaced, independent, is_kept, make
+from devrunserver.common.import_plan import (
+    Base,
+    Plan,
+    cost_without,
+    dependents,
+    displaced,
+    independent,
+    is_kept,
+    make,
+    nearest,
+)
 from devrunserver.common.import_record import ImportRecord, Trace, from_json, importers, to_json, with_packages
 
 EDGES = {"urls": {"a.views", "b.views"}, "a.views": {"a.forms"}, "b.views": {"b"}, "c": {"a"}, "d": {"d.part"}}
@@ -159,6 +169,39 @@ def test_is_kept(plan: float, without: float, in_turn: bool, expected: bool) -> 
 def test_a_record_survives_its_way() -> None:
     record = replace(RECORD, traces=(Trace(["lib", "pure"], ["models", "paper"]),))
     assert from_json(json.loads(json.dumps(to_json(record)))) == record
+
+
+SOME = ImportRecord(
+    order=["library", "library.permissions", "rules", "edited", "reports", "exports", "paper", "log", "log.http"],
+    phases=[1] * 9,
+    seconds=[1.0] * 9,
+    edges={
+        "library": {"library.permissions"},
+        "rules": {"library"},
+        "reports": {"library", "rules"},
+        "exports": {"library"},
+        "edited": {"library", "rules"},
+    },
+    files={"/edited.py": "edited", "/reports.py": "reports", "/exports.py": "exports"},
+)
+
+
+@pytest.mark.parametrize(
+    ("holders", "parts", "found"),
+    [
+        ({"reports"}, set(), {"reports"}),
+        ({"log.http.handlers"}, set(), {"log", "log.http"}),  # the packages have made it
+        ({"rules"}, set(), {"reports"}),  # it imports what holds it
+        ({"library.permissions"}, set(), {"reports", "exports"}),  # it is at hand in the package
+        ({"library.permissions"}, {"rules", "library.predicates"}, {"reports"}),  # one of these has what was changed
+        ({"library.permissions"}, {"paper"}, {"reports", "exports"}),  # nobody has
+        ({"builtins"}, set(), {"reports", "exports"}),  # all of the project
+    ],
+)
+def test_who_is_nearest(holders: set[str], parts: set[str], found: set[str]) -> None:
+    plan = make(SOME, Base(3, ["edited"], 1), ["/edited.py"])
+    assert plan.modules == ["reports", "exports", "paper", "log", "log.http"]
+    assert nearest(SOME, plan, holders, parts) == found
 
 
 # A registry; of what registers there "early" came before the base, and "edited" is edited.

@@ -64,6 +64,27 @@ KINDS: dict[str, Kind] = {
         },
         ["shop/views.py"],
     ),
+    "rules that several names stand for": Kind(
+        {
+            "library/__init__.py": "from library.permissions import add\n",
+            "library/permissions.py": "permissions = {}\n\ndef add(name, rule):\n    permissions[name] = rule\n",
+            "library/rules.py": "class Rule:\n    def __init__(self, test):\n        self.test = test\n",
+            "shop/rules.py": "import library\nfrom library.rules import Rule\n\n"
+            "@Rule\ndef is_manager(user):\n    return user == 'manager'\n\n"
+            "@Rule\ndef is_reader(user):\n    return user == 'reader'\n\n"
+            "library.add('see', is_reader)\nlibrary.add('change', is_manager)\n",
+            "shop/views.py": "import library\nfrom shop.rules import is_manager, is_reader\n\n"
+            "library.add('list', is_manager)\nlibrary.add('delete', is_reader)\n" + VIEWS,
+            "shop/reports.py": "import library\nfrom shop.rules import is_manager\n\n"
+            "library.add('report', is_manager)\n",
+            "shop/exports.py": "import time\nfrom library import permissions\nfrom shop import reports\n\n"
+            "time.sleep(0.1)\n",
+            "shop/models.py": "from shop import rules\n",
+            "shop/urls.py": "from django.urls import path\nfrom shop import views\nfrom shop import exports, reports\n"
+            "import slow\n\nurlpatterns = [path('', views.index)]\n",
+        },
+        ["shop/views.py"],
+    ),
     "stores that a class keeps by name": Kind(
         {
             "shop/stores.py": """

@@ -36,7 +36,7 @@ ONCE = "not prepared: this once"
 IN_CI = (
     *("plug-ins", "admin sites", "class registries", "tasks", "logging", "a thread", "a connection", "a database"),
     *("a source", "URLs by", "types of files", "what is over", "objects of a library"),
-    *("a start that writes", "stores that", "subclasses that"),
+    *("a start that writes", "stores that", "subclasses that", "rules that"),
 )
 
 

@@ -176,6 +176,8 @@ def compare(
     serves = worker.prepared is prepared
     another = functools.partial(start_exact, processes, prepared)
     verdict = yield from verifier.compare(exact, starts.again, another, prepared.plan, passed_over, serves)
+    if planning.record is not None:
+        verdict.blame_nearest(planning.record, prepared.plan)
     if verdict.reference is not None:
         known.settled = min(known.settled, prepared.base.base.imported)
     why = verdict.failure or (explain(verdict.differences, verdict.culprits) if verdict.differences else "")

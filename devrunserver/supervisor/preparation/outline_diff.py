@@ -139,6 +139,15 @@ def _imported_meanwhile(
     return found
 
 
+def parts_of_first(outlines: Iterable[tuple[Outline, Outline]]) -> set[str]:
+    """The modules that what came too early is made of: the first of each container that is in another order."""
+    found: set[str] = set()
+    for exact, prepared in outlines:
+        for before, after in _permuted(exact, prepared):
+            found.update(next(early[1:] for late, early in zip(before, after, strict=True) if late != early))
+    return found
+
+
 def explain(differences: Collection[Attribute], culprits: Collection[str]) -> str:
     """What differed, for the user."""
     module, attribute = min(differences)

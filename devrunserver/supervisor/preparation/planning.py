@@ -67,9 +67,9 @@ class Cost:
         self._cpu = cpu
 
     def on_differences(self, count: int) -> bool:
-        """A comparison has found so many; whether these are hardly any of those before."""
+        """A comparison has found so many; whether these are hardly any of those before, or the last of them."""
         before, self._differences = self._differences, count
-        return count <= FEW * before
+        return count <= FEW * before or count == 1 < before
 
     def cpu(self, cpu: float) -> float:
         return cpu - self._cpu

@@ -157,9 +157,9 @@ def find(
         if served is not None:
             plan = served.plan
         elif plan.saves < WORTH:
-            return Outcome(why=NOT_WORTH_IT, culprits=left_out, is_final=True)
+            return Outcome(why=found.why if attempt else NOT_WORTH_IT, culprits=left_out, is_final=True)
         start = ahead or processes.spare(edited)
-        compared = yield from _compare(processes, known, exact, start, plan, edited, served is not None)
+        compared = yield from _compare(processes, known, exact, start, record, plan, edited, served is not None)
         processes.end(start)
         ahead = None
         if isinstance(compared, list):
@@ -196,6 +196,7 @@ def _compare(
     known: Known,
     exact: Run,
     start: Run,
+    record: ImportRecord,
     plan: Plan,
     edited: frozenset[str],
     is_served: bool,
@@ -217,6 +218,7 @@ def _compare(
     )
     if verdict.reference is not None:
         return [*paused.facts, *built.facts]
+    verdict.blame_nearest(record, plan)
     why = verdict.failure or explain(verdict.differences, verdict.culprits)
     return Outcome(why=why, culprits=verdict.culprits, is_final=not verdict.failure)
 

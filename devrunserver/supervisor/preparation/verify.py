@@ -29,8 +29,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from devrunserver.common.facts import Fact, Read
-from devrunserver.common.import_plan import Plan
-from devrunserver.common.import_record import with_packages
+from devrunserver.common.import_plan import Plan, nearest
+from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import (
     Attributes,
     AttributesAsked,
@@ -50,7 +50,7 @@ from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.known import Known
-from devrunserver.supervisor.preparation.outline_diff import Attribute, Outline, out_of_order
+from devrunserver.supervisor.preparation.outline_diff import Attribute, Outline, out_of_order, parts_of_first
 
 Digests = dict[str, int]  # by module
 OutlinesByName = dict[Attribute, Outline]
@@ -85,6 +85,7 @@ class Verdict:
         differences: what differs, and counts.
         culprits: which of the planned modules have left their traces in another order.
         certain: which of them would have even if nothing had been left out in passing.
+        parts: the modules that what came too early is made of.
         failure: why nothing was compared.
         reference: the prepared state.
     """
@@ -92,9 +93,16 @@ class Verdict:
     differences: set[Attribute] = field(default_factory=set)
     culprits: set[str] = field(default_factory=set)
     certain: set[str] = field(default_factory=set)
+    parts: set[str] = field(default_factory=set)
     failure: str = ""
     reference: Reference | None = None
     is_outdated: bool = False  # somebody has saved meanwhile; nothing was found out
+
+    def blame_nearest(self, record: ImportRecord, plan: Plan) -> None:
+        """Where no order tells who it was, as of what was another object by then: those who may have been."""
+        if self.differences and not self.culprits:
+            holders = {module for module, _ in self.differences}
+            self.culprits = self.certain = nearest(record, plan, holders, self.parts)
 
 
 class _Gone(Exception):
@@ -174,8 +182,6 @@ class Verifier:
                 if not differences or (verdict.culprits and not is_served):
                     break
             if differences:
-                if not verdict.culprits:  # as when they have asked for something that was another object by then
-                    verdict.culprits = verdict.certain = _nearest(plan, {module for module, _ in differences})
                 return verdict
             if ordered := found & self._ordered():
                 verdict = yield from self._judged(exact, prepared, ordered, plan, passed_over)
@@ -314,6 +320,7 @@ class Verifier:
             differences,
             culprits=out_of_order(outlines, planned, places),
             certain=planned & out_of_order(outlines, planned, places, passed_over),
+            parts=parts_of_first(outlines),
         )
 
     def _outlines(self, run: Run, attributes: set[Attribute]) -> Generator[Run, Message | None, OutlinesByName]:
@@ -323,12 +330,6 @@ class Verifier:
         answer = yield from self._asked(run, OutlinesAsked(sorted(attributes)), Outlines)
         told = {(one, name): outline for one, name, outline in answer.outlines}
         return {one: told.get(one, []) for one in attributes}
-
-
-def _nearest(plan: Plan, modules: Set[str]) -> set[str]:
-    """What is imported ahead of some modules, or of the packages that they are in, such as one that has a logger."""
-    planned = set(plan.modules)
-    return planned & modules or planned & {package for name in modules for package in with_packages(name)}
 
 
 def _is_about_code(fact: Fact) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from devrunserver.supervisor.preparation.outline_diff import Outline, out_of_order
+from devrunserver.supervisor.preparation.outline_diff import Outline, out_of_order, parts_of_first
 
 # After the base an exact start imports, in this order, ...
 PLACES = {name: number for number, name in enumerate(("shop", "tasks", "tasks_admin", "ml", "ml_admin"))}
@@ -91,3 +91,12 @@ def test_where_one_list_has_another_order_no_other_way_counts() -> None:
     follows = [one("T tasks"), one("S shop")], [one("S shop"), one("T tasks")]
     assert out_of_order([follows], PLANNED, PLACES) == {"tasks"}
     assert out_of_order([follows, first], PLANNED, PLACES) == {"ml"}
+
+
+def test_what_came_too_early_is_made_of() -> None:
+    """Where nothing tells who has left it, who knows of these may have."""
+    exact, prepared = one("A early", "A early", "B rules"), one("A early", "B rules", "A early")
+    same = one("C shop")
+    assert parts_of_first([([exact], [prepared]), ([same], [same])]) == {"rules"}
+    assert parts_of_first([([same, exact], [prepared, same]), ([same], [exact])]) == {"rules"}, "of what holds the same"
+    assert parts_of_first([]) == set()
