@@ -76,7 +76,7 @@ def next_check(
     if not worker.is_serving:  # nobody is to be in the way of its start
         return None
     if source is not None and not worker.is_checked and worker.is_broken:
-        return check_failure(processes, worker, source)
+        return check_failure(processes, planning, worker, source)
     waiting = None if prepared is None or prepared.reference is not None or worker.is_broken else prepared
     if source is not None and not worker.is_checked and (waiting is None or not waiting.is_next):
         return check(processes, planning, worker, source, state_reporter, waiting)
@@ -185,9 +185,11 @@ def compare(
 
 
 def check_failure(
-    processes: BackgroundProcesses, worker: Served, prepared: Prepared
+    processes: BackgroundProcesses, planning: Planning, worker: Served, prepared: Prepared
 ) -> Generator[Run, Message | None, Finding]:
     """The worker was resumed from the prepared checkpoint, and failed: would a fresh start fail too?"""
     answer = yield processes.dry_run(prepared.base.link, Purpose.VERIFY)
+    if not worker.is_current(planning.saves):  # it may have been mended
+        return Finding(worker, prepared, Verdict(is_outdated=True))
     why = "a fresh start does not fail" if answer is not None else ""
     return Finding(worker, prepared, Verdict(reference=prepared.reference), why)

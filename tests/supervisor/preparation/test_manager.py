@@ -591,6 +591,18 @@ def test_a_worker_that_fails(stage: Stage, fails: bool) -> None:
     assert stage.differences == ([] if fails else ["a fresh start does not fail"])
 
 
+def test_a_worker_that_was_mended_before_it_is_known_whether_a_fresh_start_fails(stage: Stage) -> None:
+    stage.serve()
+    assert stage.save()
+    stage.are_held = True
+    stage.serve(broken=True)
+    assert stage.save()
+    stage.let_go()
+    stage.serve()
+    assert stage.differences == []
+    assert stage.reload()
+
+
 def test_a_prepared_checkpoint_that_has_died(stage: Stage) -> None:
     stage.serve()
     stage.let_die("prepared")
