@@ -65,8 +65,17 @@ class Opened(NamedTuple):
     identity: tuple[int, ...]
 
 
-Fact = Read | Answered | Listed | Linked | Queried | Opened
-KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in (Read, Answered, Listed, Linked, Queried, Opened)}
+class Named(NamedTuple):
+    """A source had the name of a module in it that nothing else imports."""
+
+    path: str
+    module: str
+
+
+Fact = Read | Answered | Listed | Linked | Queried | Opened | Named
+KINDS: dict[str, type[Fact]] = {
+    kind.__name__: kind for kind in (Read, Answered, Listed, Linked, Queried, Opened, Named)
+}
 
 
 class Disk(Protocol):
@@ -79,6 +88,7 @@ class Disk(Protocol):
     def target_of(self, directory: str) -> str: ...
     def answer_to(self, path: str, statement: str) -> int | None: ...
     def identity_of(self, path: str) -> tuple[int, ...]: ...
+    def words_in(self, path: str) -> Collection[str]: ...
 
 
 def holds(fact: Fact, disk: Disk) -> bool:
@@ -96,6 +106,8 @@ def holds(fact: Fact, disk: Disk) -> bool:
             return disk.answer_to(path, statement) == answer
         case Opened(path, identity):
             return disk.identity_of(path) == identity
+        case Named(path, module):
+            return module.rpartition(".")[2] in disk.words_in(path)
 
 
 def is_untouched(directory: str, state: State | None, disk: Disk) -> bool:
@@ -152,6 +164,13 @@ def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def why_broken(fact: Fact) -> str:
+    """What has happened to a fact that holds no more, for the user."""
+    if isinstance(fact, Named):
+        return f"{fact.path} does not name {fact.module} any more"
+    return f"{path_of(fact)} was not expected to change"
+
+
 def path_of(fact: Fact) -> str:
     """What a fact is about, for the user."""
-    return fact.path if isinstance(fact, Read | Queried | Opened) else fact.directory
+    return fact.path if isinstance(fact, Read | Queried | Opened | Named) else fact.directory

@@ -11,6 +11,7 @@ each name that comes or goes.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 import zlib
@@ -34,6 +35,15 @@ def state_of(path: str) -> State | None:
     if not _is_young(status.st_mtime_ns):
         return state
     return (*state, _checksum(path)) if status.st_size <= MAX_CHECKED else UNKNOWN
+
+
+def words_in(path: str) -> frozenset[str]:
+    """The words of a source; none where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as source:
+            return frozenset(re.findall(r"\w+", source.read()))
+    except (OSError, ValueError):
+        return frozenset()
 
 
 def is_still(path: str, state: State | None) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from devrunserver.common.facts import Named
 from devrunserver.common.import_record import ImportRecord, with_packages
 
 KEPT_SHARE = 0.5  # of what a plan saves, that it must still save if another file that is edited in turn is added
@@ -100,6 +101,17 @@ def cost_without(record: ImportRecord, base: Base, plan: Plan, modules: Set[str]
     lost = planned.difference(independent(planned, dependents(modules, record.importers)))
     after = list(zip(record.order, record.seconds, strict=True))[base.imported :]
     return sum(seconds for name, seconds in after if name in lost)
+
+
+def named(record: ImportRecord, plan: Plan) -> list[Named]:
+    """What is imported ahead although one edited file alone imports it: without its import it is not to be there."""
+    paths = {record.files[path]: path for path in plan.edited if path in record.files}
+    found = []
+    for module in plan.modules:
+        others = [one for one in record.importers.get(module, ()) if not f"{one}.".startswith(f"{module}.")]
+        if len(others) == 1 and others[0] in paths:
+            found.append(Named(paths[others[0]], module))
+    return found
 
 
 def nearest(record: ImportRecord, plan: Plan, holders: Set[str], parts: Set[str] = frozenset()) -> set[str]:

@@ -20,6 +20,7 @@ class Present:
         self._databases = DatabaseAnswers()
         self.directory_state = functools.cache(file_state.directory_state)
         self.names_in = functools.cache(file_state.names_in)
+        self.words_in = functools.cache(file_state.words_in)
         self.answer_to = self._databases.to
 
     is_still = staticmethod(file_state.is_still)

@@ -17,6 +17,7 @@ from devrunserver.common.facts import (
     Fact,
     Linked,
     Listed,
+    Named,
     Opened,
     Queried,
     Read,
@@ -43,6 +44,7 @@ class FakeDisk:
     targets: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, int] = field(default_factory=dict)  # of databases
     identities: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of sources
 
     def is_still(self, path: str, state: State | None) -> bool:
         return self.files.get(path) == state
@@ -65,6 +67,9 @@ class FakeDisk:
     def identity_of(self, path: str) -> tuple[int, ...]:
         return self.identities.get(path, ())
 
+    def words_in(self, path: str) -> Sequence[str]:
+        return self.words.get(path, ())
+
 
 OLD = FakeDisk(
     files={"/a.py": (5, 10, 7), "/b.py": (5, 10, 8), "/data.txt": (5, 10, 9)},
@@ -73,6 +78,7 @@ OLD = FakeDisk(
     targets={"/link": "/pkg"},
     answers={"/db: SELECT 1": 7},
     identities={"/db": (1, 70)},
+    words={"/a.py": ("from", "shop", "import", "forms")},
 )
 READ = Read("/a.py", (5, 10, 7))
 NOT_THERE = Read("/local.py", None)
@@ -83,7 +89,8 @@ LISTED = Listed("/", (1,), OLD.digest_of("/"))
 LINKED = Linked("/link", "/pkg")
 QUERIED = Queried("/db", "SELECT 1", 7)
 OPENED = Opened("/db", (1, 70))
-FACTS: list[Fact] = [READ, NOT_THERE, IN_VAIN, FOUND, NO_DIRECTORY, LISTED, LINKED, QUERIED, OPENED]
+NAMED = Named("/a.py", "shop.forms")
+FACTS: list[Fact] = [READ, NOT_THERE, IN_VAIN, FOUND, NO_DIRECTORY, LISTED, LINKED, QUERIED, OPENED, NAMED]
 
 
 def with_file(path: str, state: State | None) -> FakeDisk:
@@ -130,6 +137,9 @@ def on(disk: FakeDisk) -> Callable[[Iterable[Fact]], Fact | None]:
         (replace(OLD, answers={}), [QUERIED]),
         (replace(OLD, identities={"/db": (1, 71)}), [OPENED]),  # deleted, and made anew
         (replace(OLD, identities={}), [OPENED]),
+        (replace(OLD, words={"/a.py": ("import", "forms")}), []),
+        (replace(OLD, words={"/a.py": ("from", "shop", "import", "forms_")}), [NAMED]),
+        (replace(OLD, words={}), [NAMED]),
         (replace(OLD, targets={**OLD.targets, "/pkg": "/elsewhere"}), []),
     ],
 )
@@ -346,6 +356,7 @@ def test_facts_survive_json(facts: list[Fact]) -> None:
         (NO_DIRECTORY, "/plugins"),
         (LISTED, "/"),
         (LINKED, "/link"),
+        (NAMED, "/a.py"),
     ],
 )
 def test_path_of(fact: Fact, path: str) -> None:

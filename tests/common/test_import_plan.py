@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devrunserver.common.facts import Named
 from devrunserver.common.import_plan import (
     Base,
     Plan,
@@ -18,6 +19,7 @@ from devrunserver.common.import_plan import (
     independent,
     is_kept,
     make,
+    named,
     nearest,
 )
 from devrunserver.common.import_record import ImportRecord, Trace, from_json, importers, to_json, with_packages
@@ -202,6 +204,27 @@ def test_who_is_nearest(holders: set[str], parts: set[str], found: set[str]) -> 
     plan = make(SOME, Base(3, ["edited"], 1), ["/edited.py"])
     assert plan.modules == ["reports", "exports", "paper", "log", "log.http"]
     assert nearest(SOME, plan, holders, parts) == found
+
+
+def test_what_is_there_because_of_one_edited_file_alone() -> None:
+    record = ImportRecord(
+        order=["views", "forms", "pdf", "pdf.pages", "pdf.fonts", "csv", "both", "reports"],
+        phases=[3] * 8,
+        seconds=[1.0] * 8,
+        edges={
+            "views": {"pdf", "pdf.pages", "both"},
+            "forms": {"csv", "both"},
+            "pdf": {"pdf.fonts"},
+            "pdf.pages": {"pdf.fonts"},
+            "reports": {"pdf.pages"},
+        },
+        files={"/views.py": "views", "/forms.py": "forms"},
+    )
+    of_views, of_both = (make(record, Base(0, [], 3), edited) for edited in (["/views.py"], ["/views.py", "/forms.py"]))
+    assert named(record, of_views) == []
+    assert named(record, of_both) == [Named("/forms.py", "csv")]
+    record = replace(record, edges={**record.edges, "reports": set()})
+    assert named(record, of_views) == [Named("/views.py", "pdf"), Named("/views.py", "pdf.pages")]
 
 
 # A registry; of what registers there "early" came before the base, and "edited" is edited.

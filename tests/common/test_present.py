@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devrunserver.common import file_state
-from devrunserver.common.facts import Answered, Fact, Linked, Listed, Opened, Queried, Read
+from devrunserver.common.facts import Answered, Fact, Linked, Listed, Named, Opened, Queried, Read
 from devrunserver.common.present import Present, first_broken
 
 
@@ -17,6 +17,7 @@ from devrunserver.common.present import Present, first_broken
 def facts(tmp_path: Path) -> dict[str, Fact]:
     """One of each kind, all of which hold."""
     (tmp_path / "a.py").write_text("a = 1")
+    (tmp_path / "urls.py").write_text("import shop\nfrom shop.forms import Form\n")
     (tmp_path / "listed").mkdir()
     with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
         database.execute("CREATE TABLE one (number)")
@@ -32,6 +33,7 @@ def facts(tmp_path: Path) -> dict[str, Fact]:
         "listed": Listed(listed, file_state.directory_state(listed), file_state.digest_of(listed)),
         "linked": Linked(str(tmp_path / "link"), listed),
         "queried": Queried(database_path, "SELECT * FROM one", answer),
+        "named": Named(str(tmp_path / "urls.py"), "shop.forms"),
         "opened": Opened(database_path, file_state.identity_of(database_path)),
     }
 
@@ -51,12 +53,14 @@ def break_it(name: str, path: Path) -> None:
         case "queried":
             with closing(sqlite3.connect(path / "db.sqlite3")) as database, database:
                 database.execute("INSERT INTO one VALUES (1)")
+        case "named":
+            (path / "urls.py").write_text("import shop\n")
         case "opened":
             (path / "db.sqlite3").rename(path / "moved")
             (path / "moved").with_name("db.sqlite3").write_bytes((path / "moved").read_bytes())
 
 
-NAMES = ["read", "missing", "answered", "listed", "linked", "queried", "opened"]
+NAMES = ["read", "missing", "answered", "listed", "linked", "queried", "named", "opened"]
 
 
 @pytest.mark.parametrize("name", NAMES)

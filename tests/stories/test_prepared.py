@@ -198,6 +198,24 @@ def test_a_trace_that_an_edit_adds_is_noticed(project: Path) -> None:
         assert server.get("/registry/").body == "marks,plugin"
 
 
+def test_what_nobody_imports_any_more_is_gone(project: Path) -> None:
+    """It was imported ahead for the edited module alone, and would have to be made once more."""
+    (project / "unused.py").write_text(SLOW)
+    marks = project / "shop/marks.py"
+    marks.write_text(f"import unused\n{marks.read_text()}")
+    with edited_once(project) as server:
+        wait_until_prepared(server)
+        edit(server, 2)
+        assert kinds(server)[-1]
+        server.edit("shop/marks.py", "import unused\n", "")
+        server.wait_for_log(r"marks\.py does not name unused any more")
+        wait_until_prepared(server)
+        server.edit("shop/marks.py", "mark-2", "mark-3")
+        server.wait_for_log("marks.py changed: reloaded in", 4)
+        assert kinds(server)[-2:] == [False, True]
+        assert "once more" not in server.log
+
+
 def test_what_fails_from_a_prepared_checkpoint_alone_heals_by_itself(project: Path) -> None:
     trap(project / "plugin.py")
     with edited_once(project) as server:

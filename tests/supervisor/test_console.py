@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devrunserver.common.facts import Answered, Fact, Linked, Listed, Opened, Queried, Read
+from devrunserver.common.facts import Answered, Fact, Linked, Listed, Named, Opened, Queried, Read
 from devrunserver.common.file_state import UNKNOWN
 from devrunserver.common.messages import Serving
 from devrunserver.supervisor.console import REMEDY, Console, describe
@@ -149,6 +149,7 @@ def test_ended_is_not_explained_to_who_does_not_ask() -> None:
         (Linked("shop", "/elsewhere"), "shop leads elsewhere"),
         (Queried("db.sqlite3", "SELECT 1", 7), "what the start asked db.sqlite3 has another answer"),
         (Opened("db.sqlite3", (1, 2)), "db.sqlite3 is another file"),
+        (Named("shop/views.py", "shop.forms"), "shop/views.py does not name shop.forms any more"),
     ],
 )
 def test_describe(project: Path, fact: Fact | None, words: str) -> None:

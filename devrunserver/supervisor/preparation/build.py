@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from devrunserver.common import facts, import_plan
 from devrunserver.common.facts import Fact
 from devrunserver.common.import_plan import URLCONF, URLCONF_PHASE, Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import BuildFailed, FactsRead, Imports, ImportsAsked, Message
+from devrunserver.common.present import Present
 from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
@@ -90,6 +93,7 @@ def build(
         chain.kept = [planning.base, *([earlier.base] if earlier is not None else [])]
         made = yield from prepare(processes, planning.base, planning.plan, origin)
         if isinstance(made, Prepared):
+            made.facts += _named(planning.record, made.plan)
             return made
         why = made.why
         if not made.wanted:
@@ -98,6 +102,14 @@ def build(
         if not made.modules or not planning.leave_out(made.modules, made.modules if is_certain else ()):
             break
     return why
+
+
+def _named(record: ImportRecord | None, plan: Plan) -> list[Fact]:
+    """What edited files alone import, and name; what they do not name is imported by other means."""
+    if record is None:
+        return []
+    with closing(Present()) as present:
+        return [one for one in import_plan.named(record, plan) if facts.holds(one, present)]
 
 
 def record(

@@ -212,7 +212,7 @@ class Preparation:
             foreseen = foreseen or Foreseen(first_broken(self._prepared.facts))
             if foreseen.broken is None:
                 break
-            self._discard(f"{facts.path_of(foreseen.broken)} was not expected to change")
+            self._discard(facts.why_broken(foreseen.broken))
         prepared = self._prepared
         if prepared is None:
             return None
@@ -275,7 +275,7 @@ class Preparation:
             if one is None or one not in (self._successor, self._prepared):
                 continue
             if (broken := first_broken(one.facts)) is not None:
-                self._discard(f"{facts.path_of(broken)} was not expected to change")
+                self._discard(facts.why_broken(broken))
         latest = self._successor or self._prepared
         if latest is None or latest.reference is None:  # else it is verified first, as it serves until there is another
             self._look_for_better()

@@ -160,7 +160,7 @@ class SparePlans:
             self._verified, self.why_not = None, "it pauses elsewhere now"
             return None
         if (broken := first_broken(plan.facts)) is not None:
-            self._verified, self.why_not = None, f"{facts.path_of(broken)} was not expected to change"
+            self._verified, self.why_not = None, facts.why_broken(broken)
             return None
         return plan
 
