@@ -33,6 +33,7 @@ from devrunserver.supervisor.preparation.verify import FAILED, Verifier, why_fai
 TELLING = "devrunserver.background"  # by which a start tells of itself, and which no worker imports
 ELSEWHERE = "it pauses before the edited files"
 WORTH = 0.05  # seconds of import that are worth a start of its own
+SAVED = "an edited file was saved meanwhile"
 NOT_WORTH_IT = "hardly anything is imported that does not depend on the edited files"
 
 
@@ -165,7 +166,7 @@ def find(
         if isinstance(compared, list):
             others = [path for path, name in record.files.items() if name in plan.excluded and path not in edited]
             if may_show(sources, sources_of(edited), contents_of(others)):
-                return Outcome(why="an edited file was saved meanwhile")
+                return Outcome(why=SAVED)
             compared += [Read(path, file_state.state_of(path)) for path in others]
             return Outcome(SparePlan(edited, base, plan, compared, sources, others))
         found = compared
@@ -218,6 +219,8 @@ def _compare(
     )
     if verdict.reference is not None:
         return [*paused.facts, *built.facts]
+    if verdict.is_outdated:  # they have read different sources
+        return Outcome(why=SAVED)
     verdict.blame_nearest(record, plan)
     why = verdict.failure or explain(verdict.differences, verdict.culprits)
     return Outcome(why=why, culprits=verdict.culprits, is_final=not verdict.failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from devrunserver.common.role import Role
 from devrunserver.supervisor.preparation import spare_plans
 from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET
 from devrunserver.supervisor.preparation.spare_plans import MOST_FAILURES, UNVERIFIED, SparePlans
-from devrunserver.supervisor.preparation.spare_steps import NOT_WORTH_IT, SparePlan
+from devrunserver.supervisor.preparation.spare_steps import NOT_WORTH_IT, SAVED, SparePlan
 from devrunserver.supervisor.preparation.verify import FAILED, TWINS
 from tests.supervisor.preparation.stage import AT_URLS, FakeProcess, State, Teller, _receive, state
 
@@ -277,6 +278,18 @@ def test_what_varies_does_not_count(stage: Stage) -> None:
     stage.prepared = [differing("x", 4)]
     stage.serve()
     assert len(stage.starts) == 3
+    assert stage.plan() is not None
+
+
+def test_starts_that_have_read_different_sources_tell_nothing(stage: Stage) -> None:
+    """Somebody has saved meanwhile what makes no difference otherwise; the next time it is compared again."""
+    outdated = replace(differing("x", 1), outdated=[Read(stage.paths["a"], (1, 1, 1))])
+    stage.exact = [outdated, differing("x", 3), differing("x", 5), differing("x", 6)]
+    stage.prepared = [differing("x", 4)]
+    stage.serve()
+    assert stage.plan() is None
+    assert stage.told == [f"Not prepared: {SAVED}."]
+    stage.serve()
     assert stage.plan() is not None
 
 
