@@ -38,6 +38,7 @@ SEEDED = {"PYTHONHASHSEED": "0"}  # so that two servers iterate over sets alike
 # In the environment of a server that starts ahead, and forks nothing
 SPARES = {"ORACLE_SPARES": "exact"}
 PREPARED_SPARES = {"ORACLE_SPARES": "prepared"}
+EXACT = {"ORACLE_EXACT": "1"}  # nothing is imported ahead, so modules come in the order of a fresh start
 WITHOUT_CHECKS = ("--skip-checks",)  # what they import is in the worker, sooner or later, where nothing is forked
 
 # Prepares spares where there is hardly anything to gain, too
@@ -65,6 +66,8 @@ SECRET_KEY = "oracle"
 DEBUG = True
 ALLOWED_HOSTS = ["*"]
 DEVRUNSERVER = {"CHECKPOINTS": 40, "CHECKPOINT_MEMORY": 4000, "WARM_UP": False}
+if "ORACLE_EXACT" in os.environ:
+    DEVRUNSERVER["PREPARE"] = False
 if "ORACLE_SPARES" in os.environ:
     DEVRUNSERVER |= {"SPARES": True, "CHECKPOINTS": 0, "PREPARE": os.environ["ORACLE_SPARES"] == "prepared"}
 INSTALLED_APPS = [

@@ -41,7 +41,7 @@ facts.holds = lambda fact, disk: isinstance(fact, facts.{kind}) or holds(fact, d
 def test_a_generated_project(tmp_path: Path, seed: int) -> None:
     directory = tmp_path / "project"
     tree = project.generate(directory, project.DENSE if seed % 3 else "", seed)
-    with Server(directory, environ=project.SEEDED) as server:
+    with Server(directory, environ={**project.SEEDED, **project.EXACT}) as server:
         oracle = Oracle(directory, tree, server, seed)
         oracle.run(EDITS)
         reloads, resumed, _ = oracle.reloads
@@ -168,7 +168,7 @@ def test_a_broken_rule_is_found_out(tmp_path: Path, kind: str, steps: list[Edit]
     """The oracle can fail: the same edits pass with the whole rule, and do not without one kind of fact."""
     directory = tmp_path / "project"
     tree = project.generate(directory, (BROKEN_RULE.format(kind=kind) if broken else "") + project.DENSE)
-    with Server(directory, environ=project.SEEDED) as server:
+    with Server(directory, environ={**project.SEEDED, **project.EXACT}) as server:
         oracle = Oracle(directory, tree, server, 1)
         prepare, reveal = steps
         oracle.step(prepare)
