@@ -151,6 +151,8 @@ class Oracle:
         if self._with_spares:
             arguments = [*project.WITHOUT_CHECKS, *arguments]
             environ |= project.PREPARED_SPARES if self._prepared else project.SPARES
+        elif not self._prepared:
+            environ |= project.EXACT
         return Server(self.fresh_directory, *arguments, environ=environ)
 
     def compare(self, reloaded: State, fresh: State, witness: str) -> list[str]:
