@@ -108,7 +108,7 @@ def named(record: ImportRecord, plan: Plan) -> list[Named]:
     paths = {record.files[path]: path for path in plan.edited if path in record.files}
     found = []
     for module in plan.modules:
-        others = [one for one in record.importers.get(module, ()) if not f"{one}.".startswith(f"{module}.")]
+        others = [one for one in record.importers.get(module, ()) if module not in with_packages(one)]
         if len(others) == 1 and others[0] in paths:
             found.append(Named(paths[others[0]], module))
     return found

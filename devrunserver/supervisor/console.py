@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from devrunserver.common.facts import Answered, Fact, Linked, Listed, Named, Opened, Queried, Read
+from devrunserver.common.facts import Answered, Fact, Linked, Listed, Named, Opened, Queried, Read, why_broken
 from devrunserver.common.messages import Serving
 from devrunserver.common.shown_path import shown_path
 
@@ -160,6 +160,6 @@ def describe(fact: Fact | None) -> str:
             return f"what the start asked {shown_path(path)} has another answer"
         case Opened(path):
             return f"{shown_path(path)} is another file"
-        case Named(path, module):
-            return f"{shown_path(path)} does not name {module} any more"
+        case Named(path):
+            return why_broken(fact._replace(path=shown_path(path)))
     return ""

@@ -85,7 +85,7 @@ class Verdict:
         differences: what differs, and counts.
         culprits: which of the planned modules have left their traces in another order.
         certain: which of them would have even if nothing had been left out in passing.
-        parts: the modules that what came too early is made of.
+        parts: where there are none, the modules that what came too early is made of.
         failure: why nothing was compared.
         reference: the prepared state.
     """
@@ -316,11 +316,12 @@ class Verifier:
         in_exact = yield from self._outlines(exact, differences)
         in_prepared = yield from self._outlines(prepared, differences)
         outlines = [(in_exact[one], in_prepared[one]) for one in differences]
+        culprits = out_of_order(outlines, planned, places)
         return Verdict(
             differences,
-            culprits=out_of_order(outlines, planned, places),
+            culprits,
             certain=planned & out_of_order(outlines, planned, places, passed_over),
-            parts=parts_of_first(outlines),
+            parts=set() if culprits else parts_of_first(outlines),
         )
 
     def _outlines(self, run: Run, attributes: set[Attribute]) -> Generator[Run, Message | None, OutlinesByName]:

@@ -545,6 +545,7 @@ def test_before_much_is_left_out_another_exact_start_is_made(
     [
         ("d", {"d"}),
         ("d.logs", {"d"}),  # the package has made the logger that this module has under a name
+        ("a", set()),
         ("first", set()),  # without all that is the project's nothing is left that could be imported ahead
     ],
 )
