@@ -16,6 +16,7 @@ import pytest
 from devrunserver.https import authority, relay
 from devrunserver.https import front as front_module
 from devrunserver.https.certificate import OwnCertificates
+from devrunserver.https.relay import Stage
 from devrunserver.server import tunnel
 from devrunserver.supervisor.placeholder_server import PlaceholderServer
 from tests.https.conftest import Secured, TlsWire
@@ -136,15 +137,20 @@ def test_a_handshake_in_pieces(secured: Secured, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", b"half", b"GET / HTTP/1.1\r\nHo"], ids=["silence", "half a hello", "half a head"]
+    ("stage", "sent"),
+    [
+        pytest.param(Stage.FIRST_BYTE, lambda: b"", id="silence"),
+        pytest.param(Stage.HANDSHAKE, lambda: hello()[:50], id="half a hello"),
+        pytest.param(Stage.PLAIN_HEAD, lambda: b"GET / HTTP/1.1\r\nHo", id="half a head"),
+    ],
 )
 def test_who_does_not_go_on_is_ended(
-    secure: Callable[..., Secured], monkeypatch: pytest.MonkeyPatch, sent: bytes
+    secure: Callable[..., Secured], monkeypatch: pytest.MonkeyPatch, stage: Stage, sent: Callable[[], bytes]
 ) -> None:
-    monkeypatch.setattr(relay, "LIMITS", dict.fromkeys(relay.LIMITS, SHORT))
+    monkeypatch.setitem(relay.LIMITS, stage, SHORT)
     secured = secure()
     with socket.create_connection(("127.0.0.1", secured.port), PATIENCE) as client:
-        client.sendall(hello()[:50] if sent == b"half" else sent)
+        client.sendall(sent())
         assert client.recv(1) == b""
 
 
