@@ -53,8 +53,8 @@ class Staleness:
         """What follows from a change of a path."""
         if path.endswith(SOURCE_SUFFIX) or path in self.loaded_files():  # a source, or an archive or an extension
             return Answer.STALE if self._has_seen(path) else Answer.NOTHING
-        if path in self.data_files and self._reads.is_outdated(path):
-            return Answer.STALE
+        if path in self.data_files:  # a file that was saved right before the start is as it was read
+            return Answer.STALE if self._reads.is_outdated(path) else Answer.NOTHING
         if self._watched.spelled(path) is not None:
             return Answer.STALE_UNLESS_HANDLED
         is_stale = "." not in os.path.basename(path) and self._has_seen(path)

@@ -81,6 +81,22 @@ def test_of(monkeypatch: pytest.MonkeyPatch, path: str, seen: Seen, answer: Answ
     assert staleness.of(path) is answer, "asking changes nothing"
 
 
+@pytest.mark.parametrize(
+    ("watched", "outdated", "answer"),
+    [
+        ([], [], NOTHING),
+        ([], ["/p/mark.txt"], STALE),
+        (["/p/mark.txt"], [], NOTHING),  # it was saved right before the start, and not since
+        (["/p/mark.txt"], ["/p/mark.txt"], STALE),
+    ],
+)
+def test_data_file_that_the_start_has_read(watched: list[str], outdated: list[str], answer: Answer) -> None:
+    seen = Seen(read=["/p/mark.txt"], outdated=outdated, watched=watched)
+    staleness = Staleness(seen, seen, Loaded(LOADED))
+    staleness.data_files = ["/p/mark.txt"]
+    assert staleness.of("/p/mark.txt") is answer
+
+
 def test_a_directory_that_is_still_there(tmp_path: Path) -> None:
     staleness = Staleness(Seen(), Seen(), Loaded({str(tmp_path / "b.py")}))
     assert staleness.of(str(tmp_path)) is NOTHING
