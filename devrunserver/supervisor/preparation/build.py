@@ -11,6 +11,7 @@ from devrunserver.common import facts, import_plan
 from devrunserver.common.facts import Fact
 from devrunserver.common.import_plan import URLCONF, URLCONF_PHASE, Plan
 from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.memory import is_memory_plentiful
 from devrunserver.common.messages import BuildFailed, FactsRead, Imports, ImportsAsked, Message
 from devrunserver.common.present import Present
 from devrunserver.common.role import Role
@@ -38,7 +39,7 @@ class Prepared:
         facts: what it relies on besides those of its base.
         reference: the state of a start from it that was as it should be; None: not verified yet.
         foreseen: whether these facts hold, for one resume before which nothing happens to files.
-        earlier: the prepared checkpoint that it was forked from, which serves where this one may not.
+        earlier: one that begins before it, which serves where this one may not; most often it was forked from that.
         is_next: it is to be verified before the worker is checked: another one was checked last.
     """
 
@@ -72,7 +73,7 @@ def build(
 
     Args:
         state_reporter: tells what the worker has imported, if it was started exactly.
-        earlier: a verified one that the new one is forked from, if it begins before that.
+        earlier: a verified one that the new one is forked from, if that comes to where it begins.
     """
     if planning.plan is None:
         checkpoints = planning.bases(chain)
@@ -93,6 +94,8 @@ def build(
         chain.kept = [planning.base, *([earlier.base] if earlier is not None else [])]
         made = yield from prepare(processes, planning.base, planning.plan, origin)
         if isinstance(made, Prepared):
+            if earlier is not None and not earlier.run.ended and (origin or serves_others(earlier.base, made.base)):
+                made.earlier = earlier
             made.facts += _named(planning.record, made.plan)
             return made
         why = made.why
@@ -143,24 +146,30 @@ def is_on_the_way(earlier: Checkpoint, base: Checkpoint) -> bool:
     return base.at == URLCONF != earlier.at and earlier.number <= base.number
 
 
+def serves_others(earlier: Checkpoint, base: Checkpoint) -> bool:
+    """Whether what was prepared from an earlier checkpoint is kept beside what begins at another: for saves of models,
+    after any number of views. That takes much of the memory of a worker, as the two share little.
+    """
+    return earlier.base.phase < base.base.phase and is_memory_plentiful()
+
+
 def prepare(
-    processes: BackgroundProcesses, base: Checkpoint, plan: Plan, earlier: Prepared | None = None
+    processes: BackgroundProcesses, base: Checkpoint, plan: Plan, origin: Prepared | None = None
 ) -> Generator[Run, Message | None, Prepared | Refusal]:
     """Imports ahead what a plan says.
 
     Args:
-        earlier: what goes on to where the base is; None: the base does it, which then shares less with the other.
+        origin: what goes on to where the base is; None: the base does it, which then shares less with the other.
     """
-    origin = base.link if earlier is None else earlier.run.link
-    at = base.at if earlier is not None or base.is_ahead else ""
-    builder = processes.builder(origin, plan.modules, sorted(plan.excluded), at)
+    at = base.at if origin is not None or base.is_ahead else ""
+    start = base.link if origin is None else origin.run.link
+    builder = processes.builder(start, plan.modules, sorted(plan.excluded), at)
     answer = yield builder
     if isinstance(answer, FactsRead):
         builder.link.peer = Role.CHECKPOINT
         processes.keep_for(builder, Purpose.PREPARED)
-        facts = answer.facts if earlier is None else [*earlier.facts, *answer.facts]
-        is_earlier_there = earlier is not None and not earlier.run.ended
-        return Prepared(builder, base, plan, facts, earlier=earlier if is_earlier_there else None)
+        facts = answer.facts if origin is None else [*origin.facts, *answer.facts]
+        return Prepared(builder, base, plan, facts)
     processes.end(builder)
     if isinstance(answer, BuildFailed):
         modules = [one for one in (answer.module, *answer.others) if one]

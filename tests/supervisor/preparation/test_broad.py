@@ -13,7 +13,7 @@ from devrunserver.common.facts import Read
 from devrunserver.common.import_plan import URLCONF, Base, Plan, remaining
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import Message, StateAsked
-from devrunserver.supervisor.preparation import planning
+from devrunserver.supervisor.preparation import build, planning
 from devrunserver.supervisor.preparation.broad import is_quicker, late_files, with_urlconf
 from devrunserver.supervisor.preparation.planning import Planning
 from tests.supervisor.preparation.stage import Stage, state
@@ -33,6 +33,7 @@ LIKELY = ("/model.py", "/a.py")  # the view is likelier
 @pytest.fixture(autouse=True)
 def plenty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "is_memory_plentiful", lambda: True)
+    monkeypatch.setattr(build, "is_memory_plentiful", lambda: True)
 
 
 @pytest.fixture
@@ -124,6 +125,29 @@ def test_the_broad_one_stays_where_a_later_base_is_better(stage: Stage) -> None:
     stage.serve(*LIKELY)
     assert reload_model(stage)
     assert stage.resumed_from == [stage.made[0]]
+
+
+@pytest.fixture
+def slow_urls() -> Iterator[Stage]:
+    """The URLconf takes long before it comes to the view: an exact checkpoint there is much the better base."""
+    seconds = [1.0 if name == "urls" else one for name, one in zip(ORDER, RECORD.seconds, strict=True)]
+    stage = Stage(1, replace(RECORD, seconds=seconds), "model")
+    stage.add_checkpoint(2, "a", 6, "/model.py", "/urls.py")
+    yield stage
+    stage.close()
+
+
+@pytest.mark.parametrize("is_plentiful", [True, False])
+def test_the_broad_one_stays_beside_what_begins_later(
+    slow_urls: Stage, monkeypatch: pytest.MonkeyPatch, is_plentiful: bool
+) -> None:
+    """Though it was not forked from it, and shares little with it."""
+    monkeypatch.setattr(build, "is_memory_plentiful", lambda: is_plentiful)
+    slow_urls.serve(*LIKELY)
+    broad, narrow = slow_urls.made
+    assert [slow_urls.reload("/a.py"), reload_model(slow_urls)] == [True, is_plentiful]
+    assert slow_urls.resumed_from == [narrow, broad][: 1 + is_plentiful]
+    assert slow_urls.differences == []
 
 
 def test_each_save_is_served_by_the_latest(stage: Stage) -> None:
