@@ -27,7 +27,7 @@ Verifying (``verify.py``):
 
 Before anything was edited the same is done for what may be: who has just started a server goes on with what he was at
 (``planning.py``). It begins after a while, or when a page was looked at. There may be two then (``broad.py``): the
-later one is forked from the *earlier*, which serves where the later one may not.
+*earlier* serves where the later one may not, which is forked from it if that comes to where it begins.
 
 It may be built while the worker still starts that has left the base, on another core, and is compared once that serves.
 
