@@ -26,10 +26,11 @@ from devrunserver.common.import_plan import APPS_PHASE, URLCONF, Base, Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 
-SHARE = 0.5  # of an exact reload, that one by a broad plan may take to be worth it ...
+SHARE = 0.6  # of an exact reload, that one by a broad plan may take to be worth it ...
 UNKNOWN_SHARE = 0.33  # ... and where nothing is known of what will be edited
 LEAVING = 0.05  # seconds that an exact reload takes to leave checkpoints
-NOTICED = 0.1  # seconds that views must gain where one plan would do for all
+NARROW_SHARE = 0.5  # of a reload by the plan for all files, that one by the narrow plan may take to be worth it ...
+NOTICED = 0.1  # ... and seconds that views must gain
 
 # Plans for some files, from the best base
 Planner = Callable[[Chain, tuple[str, ...]], tuple[Plan | None, Checkpoint | None]]
@@ -79,7 +80,7 @@ def broad_plan(
         return None
     if {path for paths in early for path in paths} <= set(best.edited):
         narrow, _ = plan_for(chain, tuple(late))
-        is_quicker = narrow is not None and narrow.remains <= min(SHARE * best.remains, best.remains - NOTICED)
+        is_quicker = narrow is not None and narrow.remains <= min(NARROW_SHARE * best.remains, best.remains - NOTICED)
         return (best, at) if late and is_quicker else None
     broad: tuple[Plan, Checkpoint] | None = None
     share = SHARE if likely else UNKNOWN_SHARE

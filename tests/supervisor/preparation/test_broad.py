@@ -235,7 +235,7 @@ def test_what_is_saved_meanwhile_decides_what_follows(stage: Stage) -> None:
     [
         (["/a.py"], True, 1.0),
         (LIKELY, False, 1.0),
-        (LIKELY, True, 5.0),  # of the model: it would take too long even so
+        (LIKELY, True, 8.0),  # of the model: it would take too long even so
     ],
     ids=["no model is likely", "memory", "not worth it"],
 )
