@@ -9,7 +9,8 @@ before the URLconf. Once it is verified another one is forked
 from it that goes on with the start up to the URLconf, imports there what does not depend on the views, and pauses: the
 *narrow* one. Where an exact checkpoint is that leaves much less to import, it begins at that one instead, and shares
 less with the broad one. A save is served by the narrow one where that has read nothing of what was saved, else by the
-broad one.
+broad one. Who saves views and models in turn has both as well: each save of a model takes the narrow one away, and
+another is forked from the broad one while he goes on.
 
 It is worth it where a reload by the broad plan is much quicker than an exact one, and where there is memory enough: two
 lines of processes that have come from before the models share less than two from the URLconf on.
@@ -47,7 +48,7 @@ class Broad(Enum):
 
 @dataclass
 class Guesses:
-    """What was planned before anybody saved.
+    """What was planned before anybody saved, and whether what is prepared begins before the models.
 
     Attributes:
         view_plans: plans that were given up for a page that was looked at.
@@ -80,8 +81,7 @@ def broad_plan(
         return None
     if {path for paths in early for path in paths} <= set(best.edited):
         narrow, _ = plan_for(chain, tuple(late))
-        is_quicker = narrow is not None and narrow.remains <= min(NARROW_SHARE * best.remains, best.remains - NOTICED)
-        return (best, at) if late and is_quicker else None
+        return (best, at) if late and narrow is not None and is_worth(narrow, best) else None
     broad: tuple[Plan, Checkpoint] | None = None
     share = SHARE if likely else UNKNOWN_SHARE
     for paths in reversed(early):
@@ -91,6 +91,11 @@ def broad_plan(
         if plan.remains <= share * import_plan.remaining(record, base.base):
             broad = plan, base
     return broad
+
+
+def is_worth(narrow: Plan, plan: Plan) -> bool:
+    """Whether views are reloaded so much quicker by a plan of their own that there is to be one."""
+    return narrow.remains <= min(NARROW_SHARE * plan.remains, plan.remains - NOTICED)
 
 
 def with_urlconf(bases: list[Checkpoint], record: ImportRecord, paths: Sequence[str]) -> list[Checkpoint]:

@@ -18,7 +18,7 @@ from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.jobs import Run
-from devrunserver.supervisor.preparation.planning import Planning, no_base
+from devrunserver.supervisor.preparation.planning import Planning, bases, no_base
 from devrunserver.supervisor.preparation.verify import Reference, why_failed
 
 
@@ -76,7 +76,7 @@ def build(
         earlier: a verified one that the new one is forked from, if that comes to where it begins.
     """
     if planning.plan is None:
-        checkpoints = planning.bases(chain)
+        checkpoints = bases(planning, chain)
         if not checkpoints:
             return no_base(planning.edited)
         if planning.record is None or state_reporter is not None:  # what was told before is as good as a start for it
@@ -94,7 +94,8 @@ def build(
         chain.kept = [planning.base, *([earlier.base] if earlier is not None else [])]
         made = yield from prepare(processes, planning.base, planning.plan, origin)
         if isinstance(made, Prepared):
-            if earlier is not None and not earlier.run.ended and (origin or serves_others(earlier.base, made.base)):
+            is_kept = origin is not None or (earlier is not None and serves_others(planning.record, earlier, made.base))
+            if earlier is not None and is_kept and not earlier.run.ended:
                 made.earlier = earlier
             made.facts += _named(planning.record, made.plan)
             return made
@@ -146,11 +147,14 @@ def is_on_the_way(earlier: Checkpoint, base: Checkpoint) -> bool:
     return base.at == URLCONF != earlier.at and earlier.number <= base.number
 
 
-def serves_others(earlier: Checkpoint, base: Checkpoint) -> bool:
-    """Whether what was prepared from an earlier checkpoint is kept beside what begins at another: for saves of models,
-    after any number of views. That takes much of the memory of a worker, as the two share little.
+def serves_others(record: ImportRecord | None, earlier: Prepared, base: Checkpoint) -> bool:
+    """Whether what was prepared before is kept beside what begins at a later checkpoint, as it serves files that are
+    imported between the two: models, after any number of views. That takes much of the memory of a worker.
     """
-    return earlier.base.phase < base.base.phase and is_memory_plentiful()
+    if record is None or not is_memory_plentiful():
+        return False
+    places = [record.places.get(record.files.get(path, ""), len(record.order)) for path in earlier.plan.edited]
+    return earlier.base.base.phase < base.base.phase and min(places, default=0) < base.base.imported
 
 
 def prepare(

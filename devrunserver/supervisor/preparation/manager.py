@@ -63,6 +63,7 @@ from devrunserver.supervisor.preparation.planning import (
     NOT_READY,
     NOTHING_YET,
     Planning,
+    is_dear,
     is_right_before,
     saves_time,
 )
@@ -324,6 +325,8 @@ class Preparation:
         if is_verified and self._planning.narrow(is_made=True):
             return
         if not self._planning.has_better(self._chain, plan, is_verified):
+            if is_verified:
+                self._planning.follow(self._chain, plan)
             return
         self.processes.end_job(Purpose.BUILD)
         if latest is not None and (latest is self._successor or latest.reference is None):
@@ -346,8 +349,6 @@ class Preparation:
                     prepared.earlier.run.end_standby()
                 self._prepared, self._successor = prepared, None
             elif prepared is self._successor:
-                if self._prepared is not None and prepared.earlier is None:
-                    prepared.earlier, self._prepared.earlier = self._prepared.earlier, None
                 self._drop(self._prepared)
             if prepared.reference is None:
                 count, cost = len(prepared.plan.modules), self._planning.cost
@@ -359,8 +360,8 @@ class Preparation:
         self._tell(f"Not prepared: {found.why}.")
         if not found.is_failure:
             self._planning.leave_out(found.verdict.culprits, found.verdict.certain)
-            is_dear = self._planning.is_dear(self.processes.cpu_seconds, len(found.verdict.differences))
-            if is_dear and worker.is_current(self._planning.saves):
+            puts_off = is_dear(self._planning, self.processes.cpu_seconds, len(found.verdict.differences))
+            if puts_off and worker.is_current(self._planning.saves):
                 self._due = None  # the next attempt is made after the next reload
         elif not self._planning.on_failure():  # it may be the sources that are broken
             self._due = None

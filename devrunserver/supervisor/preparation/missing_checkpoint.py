@@ -11,7 +11,8 @@ from __future__ import annotations
 from devrunserver.common import import_plan
 from devrunserver.common.import_plan import Base, Plan
 from devrunserver.supervisor.checkpoint_chain import Chain
-from devrunserver.supervisor.preparation.planning import Planning, is_right_before
+from devrunserver.supervisor.edited_files import IN_TURN
+from devrunserver.supervisor.preparation.planning import Planning, bases_for, is_right_before, saved_last
 
 AGAIN = 2  # saves of a file: now it is likely that more follow; and only then, as it may lead to nothing
 STILL = 4  # the same where another plan would do, and is not there yet
@@ -29,10 +30,14 @@ def is_missing(planning: Planning, chain: Chain, plan: Plan) -> bool:
     if count not in (AGAIN, STILL):
         return False
     most = min(SHARE * plan.remains, plan.remains - GAIN * sum(record.seconds))
-    will_do = any(import_plan.make(record, one.base, [path]).remains <= most for one in chain.before([path]))
+    place = record.places[module]
+    bases = bases_for(planning, chain, (path,))
+    will_do = any(import_plan.make(record, one.base, [path]).remains <= most for one in bases)
     if will_do is (count == AGAIN):  # another plan comes first; and without one it was tried the first time
         return False
-    place = record.places[module]
+    recent = [record.files.get(one, module) for one in saved_last(planning.saves, IN_TURN)]
+    if will_do and any(record.places.get(one, place) < place for one in recent):  # their next save takes it away
+        return False
     importing = [
         name for name in import_plan.dependents([module], record.importers) if record.places.get(name, place) < place
     ]

@@ -16,12 +16,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from devrunserver.common import import_plan
-from devrunserver.common.import_plan import URLCONF, Plan
+from devrunserver.common.import_plan import URLCONF, URLCONF_PHASE, Plan
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.memory import is_memory_plentiful
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.edited_files import IN_TURN
-from devrunserver.supervisor.preparation.broad import Broad, Guesses, broad_plan, is_quicker, late_files, with_urlconf
+from devrunserver.supervisor.preparation.broad import (
+    Broad,
+    Guesses,
+    broad_plan,
+    is_quicker,
+    is_worth,
+    late_files,
+    with_urlconf,
+)
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.widening import widened
 
@@ -187,26 +195,42 @@ class Planning:
     def make(self, chain: Chain) -> str:
         """Plans for as many of the edited files as do not spoil it. Returns why there is nothing to do, if so."""
         assert self.record is not None
-        found = self._best(chain)
+        found = self._best(chain, self.likely)
         if self.guesses.broad is Broad.UNTRIED:
             broad = None
             if not self.saves and is_memory_plentiful():
                 broad = broad_plan(self.record, self.likely, chain, found, self._from_best_base)
             self.guesses.broad = Broad.FAILED if broad is None else Broad.TRIED
             found = broad or found
-        self.plan, self.base = found
+        self._take(*found)
+        return no_base(self.edited) if self.plan is None else ""
+
+    def follow(self, chain: Chain, plan: Plan) -> bool:
+        """Whether a plan for views follows a verified one that is for models as well, as both are edited in turn."""
+        if self.record is None or not self.saves or self.plan is not plan or self.base is None:
+            return False
+        if self.base.base.phase >= URLCONF_PHASE or not is_memory_plentiful():
+            return False
+        self.guesses.broad = Broad.MADE
+        recent = saved_last(self.saves, IN_TURN)
+        views = late_files(self.record, recent if len(recent) == IN_TURN else [*self.likely, *recent])
+        narrow, base = self._best(chain, views)
+        if narrow is None or base is None or not is_worth(narrow, plan):
+            return False
+        if (base.at, narrow.edited) in self.known.hopeless:
+            return False
+        self.forget_plan()
+        self._take(narrow, base)
+        return True
+
+    def _take(self, plan: Plan | None, base: Checkpoint | None) -> None:
+        self.plan, self.base = plan, base
         self.looked_at = len(self.saves)
-        if self.plan is not None and self.base is not None:
+        if self.record is not None and self.plan is not None and self.base is not None:
             # what was in the way elsewhere is, most likely, here as well
             known = set().union(*self.left_out.values()) & set(self.plan.modules)
             if known and import_plan.cost_without(self.record, self.base.base, self.plan, known) <= LITTLE:
                 self._make_without(known)
-        return no_base(self.edited) if self.plan is None else ""
-
-    def bases(self, chain: Chain) -> list[Checkpoint]:
-        """The checkpoints before the likeliest file that there are any before."""
-        found = next(filter(None, (chain.before([path]) for path in reversed(self.edited))), [])
-        return found if self.saves else found or chain.before(())
 
     def has_better(self, chain: Chain, plan: Plan, is_verified: bool) -> bool:
         """Whether another plan than this would be much quicker, or fits better what happened since this was made.
@@ -217,7 +241,7 @@ class Planning:
         if self.record is None or not (has_saved or self._is_passed_over(plan)):
             return False
         self.looked_at = len(self.saves)
-        other, base = self._best(chain)
+        other, base = self._best(chain, self.likely)
         if other is None or base is None or (base.at, other.edited) in self.known.hopeless:
             return False
         if not has_saved:
@@ -240,13 +264,13 @@ class Planning:
             return False
         return not {self.record.files.get(path) for path in self.likely}.isdisjoint(plan.modules)
 
-    def _best(self, chain: Chain) -> tuple[Plan | None, Checkpoint | None]:
+    def _best(self, chain: Chain, edited: Sequence[str]) -> tuple[Plan | None, Checkpoint | None]:
         """The plan that leaves out as many of the edited files as do not spoil it, and where it begins."""
         assert self.record is not None
         total = sum(self.record.seconds)
         best: Plan | None = None
         is_rest_covered = not self.saves and self.guesses.broad is Broad.MADE
-        for path in reversed(late_files(self.record, self.likely) if is_rest_covered else self.likely):
+        for path in reversed(late_files(self.record, edited) if is_rest_covered else edited):
             paths = (*(best.edited if best is not None else ()), path)
             bases = bases_for(self, chain, paths)
             if not bases:
@@ -301,22 +325,6 @@ class Planning:
             return 0.0
         return min(KNOWN_SHARE * plan.saves, LITTLE) if self.saves else UNKNOWN_SHARE * plan.saves
 
-    def is_dear(self, cpu: float, differences: int) -> bool:
-        """Whether more has been spent than starts are worth, and another attempt has to wait for the next reload.
-
-        Args:
-            differences: that the last comparison has found. If hardly any are left it is most likely the last but one,
-                and dearer than that attempt is a reload that is not prepared.
-        """
-        is_nearly_done = self.cost.on_differences(differences)
-        starts = 1 if self.saves else STARTS_BEFORE_SAVES
-        if self.record is None or self.cost.cpu(cpu) <= starts * sum(self.record.seconds) or is_nearly_done:
-            return False
-        if self.narrow(is_made=False):
-            return False
-        self.cost.begin_attempt(cpu)
-        return True
-
     def on_failure(self) -> bool:
         """A start has failed that was to be compared; whether that has happened too often."""
         self.attempts += 1
@@ -366,6 +374,23 @@ def no_base(edited: Sequence[str]) -> str:
     return f"no checkpoint was made before {', '.join(edited) or 'the end of the start'}"
 
 
+def is_dear(planning: Planning, cpu: float, differences: int) -> bool:
+    """Whether more has been spent than starts are worth, and another attempt has to wait for the next reload.
+
+    Args:
+        differences: that the last comparison has found. If hardly any are left it is most likely the last but one,
+            and dearer than that attempt is a reload that is not prepared.
+    """
+    is_nearly_done = planning.cost.on_differences(differences)
+    starts = 1 if planning.saves else STARTS_BEFORE_SAVES
+    if planning.record is None or planning.cost.cpu(cpu) <= starts * sum(planning.record.seconds) or is_nearly_done:
+        return False
+    if planning.narrow(is_made=False):
+        return False
+    planning.cost.begin_attempt(cpu)
+    return True
+
+
 def is_right_before(planning: Planning, chain: Chain) -> bool:
     """Whether the last checkpoint is right before the module that was saved last."""
     last = chain.before([planning.saves[-1].path])[-1:] if planning.saved is not None else []
@@ -375,6 +400,12 @@ def is_right_before(planning: Planning, chain: Chain) -> bool:
 def saves_time(planning: Planning, chain: Chain, plan: Plan) -> bool:
     """Whether a plan makes a start quicker than an exact one after another save of the file that was saved last."""
     return is_quicker(plan, planning.record, chain.before(saved_last(planning.saves, 1)))
+
+
+def bases(planning: Planning, chain: Chain) -> list[Checkpoint]:
+    """The checkpoints before the likeliest file that there are any before."""
+    found = next(filter(None, (chain.before([path]) for path in reversed(planning.edited))), [])
+    return found if planning.saves else found or chain.before(())
 
 
 def bases_for(planning: Planning, chain: Chain, paths: tuple[str, ...]) -> list[Checkpoint]:

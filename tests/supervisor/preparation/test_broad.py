@@ -15,6 +15,8 @@ from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import Message, StateAsked
 from devrunserver.supervisor.preparation import build, planning
 from devrunserver.supervisor.preparation.broad import is_quicker, late_files, with_urlconf
+from devrunserver.supervisor.preparation.build import Prepared, serves_others
+from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.planning import Planning
 from tests.supervisor.preparation.stage import Stage, state
 
@@ -150,13 +152,100 @@ def test_the_broad_one_stays_beside_what_begins_later(
     assert slow_urls.differences == []
 
 
+@pytest.mark.parametrize(("at", "is_kept"), [(1, False), (5, True)])
+def test_it_stays_only_for_files_that_come_before_the_other_begins(stage: Stage, at: int, is_kept: bool) -> None:
+    first, place = Base(0, (), APPS), Base(at, (), RECORD.phases[at])
+    (base, *_) = stage.chain.before(())
+    earlier = Prepared(Run(base.link), replace(base, base=first), Plan(edited=LIKELY))
+    assert serves_others(RECORD, earlier, replace(base, base=place)) is is_kept
+    assert not serves_others(None, earlier, replace(base, base=place))
+
+
 def test_each_save_is_served_by_the_latest(stage: Stage) -> None:
     stage.serve(*LIKELY)
     broad, narrow = stage.made
-    assert [stage.reload("/a.py"), stage.reload("/a.py"), reload_model(stage), reload_model(stage)] == [True] * 4
-    assert stage.resumed_from == [narrow, narrow, broad, broad]
-    assert len(stage.builds) == 2
+    assert [stage.reload("/a.py"), stage.reload("/a.py"), reload_model(stage)] == [True] * 3
+    assert stage.resumed_from == [narrow, narrow, broad]
     assert stage.differences == []
+
+
+@pytest.fixture
+def in_turn(tmp_path: Path) -> Iterator[tuple[Stage, Callable[[], bool]]]:
+    """Somebody has saved a view and a model. And a save of the model, which all that begins at the URLconf has read."""
+    model = tmp_path / "model.py"
+    model.write_text("0")
+    stage = Stage(1, replace(RECORD, files={**RECORD.files, str(model): "model"}), "model")
+    assert not stage.save("/a.py")
+    assert not stage.save(str(model))
+
+    def read_model() -> None:
+        stage.facts = [Read(str(model), file_state.state_of(str(model)))]
+
+    def save_model() -> bool:
+        model.write_text(f"{model.read_text()}0")
+        resumed = stage.save(str(model))
+        read_model()
+        stage.serve("/a.py", str(model))
+        return resumed
+
+    after_broad(stage, read_model)
+    stage.serve("/a.py", str(model))
+    yield stage, save_model
+    stage.close()
+
+
+def test_a_view_that_is_edited_in_turn_with_a_model_has_a_plan_of_its_own(
+    in_turn: tuple[Stage, Callable[[], bool]],
+) -> None:
+    """Forked from what is for both, again and again, as each save of the model takes it away."""
+    stage, save_model = in_turn
+    assert [(build.modules, build.at) for build in stage.builds] == [(["w", "x", "y", "b"], ""), (["b"], URLCONF)]
+    saves = [save_model(), stage.reload("/a.py"), stage.reload("/a.py"), save_model(), save_model()]
+    assert saves == [True] * 5
+    both, _, second, *others = stage.made
+    assert stage.resumed_from == [both, second, second, both, both]
+    assert len(others) == 2
+    assert (stage.dry_runs, stage.differences) == (1, []), "what follows is compared with the worker"
+
+
+def test_not_where_only_models_are_edited(in_turn: tuple[Stage, Callable[[], bool]]) -> None:
+    stage, save_model = in_turn
+    assert [save_model() for _ in range(8)] == [True] * 8
+    assert [build.at for build in stage.builds[1:]] == [URLCONF] * 3, "three saves after that of the view"
+
+
+@pytest.mark.parametrize(("is_plentiful", "seconds"), [(False, 2.0), (True, 0.05)], ids=["memory", "not worth it"])
+def test_otherwise_views_are_served_by_that_for_models(
+    monkeypatch: pytest.MonkeyPatch, is_plentiful: bool, seconds: float
+) -> None:
+    monkeypatch.setattr(planning, "is_memory_plentiful", lambda: is_plentiful)
+    stage = Stage(1, replace(RECORD, seconds=[1.0, seconds, *RECORD.seconds[2:]]), "model")
+    assert not stage.save("/a.py")
+    assert not stage.save("/model.py")
+    stage.serve("/a.py", "/model.py")
+    assert stage.reload("/model.py", "/a.py")
+    assert [build.at for build in stage.builds] == [""]
+    stage.close()
+
+
+def test_what_is_for_views_may_come_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it is not tried again and again, and what is for both serves."""
+    monkeypatch.setattr(planning, "ATTEMPTS", 1)
+    stage = Stage(1, RECORD, "model")
+    assert not stage.save("/a.py")
+    assert not stage.save("/model.py")
+    stage.when_asked = lambda message: after_first(stage)
+    stage.serve("/a.py", "/model.py")
+    for path in ("/a.py", "/model.py") * 3:
+        assert stage.reload(path, "/a.py", "/model.py")
+    assert [build.at for build in stage.builds] == ["", URLCONF]
+    stage.close()
+
+
+def after_first(stage: Stage) -> None:
+    """What is built after the first cannot be imported ahead."""
+    if stage.builds:
+        stage.unfit = {"b": "it fails"}
 
 
 def test_the_broad_one_serves_where_the_other_has_read_what_was_saved(stage: Stage, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from devrunserver.common.messages import AttributesAsked, Build, Message, StateA
 from devrunserver.common.present import Present
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
-from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning, Save, saves_time
+from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning, Save, is_dear, saves_time
 from devrunserver.supervisor.preparation.verify import TWINS
 from tests.supervisor.preparation.stage import AT_URLS, RECORD, Stage, State, state
 
@@ -942,10 +942,10 @@ def test_what_is_nearly_done_is_not_put_off(differences: list[int], dear: bool, 
     planning = Planning(record=RECORD, saves=saves)
     planning.cost.begin(0.0, 0.0)
     start = starts * sum(RECORD.seconds)
-    assert not planning.is_dear(start, 1000)
+    assert not is_dear(planning, start, 1000)
     planning.cost.begin(0.0, 0.0)
     for count in differences:
-        found = planning.is_dear(start + 1.0, count)
+        found = is_dear(planning, start + 1.0, count)
         planning.cost.begin_attempt(0.0)
     assert found is dear
 
@@ -955,7 +955,7 @@ def test_a_dear_attempt_is_made_with_the_next_reload(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, is_saved_meanwhile: bool
 ) -> None:
     """Which may have begun already."""
-    monkeypatch.setattr(Planning, "is_dear", lambda planning, cpu, differences: True)
+    monkeypatch.setattr(manager, "is_dear", lambda planning, cpu, differences: True)
     of_a, of_b = ["on_a", "a"], ["on_b", "b"]
     stage.exact[0].outlines["first", "x"] = [of_a, of_b]
     stage.prepared = state(first={"x": 2})

@@ -88,3 +88,16 @@ def test_before_anything_is_known(stage: Stage) -> None:
     planning.on_save("/view.py", 1.0)
     planning.on_save("/view.py", 2.0)
     assert not is_missing(planning, stage.chain, BROAD)
+
+
+@pytest.mark.parametrize(
+    ("saves", "expected"),
+    [
+        (["/models.py", "/view.py", "/view.py", "/view.py", "/view.py"], True),
+        (["/view.py", "/view.py", "/models.py", "/view.py", "/view.py"], False),
+        (["/view.py", "/view.py", "/other.py", "/view.py", "/view.py"], True),
+    ],
+)
+def test_not_where_the_next_save_of_another_file_takes_it_away(stage: Stage, saves: list[str], expected: bool) -> None:
+    stage.add_checkpoint(2, "services", ORDER.index("services"))
+    assert is_missing(saved(*saves), stage.chain, BROAD) is expected
