@@ -254,6 +254,9 @@ class Preparation:
             is_verified = self._prepared is not None and self._prepared.reference is not None
             if self._prepared is not None and is_verified and self._worker.is_serving and not is_memory_low():
                 self._prepared.run.fork_ahead()
+        if self._worker.is_serving and not self._jobs and self._due is None:
+            self.processes.release(self._state_reporter)  # nobody asks it
+            self._state_reporter = None
 
     def forget(self) -> None:
         """Ends all: the checkpoints that this relies on are no more."""
@@ -305,9 +308,6 @@ class Preparation:
                 self._jobs[Purpose.BUILD] = Job(
                     build.build(self.processes, self._chain, self._planning, state_reporter, earlier)
                 )
-        if worker.is_serving and not self._jobs:
-            self.processes.release(self._state_reporter)  # nobody asks it
-            self._state_reporter = None
         if any(job.done for job in self._jobs.values()):
             self._due = 0.0
 
