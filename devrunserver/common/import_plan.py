@@ -114,20 +114,33 @@ def named(record: ImportRecord, plan: Plan) -> list[Named]:
     return found
 
 
-def nearest(record: ImportRecord, plan: Plan, holders: Set[str], parts: Set[str] = frozenset()) -> set[str]:
+def nearest(
+    record: ImportRecord,
+    plan: Plan,
+    holders: Set[str],
+    parts: Set[str] = frozenset(),
+    parts_of_new: Set[str] = frozenset(),
+) -> set[str]:
     """The planned modules that may have changed what some modules hold, where nothing there tells who it was.
 
     They are the holders themselves or the packages that these are in, such as one that has a logger; else those that
     import a holder; else those that import anything of its package, as what changes it may be at hand there as well;
     and else all that are the project's own, so that at least installed packages are imported ahead.
 
+    Where one start has something that the other has not, it was made of what another module had changed already, or
+    not yet. That module came after the holders, and imports what it has changed, if by others.
+
     Args:
         parts: the modules that what was changed comes from. Who imports one of these is nearer.
+        parts_of_new: the modules that it is made of.
     """
     packages = {package for name in holders for package in with_packages(name)}
     around = {name.rpartition(".")[0] or name for name in holders}
-    planned, own = set(plan.modules), set(record.files.values())
-    ranks = (holders, packages, _importers_of(record, holders), _importers_of(record, around), own)
+    planned, own, places = set(plan.modules), set(record.files.values()), record.places
+    first = min((places[name] for name in holders if name in places), default=len(places))
+    at_hand = dependents(parts_of_new, record.importers)
+    later = {name for name in own & at_hand if places.get(name, 0) > first}
+    ranks = (holders, packages, later, _importers_of(record, holders), _importers_of(record, around), own)
     found: set[str] = next(filter(None, (planned & rank for rank in ranks)), set())
     return found & _importers_of(record, parts) or found
 

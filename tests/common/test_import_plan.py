@@ -206,6 +206,22 @@ def test_who_is_nearest(holders: set[str], parts: set[str], found: set[str]) -> 
     assert nearest(SOME, plan, holders, parts) == found
 
 
+@pytest.mark.parametrize(
+    ("holder", "part", "found"),
+    [
+        ("edited", "library.permissions", {"reports", "exports"}),  # by another module of the library
+        ("edited", "rules", {"reports"}),
+        ("reports", "library.permissions", {"reports"}),  # the holder itself was imported ahead
+        ("exports", "rules", {"exports"}),  # what has the rules at hand came before
+        ("edited", "log", {"reports", "exports"}),  # nothing of the project's has that at hand
+    ],
+)
+def test_who_is_nearest_where_one_start_has_what_the_other_has_not(holder: str, part: str, found: set[str]) -> None:
+    """As a decorator of classes makes something of what another module has decorated, if that came before."""
+    plan = make(SOME, Base(3, ["edited"], 1), ["/edited.py"])
+    assert nearest(SOME, plan, {holder}, parts_of_new={part}) == found
+
+
 def test_what_is_there_because_of_one_edited_file_alone() -> None:
     record = ImportRecord(
         order=["views", "forms", "pdf", "pdf.pages", "pdf.fonts", "csv", "both", "reports"],

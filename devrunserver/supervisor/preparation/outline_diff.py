@@ -148,6 +148,16 @@ def parts_of_first(outlines: Iterable[tuple[Outline, Outline]]) -> set[str]:
     return found
 
 
+def parts_of_what_is_new(outlines: Iterable[tuple[Outline, Outline]]) -> set[str]:
+    """The modules that those attributes are made of which only one of two starts has.
+
+    Who has made it has found something that was not there in the other start, or has missed it: a decorator of classes
+    looks at what others have decorated.
+    """
+    lone = [exact or prepared for exact, prepared in outlines if not (exact and prepared)]
+    return {module for outline in lone for container in outline for entry in container for module in entry[1:]}
+
+
 def explain(differences: Collection[Attribute], culprits: Collection[str]) -> str:
     """What differed, for the user."""
     module, attribute = min(differences)

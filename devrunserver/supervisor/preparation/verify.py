@@ -50,7 +50,13 @@ from devrunserver.common.pyc import SOURCE_SUFFIX
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.known import Known
-from devrunserver.supervisor.preparation.outline_diff import Attribute, Outline, out_of_order, parts_of_first
+from devrunserver.supervisor.preparation.outline_diff import (
+    Attribute,
+    Outline,
+    out_of_order,
+    parts_of_first,
+    parts_of_what_is_new,
+)
 
 Digests = dict[str, int]  # by module
 OutlinesByName = dict[Attribute, Outline]
@@ -86,6 +92,7 @@ class Verdict:
         culprits: which of the planned modules have left their traces in another order.
         certain: which of them would have even if nothing had been left out in passing.
         parts: where there are none, the modules that what came too early is made of.
+        parts_of_new: the same of what only one of the two starts has.
         failure: why nothing was compared.
         reference: the prepared state.
     """
@@ -94,6 +101,7 @@ class Verdict:
     culprits: set[str] = field(default_factory=set)
     certain: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
+    parts_of_new: set[str] = field(default_factory=set)
     failure: str = ""
     reference: Reference | None = None
     is_outdated: bool = False  # somebody has saved meanwhile; nothing was found out
@@ -102,7 +110,7 @@ class Verdict:
         """Where no order tells who it was, as of what was another object by then: those who may have been."""
         if self.differences and not self.culprits:
             holders = {module for module, _ in self.differences}
-            self.culprits = self.certain = nearest(record, plan, holders, self.parts)
+            self.culprits = self.certain = nearest(record, plan, holders, self.parts, self.parts_of_new)
 
 
 class _Gone(Exception):
@@ -322,6 +330,7 @@ class Verifier:
             culprits,
             certain=planned & out_of_order(outlines, planned, places, passed_over),
             parts=set() if culprits else parts_of_first(outlines),
+            parts_of_new=set() if culprits else parts_of_what_is_new(outlines),
         )
 
     def _outlines(self, run: Run, attributes: set[Attribute]) -> Generator[Run, Message | None, OutlinesByName]:

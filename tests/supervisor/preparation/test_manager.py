@@ -971,6 +971,20 @@ def test_a_dear_attempt_is_made_with_the_next_reload(
     assert [build.modules for build in stage.builds] == [["b", "c", "d"], ["d"]][: 1 + is_saved_meanwhile]
 
 
+def test_who_tells_the_state_ends_when_nobody_is_going_to_ask(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of the size of a worker, also where the next attempt has to wait for the next reload."""
+    monkeypatch.setattr(manager, "is_dear", lambda planning, cpu, differences: True)
+    stage.exact[0].outlines["first", "x"] = [["on_a", "a"], ["on_b", "b"]]
+    stage.prepared = state(first={"x": 2})
+    stage.prepared.outlines["first", "x"] = [["on_b", "b"], ["on_a", "a"]]
+    assert not stage.save("/a.py")
+    reporter = stage.preparation._state_reporter
+    stage.serve("/a.py")
+    assert len(stage.builds) == 1
+    assert reporter is not None
+    assert reporter.ended
+
+
 def test_where_the_start_fails_nothing_is_foreseen(stage: Stage) -> None:
     stage.preparation.served([], False, broken=True)
     stage.preparation.step(time.monotonic() + manager.FIRST_QUIET + 1)

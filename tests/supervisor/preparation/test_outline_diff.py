@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from devrunserver.supervisor.preparation.outline_diff import Outline, out_of_order, parts_of_first
+from devrunserver.supervisor.preparation.outline_diff import (
+    Outline,
+    out_of_order,
+    parts_of_first,
+    parts_of_what_is_new,
+)
 
 # After the base an exact start imports, in this order, ...
 PLACES = {name: number for number, name in enumerate(("shop", "tasks", "tasks_admin", "ml", "ml_admin"))}
@@ -100,3 +105,10 @@ def test_what_came_too_early_is_made_of() -> None:
     assert parts_of_first([([exact], [prepared]), ([same], [same])]) == {"rules"}
     assert parts_of_first([([same, exact], [prepared, same]), ([same], [exact])]) == {"rules"}, "of what holds the same"
     assert parts_of_first([]) == set()
+
+
+def test_what_only_one_start_has_is_made_of() -> None:
+    new, same = one("options library.views", "kwargs schema"), one("C shop")
+    assert parts_of_what_is_new([([], [new]), ([same], [same])]) == {"library.views", "schema"}
+    assert parts_of_what_is_new([([new], [])]) == {"library.views", "schema"}
+    assert parts_of_what_is_new([([same], [new])]) == set(), "both have something"
