@@ -13,9 +13,7 @@ from devrunserver.conf import Conf
 from devrunserver.management.commands.runserver import Command
 
 REPOSITORY = Path(__file__).parents[1]
-DOCUMENTS = [
-    REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/how-it-works.md")
-]
+DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 PLACES = ("", "devrunserver/", "docs/", "testproject/")  # what paths in the documents are relative to
 
 PATH = re.compile(r"`([\w./-]+/[\w./-]*|[\w-]+\.(?:py|md|js|toml))`|\]\(([^)#:]+?)(?:#[^)]*)?\)")
