@@ -325,8 +325,8 @@ class Preparation:
         if is_verified and self._planning.narrow(is_made=True):
             return
         if not self._planning.has_better(self._chain, plan, is_verified):
-            if is_verified:
-                self._planning.follow(self._chain, plan)
+            if is_verified and self._planning.follow(self._chain, plan):
+                self._planning.cost.begin(self.processes.cpu_seconds, time.monotonic())
             return
         self.processes.end_job(Purpose.BUILD)
         if latest is not None and (latest is self._successor or latest.reference is None):

@@ -213,7 +213,7 @@ class Planning:
             return False
         self.guesses.broad = Broad.MADE
         recent = saved_last(self.saves, IN_TURN)
-        views = late_files(self.record, recent if len(recent) == IN_TURN else [*self.likely, *recent])
+        views = late_files(self.record, recent if len(recent) > 1 else [*self.likely, *recent])
         narrow, base = self._best(chain, views)
         if narrow is None or base is None or not is_worth(narrow, plan):
             return False

@@ -170,13 +170,11 @@ def test_each_save_is_served_by_the_latest(stage: Stage) -> None:
 
 
 @pytest.fixture
-def in_turn(tmp_path: Path) -> Iterator[tuple[Stage, Callable[[], bool]]]:
-    """Somebody has saved a view and a model. And a save of the model, which all that begins at the URLconf has read."""
+def models(tmp_path: Path) -> Iterator[tuple[Stage, Callable[[], bool]]]:
+    """And a save of the model, which all that begins at the URLconf has read."""
     model = tmp_path / "model.py"
     model.write_text("0")
     stage = Stage(1, replace(RECORD, files={**RECORD.files, str(model): "model"}), "model")
-    assert not stage.save("/a.py")
-    assert not stage.save(str(model))
 
     def read_model() -> None:
         stage.facts = [Read(str(model), file_state.state_of(str(model)))]
@@ -184,14 +182,23 @@ def in_turn(tmp_path: Path) -> Iterator[tuple[Stage, Callable[[], bool]]]:
     def save_model() -> bool:
         model.write_text(f"{model.read_text()}0")
         resumed = stage.save(str(model))
-        read_model()
+        if stage.builds:
+            read_model()
         stage.serve("/a.py", str(model))
         return resumed
 
     after_broad(stage, read_model)
-    stage.serve("/a.py", str(model))
     yield stage, save_model
     stage.close()
+
+
+@pytest.fixture
+def in_turn(models: tuple[Stage, Callable[[], bool]]) -> tuple[Stage, Callable[[], bool]]:
+    """Somebody has saved a view and a model."""
+    stage, save_model = models
+    assert not stage.save("/a.py")
+    assert not save_model()
+    return models
 
 
 def test_a_view_that_is_edited_in_turn_with_a_model_has_a_plan_of_its_own(
@@ -226,6 +233,15 @@ def test_otherwise_views_are_served_by_that_for_models(
     assert stage.reload("/model.py", "/a.py")
     assert [build.at for build in stage.builds] == [""]
     stage.close()
+
+
+def test_after_the_first_save_the_likely_view_has_one_once(models: tuple[Stage, Callable[[], bool]]) -> None:
+    """Who saves models alone does not pay for it again."""
+    stage, save_model = models
+    stage.serve(*LIKELY)
+    before = len(stage.builds)
+    assert [save_model() for _ in range(4)] == [True] * 4
+    assert [build.at for build in stage.builds[before:]] == [URLCONF]
 
 
 def test_what_is_for_views_may_come_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
