@@ -18,7 +18,7 @@ from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.jobs import Run
-from devrunserver.supervisor.preparation.planning import Planning, bases, no_base
+from devrunserver.supervisor.preparation.planning import Planning, bases, no_base, passed_over
 from devrunserver.supervisor.preparation.verify import Reference, why_failed
 
 
@@ -41,6 +41,7 @@ class Prepared:
         foreseen: whether these facts hold, for one resume before which nothing happens to files.
         earlier: one that begins before it, which serves where this one may not; most often it was forked from that.
         is_next: it is to be verified before the worker is checked: another one was checked last.
+        is_foreseen: it was planned before anybody saved.
     """
 
     run: Run
@@ -51,6 +52,7 @@ class Prepared:
     foreseen: Foreseen | None = None
     earlier: Prepared | None = None
     is_next: bool = False
+    is_foreseen: bool = False
 
 
 @dataclass
@@ -97,12 +99,13 @@ def build(
             is_kept = origin is not None or (earlier is not None and serves_others(planning.record, earlier, made.base))
             if earlier is not None and is_kept and not earlier.run.ended:
                 made.earlier = earlier
+            made.is_foreseen = not planning.looked_at
             made.facts += _named(planning.record, made.plan)
             return made
         why = made.why
         if not made.wanted:
             planning.known.unfit.update(dict.fromkeys(made.modules, planning.base.base.phase))
-        is_certain = made.wanted not in planning.passed_over(planning.plan, planning.base)
+        is_certain = made.wanted not in passed_over(planning, planning.plan, planning.base)
         if not made.modules or not planning.leave_out(made.modules, made.modules if is_certain else ()):
             break
     return why

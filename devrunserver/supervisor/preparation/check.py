@@ -21,7 +21,7 @@ from devrunserver.supervisor.preparation.background_processes import BackgroundP
 from devrunserver.supervisor.preparation.build import Prepared
 from devrunserver.supervisor.preparation.jobs import Run, Steps
 from devrunserver.supervisor.preparation.outline_diff import explain
-from devrunserver.supervisor.preparation.planning import LITTLE, Planning, is_hurried
+from devrunserver.supervisor.preparation.planning import LITTLE, Planning, is_hurried, passed_over
 from devrunserver.supervisor.preparation.verify import Verdict, Verifier
 
 
@@ -172,10 +172,10 @@ def compare(
 
     known = planning.known
     verifier = Verifier(processes, known, lambda: worker.is_current(planning.saves), starts.twin, is_cheap)
-    passed_over = planning.passed_over(prepared.plan, prepared.base)
+    without_need = passed_over(planning, prepared.plan, prepared.base)
     serves = worker.prepared is prepared
     another = functools.partial(start_exact, processes, prepared)
-    verdict = yield from verifier.compare(exact, starts.again, another, prepared.plan, passed_over, serves)
+    verdict = yield from verifier.compare(exact, starts.again, another, prepared.plan, without_need, serves)
     if planning.record is not None:
         verdict.blame_nearest(planning.record, prepared.plan)
     if verdict.reference is not None:

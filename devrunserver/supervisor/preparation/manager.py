@@ -383,7 +383,7 @@ class Preparation:
             if one is not None and one in (self._successor, self._prepared) and not self._chain.holds(one.base):
                 self._discard(f"what was imported before {one.base.at} has changed")
         if is_gone and self._prepared is not None:
-            self._planning.forget_plan(self._prepared.plan, self._prepared.base)
+            self._planning.go_back(self._prepared.plan, self._prepared.base, self._prepared.is_foreseen)
 
     def _discard(self, why: str) -> None:
         """What is prepared is of no use any more, but for what it was forked from."""
@@ -395,7 +395,7 @@ class Preparation:
         self._planning.forget_plan()
         if self._prepared is not None:
             self.processes.end_job(Purpose.BUILD)
-            self._planning.forget_plan(self._prepared.plan, self._prepared.base)
+            self._planning.go_back(self._prepared.plan, self._prepared.base, self._prepared.is_foreseen)
         self.why_not = why
 
     def _drop(self, *dropped: Prepared | None) -> None:

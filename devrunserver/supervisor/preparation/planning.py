@@ -162,10 +162,20 @@ class Planning:
             return self.edited
         return [path for path in self.edited if path in self.record.files][-MOST_LIKELY:]
 
-    def forget_plan(self, before: Plan | None = None, base: Checkpoint | None = None) -> None:
-        """Gives the plan up, for the one before if it is still of use."""
-        self.plan, self.base = before, base
+    def forget_plan(self) -> None:
+        """Gives the plan up."""
+        self.plan = self.base = None
         self.attempts, self.is_given_up = 0, False
+
+    def go_back(self, before: Plan, base: Checkpoint, is_foreseen: bool) -> None:
+        """Gives the plan up for the one before.
+
+        Args:
+            is_foreseen: nobody had saved when that was made.
+        """
+        self.forget_plan()
+        self.plan, self.base = before, base
+        self.looked_at = 0 if is_foreseen else self.looked_at
 
     def give_up(self) -> None:
         """The plan leads to nothing, and is not made again in place of another one."""
@@ -275,7 +285,7 @@ class Planning:
             bases = bases_for(self, chain, paths)
             if not bases:
                 continue
-            plan = self._from(bases[-1], paths)
+            plan = self.plan_from(bases[-1], paths)
             if best is None or self._is_kept(plan, best, total, path):
                 best = plan
         if best is None and self.saves:
@@ -290,7 +300,7 @@ class Planning:
         assert self.record is not None
         best: tuple[Plan, Checkpoint] | None = None
         for base in reversed(bases_for(self, chain, paths)):
-            plan = self._from(base, paths)
+            plan = self.plan_from(base, paths)
             if (
                 best is None
                 or best[0].remains > SLOWER * plan.remains + SLOWER_BY
@@ -303,7 +313,8 @@ class Planning:
             else (widened(best[0], self.record, best[1].base.imported, self._budget(best[0])), best[1])
         )
 
-    def _from(self, base: Checkpoint, paths: tuple[str, ...]) -> Plan:
+    def plan_from(self, base: Checkpoint, paths: tuple[str, ...]) -> Plan:
+        """The plan for some files from one base, without what is in the way there."""
         assert self.record is not None
         left_out = self.left_out[base.at] | self.known.unfit_at(base.base.phase)
         is_strict = base.base.phase in self.strict
@@ -331,15 +342,11 @@ class Planning:
         self.is_given_up = self.attempts >= ATTEMPTS
         return self.is_given_up
 
-    def passed_over(self, plan: Plan, base: Checkpoint) -> Set[str]:
-        """What a plan leaves out though it does not depend on what is edited, or on what is in the way."""
-        return plan.excluded - self._from(base, plan.edited).excluded if self.record is not None else frozenset()
-
     def _make_without(self, modules: Set[str]) -> None:
         """Makes the plan again without some modules."""
         assert self.record is not None and self.plan is not None and self.base is not None
         self.left_out[self.base.at] |= modules
-        plan = self._from(self.base, self.plan.edited)
+        plan = self.plan_from(self.base, self.plan.edited)
         self.plan = widened(plan, self.record, self.base.base.imported, self._budget(plan))
 
     def leave_out(self, culprits: Collection[str], certain: Collection[str] = ()) -> bool:
@@ -355,10 +362,10 @@ class Planning:
         if self.attempts >= TRIED:
             self.strict.add(self.base.base.phase)
         found = set(self.plan.modules) & set(certain)
-        if self.plan.edited and not found and self.passed_over(self.plan, self.base):
+        if self.plan.edited and not found and passed_over(self, self.plan, self.base):
             # likely because of what was passed over, which must not make the reload of the edited files slower
             self.known.width_shows = True
-            self.plan = self._from(self.base, self.plan.edited)
+            self.plan = self.plan_from(self.base, self.plan.edited)
             self.is_given_up = self.attempts >= ATTEMPTS
             return not self.is_given_up
         found = found or set(self.plan.modules) & set(culprits)
@@ -372,6 +379,13 @@ class Planning:
 def no_base(edited: Sequence[str]) -> str:
     """Why there is no plan where there is no checkpoint before these files."""
     return f"no checkpoint was made before {', '.join(edited) or 'the end of the start'}"
+
+
+def passed_over(planning: Planning, plan: Plan, base: Checkpoint) -> Set[str]:
+    """What a plan leaves out though it does not depend on what is edited, or on what is in the way."""
+    if planning.record is None:
+        return frozenset()
+    return plan.excluded - planning.plan_from(base, plan.edited).excluded
 
 
 def is_dear(planning: Planning, cpu: float, differences: int) -> bool:

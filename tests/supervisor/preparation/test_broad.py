@@ -215,6 +215,29 @@ def test_a_view_that_is_edited_in_turn_with_a_model_has_a_plan_of_its_own(
     assert (stage.dry_runs, stage.differences) == (1, []), "what follows is compared with the worker"
 
 
+def test_what_was_foreseen_for_models_gives_way_once_one_is_saved(tmp_path: Path) -> None:
+    """It begins early, so as to cover many files; also where views were saved before, by what begins later."""
+    model = tmp_path / "model.py"
+    model.write_text("0")
+    record = replace(RECORD, seconds=[0.5, *RECORD.seconds[1:]], files={**RECORD.files, str(model): "model"})
+    stage = Stage(0, record, "first")
+    stage.add_checkpoint(2, "model", 1, "/first.py")
+    after_broad(stage, lambda: stage.facts.append(Read(str(model), file_state.state_of(str(model)))))
+    stage.serve(str(model), "/a.py")
+    early = ["a", "first", "model", "urls"]
+    assert [(build.excluded, build.at) for build in stage.builds] == [(early, ""), (["a", URLCONF, "urls"], URLCONF)]
+    assert stage.reload("/a.py", str(model))
+    model.write_text("00")
+    stage.facts = []
+    assert stage.reload(str(model), "/a.py")
+    assert stage.resumed_from == [stage.made[1], stage.made[0]]
+    assert [(build.excluded, build.at) for build in stage.builds[2:]] == [
+        (["a", "model", "urls"], ""),
+        (["a", URLCONF, "urls"], URLCONF),
+    ]
+    stage.close()
+
+
 def test_not_where_only_models_are_edited(in_turn: tuple[Stage, Callable[[], bool]]) -> None:
     stage, save_model = in_turn
     assert [save_model() for _ in range(8)] == [True] * 8

@@ -16,7 +16,7 @@ from devrunserver.common.messages import AttributesAsked, Build, Message, StateA
 from devrunserver.common.present import Present
 from devrunserver.supervisor.preparation import manager
 from devrunserver.supervisor.preparation.manager import Preparation
-from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning, Save, is_dear, saves_time
+from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning, Save, is_dear, passed_over, saves_time
 from devrunserver.supervisor.preparation.verify import TWINS
 from tests.supervisor.preparation.stage import AT_URLS, RECORD, Stage, State, state
 
@@ -897,7 +897,7 @@ def test_what_was_passed_over_is_to_blame_unless_it_is_known_not_to_be(
     planning = Planning(record=RECORD, edited=["/a.py"], base=stage.chain.before(())[0])
     planning.plan = Plan(["b", "d"], {"a", "urls", "c"}, ("/a.py",), saves=2.0)
     planning.on_save("/a.py", 0.0)
-    assert planning.passed_over(planning.plan, stage.chain.before(())[0]) == {"c"}
+    assert passed_over(planning, planning.plan, stage.chain.before(())[0]) == {"c"}
     planning.leave_out(set(culprits), set(certain))
     assert [name for name in planning.plan.modules if name != "c"] == [name for name in modules if name != "c"]
     assert planning.known.width_shows is not bool(certain)
