@@ -153,13 +153,15 @@ def test_workers_alone_write_to_a_database(project: Path, ready: str) -> None:
         server.wait_for_body("mark-0")
         server.wait_until_still()
         before = starts()
-        for number in (1, 2):
+        for number in (1, 2, 3):  # the second may be exact, once, so that a checkpoint is left right before the file
             server.edit("shop/marks.py", f"mark-{number - 1}", f"mark-{number}")
             server.wait_for_body(f"mark-{number}")
             server.wait_for_log("marks.py changed: reloaded in", number)
             if number == 1:
                 wait_until_prepared(server)
-        server.wait_until_still()
+            server.wait_until_still()
+            if kinds(server)[-1]:
+                break
         assert kinds(server)[-1] is True
         assert starts() == before + server.reloads
         assert bool(re.search(r"BuildFailed\(.*reason='it writes to a database'", server.log)) is (ready != WRITER)
