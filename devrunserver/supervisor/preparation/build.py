@@ -96,9 +96,9 @@ def build(
         chain.kept = [planning.base, *([earlier.base] if earlier is not None else [])]
         made = yield from prepare(processes, planning.base, planning.plan, origin)
         if isinstance(made, Prepared):
-            is_kept = origin is not None or (earlier is not None and serves_others(planning.record, earlier, made.base))
-            if earlier is not None and is_kept and not earlier.run.ended:
-                made.earlier = earlier
+            if earlier is not None and not earlier.run.ended:
+                stays = origin is not None or serves_others(planning.record, earlier, made.base)
+                made.earlier = earlier if stays else None
             made.is_foreseen = not planning.looked_at
             made.facts += _named(planning.record, made.plan)
             return made

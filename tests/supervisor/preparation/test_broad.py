@@ -171,7 +171,7 @@ def test_each_save_is_served_by_the_latest(stage: Stage) -> None:
 
 @pytest.fixture
 def models(tmp_path: Path) -> Iterator[tuple[Stage, Callable[[], bool]]]:
-    """And a save of the model, which all that begins at the URLconf has read."""
+    """A stage, and a save of the model, which all that begins at the URLconf has read."""
     model = tmp_path / "model.py"
     model.write_text("0")
     stage = Stage(1, replace(RECORD, files={**RECORD.files, str(model): "model"}), "model")
