@@ -87,6 +87,7 @@ class Fingerprint:
         self._varying = Varying()
         self._texts = Texts(self._varying)
         self._kinds = Kinds(own, self._texts.__getitem__, self._varying)
+        self._outliner = Outliner(self._kinds)
         self._has_subclasses = has_subclasses
         self._places: dict[int, Digest] = {}  # of objects by id, where they were met first
         self._kept: list[Any] = []  # so that no id is used twice
@@ -113,7 +114,7 @@ class Fingerprint:
     def outline(self, module: str, attribute: str) -> Containers:
         """The containers of an attribute, the attribute itself first, and where what is in them comes from."""
         value = self.value(module, attribute)
-        return [] if value is None else Outliner(self._kinds).outline(value)
+        return [] if value is None else self._outliner.outline(value)
 
     def value(self, module: str, attribute: str) -> Any:
         """What an attribute of a module or of one of its classes holds."""

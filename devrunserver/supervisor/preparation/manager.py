@@ -290,7 +290,7 @@ class Preparation:
                 self._jobs[Purpose.VERIFY] = Job(steps)
         self._look_for_better()
         if self._planning.is_given_up:
-            self._planning.narrow(is_made=False)
+            self._planning.narrow(None)
         latest = self._successor or self._prepared
         is_wanted = latest is None or latest.plan is not self._planning.plan
         if is_wanted and Purpose.BUILD not in self._jobs:
@@ -322,7 +322,7 @@ class Preparation:
         is_guess = bool(self._planning.saves) and not self._planning.looked_at
         if is_under_way and (is_verified or not is_guess):
             return
-        if is_verified and self._planning.narrow(is_made=True):
+        if is_verified and self._planning.narrow(self._chain):
             return
         if not self._planning.has_better(self._chain, plan, is_verified):
             if is_verified and self._planning.follow(self._chain, plan):
@@ -332,7 +332,7 @@ class Preparation:
         if latest is not None and (latest is self._successor or latest.reference is None):
             self._discard("other files are being edited, or looked at, now")
         if not is_verified:
-            self._planning.narrow(is_made=False)
+            self._planning.narrow(None)
         self._planning.forget_plan()  # what is verified serves until another one is
 
     def _on_checked(self, found: Finding) -> None:

@@ -183,17 +183,19 @@ class Planning:
         if self.plan is not None and self.base is not None:
             self.known.hopeless.add((self.base.at, self.plan.edited))
 
-    def narrow(self, is_made: bool) -> bool:
-        """Whether the plan was the broad one; if so, another one follows that begins later.
+    def narrow(self, made: Chain | None) -> bool:
+        """Whether the plan was the broad one, and another one follows that begins later.
 
         Args:
-            is_made: it is prepared now, and not given up.
+            made: it is prepared now: the exact checkpoints. None: it was given up.
         """
         if self.guesses.broad is not Broad.TRIED:
             return False
-        self.guesses.broad = Broad.MADE if is_made else Broad.FAILED
-        if self.saves and is_made:  # then it may be just what is needed
-            return False
+        self.guesses.broad = Broad.FAILED if made is None else Broad.MADE
+        if made is not None:
+            other = self._best(made, self.likely)[0] if not self.saves else None  # it may be just what is needed
+            if other is None or self.plan is None or not is_worth(other, self.plan):
+                return False
         self.forget_plan()
         return True
 
@@ -399,7 +401,7 @@ def is_dear(planning: Planning, cpu: float, differences: int) -> bool:
     starts = 1 if planning.saves else STARTS_BEFORE_SAVES
     if planning.record is None or planning.cost.cpu(cpu) <= starts * sum(planning.record.seconds) or is_nearly_done:
         return False
-    if planning.narrow(is_made=False):
+    if planning.narrow(None):
         return False
     planning.cost.begin_attempt(cpu)
     return True

@@ -24,7 +24,7 @@ in the edited modules themselves, nothing can have come in another order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Set
+from collections.abc import Callable, Generator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -230,7 +230,7 @@ class Verifier:
             ]
             if any(name not in excluded for name, _ in found):
                 return None
-            outlines = yield from self._outlines(worker, self._ordered())
+            (outlines,) = yield from self._outlines((worker,), self._ordered())
             if any(outline != reference.outlines.get(one) for one, outline in outlines.items()):
                 return None
             rest = (yield from self._asked(worker, UnexplainedAsked(found), Unexplained)).attributes
@@ -263,6 +263,17 @@ class Verifier:
     def _asked(self, run: Run, question: Message, kind: type[Answer]) -> Generator[Run, Message | None, Answer]:
         return (yield from self._heard(self._processes.ask(run, question), kind))
 
+    def _all_asked(
+        self, runs: Sequence[Run], question: Message, kind: type[Answer]
+    ) -> Generator[Run, Message | None, list[Answer]]:
+        """Asks several, which look for the answer beside each other."""
+        for run in runs:
+            self._processes.ask(run, question)
+        answers = []
+        for run in runs:
+            answers.append((yield from self._heard(run, kind)))
+        return answers
+
     def _differences(
         self, one: Run, first: Digests, other: Run, second: Digests
     ) -> Generator[Run, Message | None, set[Attribute]]:
@@ -270,14 +281,13 @@ class Verifier:
         modules = [name for name in {**first, **second} if first.get(name) != second.get(name)]
         if not modules:
             return set()
-        told = []
-        for run in (one, other):
-            told.append((yield from self._asked(run, AttributesAsked(modules), Attributes)).digests)
+        told = yield from self._all_asked((one, other), AttributesAsked(modules), Attributes)
+        of_one, of_other = told[0].digests, told[1].digests
         return {
             (name, attribute)
             for name in modules
-            for attribute in {**told[0].get(name, {}), **told[1].get(name, {})}
-            if told[0].get(name, {}).get(attribute) != told[1].get(name, {}).get(attribute)
+            for attribute in {**of_one.get(name, {}), **of_other.get(name, {})}
+            if of_one.get(name, {}).get(attribute) != of_other.get(name, {}).get(attribute)
         }
 
     def _lasting(
@@ -289,7 +299,7 @@ class Verifier:
         volatile = yield from self._differences(exact, of_exact, twin, of_twin)
         if not (yield from self._have_read_the_same(exact, twin, prepared)):
             raise _Outdated
-        ordered, again = (yield from self._outlines(exact, volatile)), (yield from self._outlines(twin, volatile))
+        ordered, again = yield from self._outlines((exact, twin), volatile)
         self._known.volatile |= {
             one: ordered[one] == again[one] and self._known.volatile.get(one, True) for one in volatile
         }
@@ -298,10 +308,8 @@ class Verifier:
         return differences - self._known.volatile.keys()
 
     def _have_read_the_same(self, *runs: Run) -> Generator[Run, Message | None, bool]:
-        told = []
-        for run in runs:
-            outdated = (yield from self._asked(run, OutdatedAsked(), Outdated)).facts
-            told.append({one for one in outdated if _is_about_code(one)})
+        answers = yield from self._all_asked(runs, OutdatedAsked(), Outdated)
+        told = [{one for one in answer.facts if _is_about_code(one)} for answer in answers]
         return all(one == told[0] for one in told)
 
     def _reference(
@@ -309,7 +317,8 @@ class Verifier:
     ) -> Generator[Run, Message | None, Reference]:
         modules = sorted({*excluded, *(name for name, _ in self._known.volatile)} & digests.keys())
         attributes = (yield from self._asked(prepared, AttributesAsked(modules), Attributes)).digests
-        return Reference(digests, attributes, (yield from self._outlines(prepared, self._ordered())))
+        (outlines,) = yield from self._outlines((prepared,), self._ordered())
+        return Reference(digests, attributes, outlines)
 
     def _ordered(self) -> set[Attribute]:
         """What is volatile, and has an order."""
@@ -321,8 +330,7 @@ class Verifier:
         """Which modules of the plan have left their traces in another order."""
         planned = set(plan.modules)
         places = {name: number for number, name in enumerate(dict.fromkeys(plan.after))}
-        in_exact = yield from self._outlines(exact, differences)
-        in_prepared = yield from self._outlines(prepared, differences)
+        in_exact, in_prepared = yield from self._outlines((exact, prepared), differences)
         outlines = [(in_exact[one], in_prepared[one]) for one in differences]
         culprits = out_of_order(outlines, planned, places)
         return Verdict(
@@ -333,13 +341,15 @@ class Verifier:
             parts_of_new=set() if culprits else parts_of_what_is_new(outlines),
         )
 
-    def _outlines(self, run: Run, attributes: set[Attribute]) -> Generator[Run, Message | None, OutlinesByName]:
-        """What is in some attributes, in order; nothing where there is no such attribute."""
+    def _outlines(
+        self, runs: Sequence[Run], attributes: set[Attribute]
+    ) -> Generator[Run, Message | None, list[OutlinesByName]]:
+        """Of each process what is in some attributes, in order; nothing where there is no such attribute."""
         if not attributes:
-            return {}
-        answer = yield from self._asked(run, OutlinesAsked(sorted(attributes)), Outlines)
-        told = {(one, name): outline for one, name, outline in answer.outlines}
-        return {one: told.get(one, []) for one in attributes}
+            return [{} for _ in runs]
+        answers = yield from self._all_asked(runs, OutlinesAsked(sorted(attributes)), Outlines)
+        told = [{(one, name): outline for one, name, outline in answer.outlines} for answer in answers]
+        return [{one: of.get(one, []) for one in attributes} for of in told]
 
 
 def _is_about_code(fact: Fact) -> bool:

@@ -431,7 +431,7 @@ def test_an_exact_start_may_be_quicker(stage: Stage) -> None:
 
 
 def test_only_the_broad_plan_is_followed_by_another() -> None:
-    assert not Planning().narrow(is_made=True)
+    assert not Planning().narrow(None)
 
 
 @pytest.mark.parametrize(("view", "are_two"), [(1.0, False), (0.1, True)])
