@@ -12,9 +12,11 @@ from typing import Any, NoReturn
 
 from devrunserver import conf, project
 from devrunserver.common import process, process_exit
+from devrunserver.common.remembered_file import RememberedFile
 from devrunserver.supervisor import early_start, safe_mode, start_progress
 from devrunserver.supervisor.console import Console
 from devrunserver.supervisor.placeholder_server import PlaceholderServer
+from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.setup import Limits, Setup
 from devrunserver.supervisor.signals import die_of
 from devrunserver.supervisor.tools import Tools, project_directory
@@ -22,6 +24,7 @@ from devrunserver.supervisor.watching.exclusions import Exclusions
 from devrunserver.supervisor.watching.watcher import Watcher
 from devrunserver.supervisor.worker_cycle import logger
 
+IN_THE_WAY = ".in-the-way"  # what names of files end with that tell what was, of preparing reloads
 EXIT_PATIENCE = 0.3  # seconds for the supervisor's own `atexit` handlers and threads
 
 
@@ -48,6 +51,7 @@ def run(
     explains = options.get("explain_reload", False), options.get("explain_start", False)
     log = functools.partial(_log, url) if options.get("log_format") == "json" else None
     console = Console(say, options.get("verbosity", 1), explains[0], on_ready, explains[1], log)
+    directory = project_directory(sys.argv)
     # what is prepared hangs at checkpoints
     forks = conf.makes_checkpoints(settled) and process.adopt_orphans()
     limits = Limits(
@@ -57,8 +61,9 @@ def run(
         forks=forks,
         spares=conf.makes_spares(settled),
         prepares_spares=settled.PREPARE,
+        known=Known.recall(RememberedFile.of(directory, IN_THE_WAY)),
     )
-    launcher, directory = early_start.launcher(), project_directory(sys.argv)
+    launcher = early_start.launcher()
     progress = start_progress.of(launcher.progress, directory, options.get("verbosity", 1))
     placeholder = PlaceholderServer(listening, progress.text)
     tools = Tools(url, directory, say)

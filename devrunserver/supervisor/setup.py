@@ -6,7 +6,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from devrunserver.common import process
@@ -21,6 +21,7 @@ from devrunserver.supervisor.held_connections import HeldConnections, Placeholde
 from devrunserver.supervisor.launcher import Launcher
 from devrunserver.supervisor.optional_parts import ContainedSelector, OptionalParts, Part, uncontained
 from devrunserver.supervisor.page_streams import PageStreams
+from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.preparation.spare_plans import SparePlans
 from devrunserver.supervisor.spares import Spares
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be spent on quick reloads."""
+    """What may be spent on quick reloads, and what is known of them."""
 
     checkpoints: int  # that are kept
     memory: float | None  # megabytes that they may take; None: a share of what the worker takes
@@ -43,6 +44,7 @@ class Limits:
     forks: bool = True  # whether checkpoints are expected to be made
     spares: bool = False  # whether a spare may stand for them
     prepares_spares: bool = False  # whether it imports ahead
+    known: Known = field(default_factory=Known)  # of preparing, when a server was started before
 
 
 SAFE = Limits(checkpoints=0, memory=0.0, prepares=False)
@@ -132,7 +134,7 @@ class Parts:
         )
         contained = ContainedSelector(self.selector, setup.optional, Part.PREPARING)
         self.preparation = Preparation(
-            contained, self.chain, on_difference, setup.console.remark, setup.limits.prepares
+            contained, self.chain, on_difference, setup.console.remark, setup.limits.prepares, setup.limits.known
         )
         self.background = contained
         self._page_sockets = ContainedSelector(self.selector, setup.optional, Part.PAGES)
@@ -154,12 +156,6 @@ class Parts:
     def _on_checkpoint(self, facts: list[Fact]) -> None:
         self.files.watch_ahead(facts, since=self.setup.launcher.began)
         self.setup.optional.call(Part.PREPARING, self.preparation.on_checkpoint)
-
-    @property
-    def why_not_prepared(self) -> str:
-        """Why the next reload is not prepared; empty where it is, or none ever is."""
-        are_wanted = self.setup.optional.call(Part.SPARES, lambda: self.spares.is_wanted)
-        return self.spares.plans.why_not if are_wanted else self.preparation.why_not
 
     def close_pages(self) -> None:
         """Ends the streams of open pages. Again is harmless."""

@@ -15,16 +15,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from devrunserver.common import terminal_line
 from devrunserver.common.progress_page import INTERVAL, PATIENCE, WORDS, Place, ProgressPage
-from devrunserver.common.runtime_directory import key_of, runtime_directory
+from devrunserver.common.remembered_file import RememberedFile
 
-REMEMBERED = 30 * 24 * 3600.0  # seconds for which it is known what a start took
 SUFFIX = ".seconds"
 WORTH_COMPARING = 1.0  # seconds from which it is told what the last one took
 
@@ -45,7 +42,7 @@ class StartProgress:
     Args:
         page: where the worker says it; None: it cannot.
         is_shown: whether the terminal shows it.
-        memory: the file in which it is remembered what a fresh start took; None: nowhere.
+        memory: where it is remembered what a fresh start took.
         clock: seconds.
     """
 
@@ -53,15 +50,15 @@ class StartProgress:
         self,
         page: ProgressPage | None = None,
         is_shown: bool = False,
-        memory: Path | None = None,
+        memory: RememberedFile | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.due: float | None = None  # when the line is to be written again
         self._page = page
-        self._memory = memory
+        self._memory = memory or RememberedFile()
         self._clock = clock
         self._start: Start | None = None
-        self._took: dict[bool, float | None] = {False: _read(memory), True: None}  # by whether it was resumed
+        self._took: dict[bool, float | None] = {False: _seconds(self._memory), True: None}  # by whether it was resumed
         self._guard = terminal_line.OutputGuard(page) if page is not None and is_shown else None
 
     def begin(self, began: float, is_reload: bool, is_resumed: bool) -> None:
@@ -91,7 +88,7 @@ class StartProgress:
             took = self._clock() - start.began
             self._took[start.is_resumed] = took
             if not start.is_resumed and not start.is_reload:
-                _write(self._memory, took)
+                self._memory.write(f"{took:.3f}")
         self.stop()
 
     def stop(self) -> None:
@@ -135,9 +132,7 @@ def of(page: ProgressPage | None, project: str, verbosity: int) -> StartProgress
         project: its directory.
         verbosity: Django's; at 0 the terminal shows nothing.
     """
-    memory = None
-    with suppress(OSError):  # it cannot be made, or is open to others
-        memory = runtime_directory() / f"{key_of(project)}{SUFFIX}"
+    memory = RememberedFile.of(project, SUFFIX)
     return StartProgress(page, verbosity > 0 and terminal_line.is_capable(os.environ), memory)
 
 
@@ -149,20 +144,8 @@ def describe(place: Place, start: Start, seconds: float) -> str:
     return f"{what}: {place.words()}, {seconds:.1f}{of} s"
 
 
-def _read(memory: Path | None) -> float | None:
-    with suppress(OSError, ValueError):
-        return float(memory.read_text()) if memory is not None else None
-    return None
-
-
-def _write(memory: Path | None, seconds: float) -> None:
-    """Remembers it, and forgets of projects that nobody has started for long."""
-    if memory is None:
-        return
-    with suppress(OSError):  # the disk is full
-        draft = memory.with_suffix(f".{os.getpid()}")
-        draft.write_text(f"{seconds:.3f}")
-        draft.replace(memory)
-        for path in memory.parent.glob(f"*{SUFFIX}"):
-            if path.stat().st_mtime < time.time() - REMEMBERED:
-                path.unlink()
+def _seconds(memory: RememberedFile) -> float | None:
+    try:
+        return float(memory.read())
+    except ValueError:
+        return None

@@ -212,7 +212,9 @@ class WorkerMessages:
     def _tell_of_reload(self, reload: Reload, seconds: float, message: Serving) -> None:
         console, optional = self._setup.console, self._setup.optional
         optional.call(Part.TELLING, console.reloaded, reload.path or "", seconds, message)
-        optional.call(Part.EXPLAINING, lambda: console.explain(message, reload.reason, self._parts.why_not_prepared))
+        optional.call(
+            Part.EXPLAINING, lambda: console.explain(message, reload.reason, self._parts.starter.why_not_prepared)
+        )
 
     def _served(self, is_reload: bool, broken: bool = False) -> None:
         preparation = self._parts.preparation

@@ -70,6 +70,7 @@ class WorkerStarter:
         self._clock = clock
         self._resume_point = Precomputed(self._look_for_resume_point)
         self._waiting: link.Link | None = None  # to a worker that waits for ``Proceed``
+        self.why_not_prepared = ""  # the last reload; empty where it was, or none ever is
 
     def work_ahead(self, order: Order) -> None:
         """While the last worker leaves: has the next one forked, and looks whether what that relies on holds."""
@@ -94,6 +95,7 @@ class WorkerStarter:
             return self._resume(order)
         finally:
             self.close()
+            self._note_why_not_prepared()
 
     def _resume(self, order: Order) -> tuple[WorkerHandle | None, str]:
         if order.attempt is not Attempt.NORMAL:
@@ -117,6 +119,7 @@ class WorkerStarter:
         self._chain.cut()
         self._optional.call(Part.PREPARING, self._preparation.forget)
         self._optional.call(Part.SPARES, self._spares.drop, self._spares.why_not)
+        self._note_why_not_prepared()
         process, ours = self._launcher.spawn(order.attempt, order.edited, order.report)
         worker = WorkerHandle(process, ours, order.attempt, self._clock() + HEAR_PATIENCE)
         state_reporter = self._optional.call(Part.PREPARING, self._state_reporter)
@@ -124,6 +127,11 @@ class WorkerStarter:
         if state_reporter is not None:
             state_reporter.close()
         return worker
+
+    def _note_why_not_prepared(self) -> None:
+        """Of the next reload there will be something else to say."""
+        are_spares_wanted = self._optional.call(Part.SPARES, lambda: self._spares.is_wanted)
+        self.why_not_prepared = self._spares.plans.why_not if are_spares_wanted else self._preparation.why_not
 
     def _look_for_resume_point(self) -> ResumePoint:
         with contextlib.closing(Present()) as present:

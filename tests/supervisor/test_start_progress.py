@@ -11,7 +11,8 @@ import pytest
 
 from devrunserver.common import progress_page, terminal_line
 from devrunserver.common.progress_page import INTERVAL, PATIENCE, Phase, Place, ProgressPage
-from devrunserver.supervisor.start_progress import REMEMBERED, SUFFIX, Start, StartProgress, describe
+from devrunserver.common.remembered_file import REMEMBERED, RememberedFile
+from devrunserver.supervisor.start_progress import SUFFIX, Start, StartProgress, describe
 from tests.supervisor.stage import PlayedClock
 
 OWN = Place(Phase.URLCONF, "shop.views", "shop.views")
@@ -109,7 +110,7 @@ def test_what_the_last_one_took(page: ProgressPage, tmp_path: Path) -> None:
     def expected(progress: StartProgress) -> object:
         return (progress.as_json() or {})["expected_seconds"]
 
-    progress = StartProgress(page, memory=memory, clock=clock)
+    progress = StartProgress(page, memory=RememberedFile(memory), clock=clock)
     progress.begin(clock.now, is_reload=False, is_resumed=False)
     assert expected(progress) is None
     clock.now += 8.0
@@ -123,11 +124,11 @@ def test_what_the_last_one_took(page: ProgressPage, tmp_path: Path) -> None:
     progress.stop()
     progress.begin(clock.now, is_reload=True, is_resumed=False)
     assert expected(progress) == 8.0
-    another = StartProgress(page, memory=memory, clock=clock)
+    another = StartProgress(page, memory=RememberedFile(memory), clock=clock)
     another.begin(clock.now, is_reload=False, is_resumed=False)
     assert expected(another) == 8.0
     memory.write_text("junk")
-    StartProgress(page, memory=memory, clock=clock)
+    StartProgress(page, memory=RememberedFile(memory), clock=clock)
 
 
 def test_projects_that_nobody_has_started_for_long_are_forgotten(page: ProgressPage, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_projects_that_nobody_has_started_for_long_are_forgotten(page: ProgressP
         path.write_text("8.0")
         if path.name.startswith("old"):
             os.utime(path, (time.time() - REMEMBERED - 1,) * 2)
-    progress = StartProgress(page, memory=memory, clock=clock)
+    progress = StartProgress(page, memory=RememberedFile(memory), clock=clock)
     progress.begin(clock.now, is_reload=False, is_resumed=False)
     progress.finish()
     assert {path.name for path in tmp_path.iterdir()} == {memory.name, f"new{SUFFIX}", "old.json"}

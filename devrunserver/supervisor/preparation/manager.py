@@ -83,6 +83,7 @@ class Preparation:
         on_difference: called if what a prepared checkpoint has served is not what a fresh start gives; told why.
         tell: tells the user, if he wants to know it all.
         enabled: whether anything is to be prepared.
+        known: what was in the way when a server was started before.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Preparation:
         on_difference: Callable[[str], None],
         tell: Callable[[str], None],
         enabled: bool,
+        known: Known | None = None,
     ) -> None:
         self.why_not = NOTHING_YET if enabled else ""  # there is no prepared checkpoint
         self.processes = BackgroundProcesses(selector, self._on_message)
@@ -105,7 +107,7 @@ class Preparation:
         self._jobs: dict[Purpose, Job[Any]] = self.processes.jobs
         self._prepared: Prepared | None = None
         self._successor: Prepared | None = None  # is to take its place once it is verified
-        self._planning = Planning()
+        self._planning = Planning(known or Known())
 
     # What the supervisor asks for
 
@@ -267,7 +269,7 @@ class Preparation:
         for purpose in Purpose:
             self.processes.end_job(purpose)
         self._chain.kept = []
-        self._planning = Planning(Known(self._planning.known.volatile), self._planning.edited)
+        self._planning = Planning(self._planning.known.of_next(), self._planning.edited)
         self.why_not = NOTHING_YET if self._enabled else ""
 
     # What there is to do
@@ -354,6 +356,7 @@ class Preparation:
                 count, cost = len(prepared.plan.modules), self._planning.cost
                 taken = cost.told(self.processes.cpu_of(prepared.run), time.monotonic())
                 self._tell(f"Prepared the next reload: {count} modules are imported ahead ({taken}).")
+                self._planning.known.remember(prepared.base.at)
             prepared.reference, self.why_not = found.verdict.reference, ""
             return
         self.why_not = found.why

@@ -10,7 +10,6 @@ files; and besides them all modules that cost little (``widening.py``), more of 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -113,7 +112,6 @@ class Planning:
         edited: the files that are being edited, or may be, the likeliest last.
         record: what an exact start imports; None: nobody was asked yet.
         plan: what is to be imported ahead, from ``base`` on.
-        left_out: modules that are in the way of any plan, by where it begins.
         attempts: plans that have failed.
         strict: the parts of Django's set-up from which on what later ones import is not tried any more.
         is_given_up: nothing is prepared until something else changes.
@@ -128,7 +126,6 @@ class Planning:
     record: ImportRecord | None = None
     plan: Plan | None = None
     base: Checkpoint | None = None
-    left_out: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     attempts: int = 0
     strict: set[int] = field(default_factory=set)
     is_given_up: bool = False
@@ -240,7 +237,7 @@ class Planning:
         self.looked_at = len(self.saves)
         if self.record is not None and self.plan is not None and self.base is not None:
             # what was in the way elsewhere is, most likely, here as well
-            known = set().union(*self.left_out.values()) & set(self.plan.modules)
+            known = set().union(*self.known.left_out.values()) & set(self.plan.modules)
             if known and import_plan.cost_without(self.record, self.base.base, self.plan, known) <= LITTLE:
                 self._make_without(known)
 
@@ -318,7 +315,7 @@ class Planning:
     def plan_from(self, base: Checkpoint, paths: tuple[str, ...]) -> Plan:
         """The plan for some files from one base, without what is in the way there."""
         assert self.record is not None
-        left_out = self.left_out[base.at] | self.known.unfit_at(base.base.phase)
+        left_out = self.known.left_out[base.at] | self.known.unfit_at(base.base.phase)
         is_strict = base.base.phase in self.strict
         plan = import_plan.make(self.record, base.base, paths, left_out, is_strict)
         displaced = import_plan.displaced(self.record, plan)
@@ -347,7 +344,7 @@ class Planning:
     def _make_without(self, modules: Set[str]) -> None:
         """Makes the plan again without some modules."""
         assert self.record is not None and self.plan is not None and self.base is not None
-        self.left_out[self.base.at] |= modules
+        self.known.left_out[self.base.at] |= modules
         plan = self.plan_from(self.base, self.plan.edited)
         self.plan = widened(plan, self.record, self.base.base.imported, self._budget(plan))
 

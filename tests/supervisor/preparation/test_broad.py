@@ -434,6 +434,17 @@ def test_only_the_broad_plan_is_followed_by_another() -> None:
     assert not Planning().narrow(None)
 
 
+def test_what_gains_views_nothing_is_not_made() -> None:
+    """What ``ready()`` imports is edited, and a model that most depends on: what is prepared begins late anyway."""
+    seconds = [1.0, 1.0, 1.0, 1.0, 0.05, 0.1, 0.1, 2.0]
+    record = replace(RECORD, seconds=seconds, edges={"w": {"model"}, "x": {"model"}, "a": {"model"}})
+    stage = Stage(1, record, "model")
+    stage.add_checkpoint(2, "y", 4, "/model.py")
+    stage.serve("/model.py", "/y.py")
+    assert len(stage.builds) == 1
+    stage.close()
+
+
 @pytest.mark.parametrize(("view", "are_two"), [(1.0, False), (0.1, True)])
 def test_a_view_has_a_plan_of_its_own_though_that_of_a_model_would_do(view: float, are_two: bool) -> None:
     """Where the model is the likelier one, and the view adds little to what depends on that."""

@@ -14,7 +14,9 @@ from devrunserver.common.facts import Answered, Fact, Read
 from devrunserver.common.import_plan import Plan
 from devrunserver.common.messages import AttributesAsked, Build, Message, StateAsked
 from devrunserver.common.present import Present
+from devrunserver.common.remembered_file import RememberedFile
 from devrunserver.supervisor.preparation import manager
+from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.manager import Preparation
 from devrunserver.supervisor.preparation.planning import NOTHING_YET, Planning, Save, is_dear, passed_over, saves_time
 from devrunserver.supervisor.preparation.verify import TWINS
@@ -518,6 +520,24 @@ def test_the_culprits_are_left_out(stage: Stage) -> None:
     assert [build.modules for build in stage.builds[:2]] == [["b", "c", "d"], ["b", "c"]]
 
 
+def test_what_was_in_the_way_is_remembered_once_all_is_well(stage: Stage, tmp_path: Path) -> None:
+    file = stage.preparation._planning.known.file = RememberedFile(tmp_path / "key.in-the-way")
+    stage.exact, stage.prepared = [traces("ad")], traces("da")
+
+    def tell(text: str) -> None:
+        assert text.startswith(PREPARED) or not Known.recall(file).left_out
+        stage.prepared = traces("ad")
+
+    stage.preparation._tell = tell
+    stage.serve()
+    assert Known.recall(file).left_out == {"urls": {"d"}}
+    another = Stage()
+    another.preparation._planning.known = Known.recall(file)
+    another.serve()
+    assert [build.modules for build in another.builds] == [["b", "c"]]
+    another.close()
+
+
 @pytest.mark.parametrize(
     ("seconds", "twin", "starts", "left_out"),
     [
@@ -836,7 +856,7 @@ def test_unless_to_leave_it_out_costs_next_to_nothing(stage: Stage) -> None:
     quick = {"b", "c"}
     record = replace(RECORD, seconds=[0.01 if name in quick else 1.0 for name in RECORD.order])
     planning = Planning(record=record, edited=["/a.py"])
-    planning.left_out["elsewhere"] = {"b"}
+    planning.known.left_out["elsewhere"] = {"b"}
     planning.make(stage.chain)
     assert planning.plan is not None
     assert planning.plan.modules == ["d"]
