@@ -69,8 +69,9 @@ from devrunserver.supervisor.preparation.planning import (
 )
 
 QUIET = 0.2  # seconds after a reload in which nothing happens
-VIEW_QUIET = 1.0  # the same after the first request for a page: others follow that belong to it, and it is looked at
-FIRST_QUIET = 2.0  # the same after the first start: who has just started a server looks at a page, most likely
+# The same after the first start, and after a page was asked for that was not before: others follow that belong to it,
+# and it is looked at
+FIRST_QUIET = 2.0
 
 
 class Preparation:
@@ -151,8 +152,7 @@ class Preparation:
         if self._enabled:
             self._planning.edited = list(likely)
             if not self._planning.saves:  # who has saved goes on with that, more likely than not
-                soon = time.monotonic() + VIEW_QUIET
-                self._due = soon if self._due is None else min(self._due, soon)
+                self._due = time.monotonic() + FIRST_QUIET
 
     def changed(self, path: str) -> None:
         """Code has changed. What has nothing to do with that file goes on."""

@@ -691,12 +691,14 @@ def test_the_first_start_is_left_alone_for_longer(stage: Stage) -> None:
     assert stage.preparation.due >= now + manager.FIRST_QUIET
 
 
-def test_it_begins_sooner_once_a_page_was_looked_at(stage: Stage) -> None:
+def test_it_begins_when_no_more_pages_are_asked_for(stage: Stage) -> None:
     stage.preparation.served([], False)
-    stage.preparation.on_view(["/a.py"])
-    due = stage.preparation.due
-    assert due is not None
-    assert due <= time.monotonic() + manager.VIEW_QUIET
+    for _ in range(2):
+        now = time.monotonic()
+        stage.preparation.on_view(["/a.py"])
+        due = stage.preparation.due
+        assert due is not None
+        assert due >= now + manager.FIRST_QUIET
     stage.preparation.step(due)
     stage.play()
     assert stage.builds[0].modules == ["b", "c", "d"]
@@ -707,7 +709,7 @@ def look_at(stage: Stage, *likely: str) -> None:
     """The first worker serves, a page is looked at, and all that follows from it."""
     stage.preparation.served([], False)
     stage.preparation.on_view(likely)
-    stage.preparation.step(time.monotonic() + manager.VIEW_QUIET + 1)
+    stage.preparation.step(time.monotonic() + manager.FIRST_QUIET + 1)
     stage.play()
 
 
