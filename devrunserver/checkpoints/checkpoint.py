@@ -47,6 +47,7 @@ from devrunserver.checkpoints.forking import Forks, signals_held, silenced
 from devrunserver.checkpoints.policy import CheckpointPolicy
 from devrunserver.checkpoints.read_recorder import ReadRecorder
 from devrunserver.common import link, module_files, open_files, process_exit
+from devrunserver.common.import_plan import URLCONF
 from devrunserver.common.messages import (
     Build,
     BuildFailed,
@@ -134,6 +135,8 @@ class Checkpoints:
         """A module is about to be loaded. Makes a checkpoint where it is due; returns True in one that was resumed."""
         if self.building is not None:
             self.building.before(fullname)
+        if self._postponed is not None and fullname == self._postponed.message.at:
+            return self._build_at_last(fullname)
         return (
             self.active
             and self._is_project(file)
@@ -158,6 +161,8 @@ class Checkpoints:
         """
         if self._postponed is not None and at == self._postponed.message.at:
             return self._build_at_last(at)
+        if at == URLCONF and self._postponed is not None:
+            self.give_up_building(f"{self._postponed.message.at} is imported later, or not at all")
         if not self.active or self.prepared or threading.current_thread() is not threading.main_thread():
             return False
         began = time.monotonic()

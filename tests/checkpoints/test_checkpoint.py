@@ -730,6 +730,31 @@ def test_no_database_is_asked_twice_where_nothing_is_resumed_later(stage: Theatr
     assert (exact.count("Queried"), other.count("Queried")) == (2, 0)
 
 
+def test_it_builds_right_before_a_module(stage: Theatre, a: Path, tmp_path: Path) -> None:
+    """Though no checkpoint is there, and though it is in the middle of another module."""
+    write(tmp_path / "b.py", "import c\norder = c.order")
+    for name in ("c", "one"):
+        write(
+            tmp_path / f"{name}.py", f"import sys\norder = sys.modules.setdefault('order', [])\norder.append({name!r})"
+        )
+    one = stage("import a, b\nserve(order=b.order)")
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear(FactsRead)
+    prepared = one.build(checkpoint, ["one"], ["b", "c"], at="c")
+    prepared.hear(FactsRead)
+    prepared.link.peer = Role.CHECKPOINT
+    said = [one.resume(each).hear_served()["order"] for each in (prepared, checkpoint, prepared)]
+    assert said == [["one", "c"], ["c"], ["one", "c"]]
+
+
+def test_what_never_comes_there_is_of_no_use(stage: Theatre, a: Path) -> None:
+    one = stage("import a\ncheckpoints.make('the URLconf')\nserve()")
+    checkpoint, _ = one.hear_checkpoint()
+    checkpoint.hear(FactsRead)
+    message = one.build(checkpoint, ["colorsys"], ["a"], at="gone").hear(BuildFailed)
+    assert (message.module, message.reason) == ("", "gone is imported later, or not at all")
+
+
 def test_what_ends_on_the_way_is_of_no_use(stage: Theatre, a: Path) -> None:
     one = stage("import a\nif checkpoints.prepared: sys.exit(1)\nserve()")
     checkpoint, _ = one.hear_checkpoint()

@@ -114,6 +114,51 @@ def test_a_view_and_a_model_before_anybody_has_saved(project: Path) -> None:
         assert "once more" not in server.log
 
 
+READY_IMPORTS = """
+from django.apps import AppConfig
+
+class ShopConfig(AppConfig):
+    name = "shop"
+
+    def ready(self):
+        from shop import reports, marks
+"""
+
+
+@pytest.mark.deep
+@pytest.mark.skipif(not is_memory_plentiful(), reason="it is not worth the memory")
+def test_a_view_that_is_imported_from_ready_in_turn_with_a_model(project: Path) -> None:
+    """The save of the model takes the checkpoint right before the view away; a fork of what is prepared comes there."""
+    (project / "shop/apps.py").write_text(READY_IMPORTS)
+    (project / "slow.py").write_text("import time\n\ntime.sleep(0.8)\n")
+    (project / "shop/reports.py").write_text("import time\n\nfrom shop import models\n\ntime.sleep(0.4)\n")
+    with open(project / "bookshop/urls.py", "a") as urls:
+        urls.write("\nimport slow\n")
+    age(project)
+    for name, seconds in (("shop/marks.py", 6), ("shop/models.py", 3)):  # right before the start
+        os.utime(project / name, (time.time() - seconds,) * 2)
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        server.wait_for_log("Prepared the next reload")
+        server.edit("shop/marks.py", "mark-0", "mark-1")
+        server.wait_for_body("mark-1")
+        server.wait_for_log("marks.py changed: reloaded in")
+        wait_until_prepared(server)
+        server.edit("shop/models.py", "MOST_COPIES = 20", "MOST_COPIES = 21")
+        server.wait_for_log("models.py changed: reloaded in")
+        count = server.log.count("Prepared the next reload")
+        for number in (2, 3):
+            server.wait_for_log("Prepared the next reload", count + 1)
+            server.edit("shop/marks.py", f"mark-{number - 1}", f"mark-{number}")
+            server.wait_for_body(f"mark-{number}")
+            server.wait_for_log("marks.py changed: reloaded in", number)
+            assert "resumed at shop.marks, prepared" in server.log.rpartition("changed: reloaded in")[2]
+        server.edit("shop/models.py", "MOST_COPIES = 21", "MOST_COPIES = 22")
+        server.wait_for_log("models.py changed: reloaded in", 2)
+        assert kinds(server)[-1]
+        assert "once more" not in server.log
+
+
 # Its start writes another row each time, and reads before that, as one that looks whether the row is there
 WRITER = """
 import os

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from devrunserver.common import import_plan
-from devrunserver.common.import_plan import APPS_PHASE, URLCONF, Base, Plan
+from devrunserver.common.import_plan import APPS_PHASE, URLCONF, Base, Plan, dependents
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 
@@ -76,7 +76,7 @@ def broad_plan(
     likely = [path for path in edited if path in record.files and path not in late]
     early: list[tuple[str, ...]] = [(path,) for path in likely]
     early = early or [own_early_files(record, chain)]
-    has_place = any(base.at == URLCONF for base in with_urlconf(chain.before(late), record, late))
+    has_place = any(base.at == URLCONF for base in with_later(chain.before(late), record, late))
     if best is None or at is None or not has_place:
         return None
     if {path for paths in early for path in paths} <= set(best.edited):
@@ -98,21 +98,40 @@ def is_worth(narrow: Plan, plan: Plan) -> bool:
     return narrow.remains <= min(NARROW_SHARE * plan.remains, plan.remains - NOTICED)
 
 
-def with_urlconf(bases: list[Checkpoint], record: ImportRecord, paths: Sequence[str]) -> list[Checkpoint]:
-    """Bases, and the URLconf among them where no exact checkpoint is (any more): a fork of an early one comes there.
+def with_later(bases: list[Checkpoint], record: ImportRecord, paths: Sequence[str]) -> list[Checkpoint]:
+    """Bases, and among them where no exact checkpoint is (any more), but a fork of an early one comes to: the URLconf,
+    or right before the first of some files, where that is imported in a later part of Django's set-up than all bases.
 
     The exact starts that are compared with it are those from the checkpoint before.
 
     Args:
-        paths: files that the plan is to leave out; where one is imported earlier it does not begin there.
+        paths: files that the plan is to leave out.
     """
     last = record.phases[-1]
+    names = [record.files.get(path, "") for path in paths]
+    places = [record.places[name] for name in names if name in record.places]
+    if places and bases and bases[-1].base.phase < record.phases[first := min(places)] < last:
+        return [*bases, replace(bases[-1], at=record.order[first], base=right_before(record, first), is_ahead=True)]
     early = [base for base in bases if base.base.phase < last]
     is_late = len(late_files(record, paths)) == len([path for path in paths if path in record.files])
     if not early or not is_late or any(base.at == URLCONF for base in bases):
         return bases
     there = Base(list(record.phases).index(last), (URLCONF,), last)
     return [*early, replace(early[-1], at=URLCONF, base=there, is_ahead=True), *bases[len(early) :]]
+
+
+def right_before(record: ImportRecord, place: int) -> Base:
+    """Where a module is about to be imported, among those that import it already."""
+    name = record.order[place]
+    importing = {one for one in dependents([name], record.importers) if record.places.get(one, place) < place}
+    return Base(place, (*sorted(importing), name), record.phases[place])
+
+
+def later_files(record: ImportRecord, paths: Sequence[str], earliest: Sequence[str]) -> list[str]:
+    """Those of some files that are imported in a later part of Django's set-up than the earliest of others."""
+    phases = {path: record.phases[record.places[name]] for path, name in record.files.items() if name in record.places}
+    first = min((phases[path] for path in earliest if path in phases), default=record.phases[-1])
+    return [path for path in paths if phases.get(path, first) > first]
 
 
 def late_files(record: ImportRecord, paths: Sequence[str]) -> list[str]:

@@ -147,7 +147,8 @@ def record(
 
 def is_on_the_way(earlier: Checkpoint, base: Checkpoint) -> bool:
     """Whether what was forked from an earlier checkpoint comes to where another one is."""
-    return base.at == URLCONF != earlier.at and earlier.number <= base.number
+    is_place = base.at == URLCONF or base.is_ahead
+    return is_place and earlier.number <= base.number and earlier.base.imported < base.base.imported
 
 
 def serves_others(record: ImportRecord | None, earlier: Prepared, base: Checkpoint) -> bool:

@@ -27,7 +27,8 @@ from devrunserver.supervisor.preparation.broad import (
     is_quicker,
     is_worth,
     late_files,
-    with_urlconf,
+    later_files,
+    with_later,
 )
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.widening import widened
@@ -222,7 +223,7 @@ class Planning:
             return False
         self.guesses.broad = Broad.MADE
         recent = saved_last(self.saves, IN_TURN)
-        views = late_files(self.record, recent if len(recent) > 1 else [*self.likely, *recent])
+        views = later_files(self.record, recent if len(recent) > 1 else [*self.likely, *recent], plan.edited)
         narrow, base = self._best(chain, views)
         if narrow is None or base is None or not is_worth(narrow, plan):
             return False
@@ -426,7 +427,7 @@ def bases_for(planning: Planning, chain: Chain, paths: tuple[str, ...]) -> list[
     bases = chain.before(paths)
     is_wanted = planning.guesses.broad is Broad.MADE or not (planning.saves or planning.likely)
     if is_wanted and planning.record is not None:
-        bases = with_urlconf(bases, planning.record, paths)
+        bases = with_later(bases, planning.record, paths)
     if not paths:  # nothing is known, and from there on most files are imported that are edited, views above all
         bases = [base for base in bases if base.at == URLCONF] or bases
     return bases

@@ -14,8 +14,8 @@ from devrunserver.common.import_plan import URLCONF, Base, Plan, remaining
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import Message, StateAsked
 from devrunserver.supervisor.preparation import build, planning
-from devrunserver.supervisor.preparation.broad import is_quicker, late_files, with_urlconf
-from devrunserver.supervisor.preparation.build import Prepared, serves_others
+from devrunserver.supervisor.preparation.broad import is_quicker, late_files, later_files, with_later
+from devrunserver.supervisor.preparation.build import Prepared, is_on_the_way, serves_others
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.planning import Planning
 from tests.supervisor.preparation.stage import Stage, state
@@ -107,16 +107,37 @@ def test_a_view_that_the_broad_one_serves_is_prepared_at_the_urlconf() -> None:
 
 def test_only_early_checkpoints_stand_for_the_urlconf(stage: Stage) -> None:
     model, at_urls = stage.chain.before(())
-    assert [base.at for base in with_urlconf([model], RECORD, [])] == ["model", URLCONF]
-    assert with_urlconf([model, at_urls], RECORD, []) == [model, at_urls]
+    assert [base.at for base in with_later([model], RECORD, [])] == ["model", URLCONF]
+    assert with_later([model, at_urls], RECORD, []) == [model, at_urls]
     late = replace(at_urls, at="a")
-    assert [base.at for base in with_urlconf([model, late], RECORD, ["/a.py", "/unknown.py"])] == [
+    assert [base.at for base in with_later([model, late], RECORD, ["/a.py", "/unknown.py"])] == [
         "model",
         URLCONF,
         "a",
     ]
-    assert with_urlconf([late], RECORD, []) == [late]
-    assert with_urlconf([model], RECORD, ["/a.py", "/model.py"]) == [model]
+    assert with_later([late], RECORD, []) == [late]
+    assert with_later([model], RECORD, ["/a.py", "/model.py"]) == [model]
+
+
+def test_a_fork_of_an_early_checkpoint_comes_to_what_ready_imports(stage: Stage) -> None:
+    """Where that is imported in a later part of the set-up; what imports it has begun by then."""
+    model, at_urls = stage.chain.before(())
+    record = replace(RECORD, edges={**RECORD.edges, "x": {"y"}, "b": {"y"}})
+    there = with_later([model], record, ["/a.py", "/y.py", "/unknown.py"])[-1]
+    assert (there.at, there.base, there.is_ahead) == ("y", Base(4, ("x", "y"), READY), True)
+    assert with_later([model], record, ["/x.py", "/y.py"]) == [model], "one comes with the models"
+    assert with_later([replace(model, base=Base(3, (), READY))], record, ["/y.py"])[-1].at != "y"
+    assert is_on_the_way(model, there)
+    assert not is_on_the_way(there, there)
+    assert not is_on_the_way(replace(at_urls, number=1), there)
+
+
+@pytest.mark.parametrize(
+    ("earliest", "later"), [("/w.py", ["/y.py", "/a.py"]), ("/y.py", ["/a.py"]), ("/a.py", []), ("/unknown.py", [])]
+)
+def test_which_files_come_later(earliest: str, later: list[str]) -> None:
+    paths = ["/model.py", "/y.py", "/a.py", "/unknown.py"]
+    assert later_files(RECORD, paths, ["/unknown.py", "/b.py", earliest]) == later
 
 
 def test_the_broad_one_stays_where_a_later_base_is_better(stage: Stage) -> None:

@@ -62,7 +62,14 @@ def test_where_everything_starts_anew(file: RememberedFile) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "junk", "[]", "{}", '{"since": 9e9, "left_out": 1, "unfit": {}, "needs_twin": false}', '{"left_out": {"a": 1}}'],
+    [
+        "",
+        "junk",
+        "[]",
+        "{}",
+        '{"since": 9e9, "left_out": 1, "unfit": {}, "needs_twin": false}',
+        '{"left_out": {"a": 1}}',
+    ],
 )
 def test_what_cannot_be_read_is_not_known(file: RememberedFile, text: str) -> None:
     file.write(text)
