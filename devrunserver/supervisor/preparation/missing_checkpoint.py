@@ -9,9 +9,10 @@ another checkpoint would do, that comes first; but where it begins early it may 
 from __future__ import annotations
 
 from devrunserver.common import import_plan
-from devrunserver.common.import_plan import Base, Plan
+from devrunserver.common.import_plan import Plan
 from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.edited_files import IN_TURN
+from devrunserver.supervisor.preparation.broad import right_before
 from devrunserver.supervisor.preparation.planning import Planning, bases_for, is_right_before, saved_last
 
 AGAIN = 2  # saves of a file: now it is likely that more follow; and only then, as it may lead to nothing
@@ -38,8 +39,8 @@ def is_missing(planning: Planning, chain: Chain, plan: Plan) -> bool:
     recent = [record.files.get(one, module) for one in saved_last(planning.saves, IN_TURN)]
     if will_do and any(record.places.get(one, place) < place for one in recent):  # their next save takes it away
         return False
-    importing = [
-        name for name in import_plan.dependents([module], record.importers) if record.places.get(name, place) < place
-    ]
-    begun = sum(record.seconds[record.places[name]] for name in importing)  # of which some is left as well
-    return import_plan.make(record, Base(place, importing, record.phases[place]), [path]).remains + begun <= most
+    base = right_before(record, place)
+    begun = sum(
+        record.seconds[record.places[name]] for name in base.importing if name != module
+    )  # some is left as well
+    return import_plan.make(record, base, [path]).remains + begun <= most
