@@ -52,8 +52,8 @@ MOST_LIKELY = 6  # files that are taken into account before anybody has edited o
 UNKNOWN_SHARE = 0.1  # ... as long as nobody has edited anything
 KNOWN_SHARE = 0.02
 HURRY = 5.0  # seconds between saves
-# Seconds that may be added to a reload by a file that was only looked at, by what is left out in passing, or by what is
-# left out in place of another comparison
+# Seconds that may be added to a reload by a file that was only looked at, by what is left out in passing, by what is
+# left out in place of another comparison, or for want of a plan for views alone before anybody has saved
 LITTLE = 0.05
 VIEW_PLANS = 1  # plans that are made anew, before the first save, for a page that was looked at after the first plan
 
@@ -192,7 +192,7 @@ class Planning:
         self.guesses.broad = Broad.FAILED if made is None else Broad.MADE
         if made is not None:
             other = self._best(made, self.likely)[0] if not self.saves else None  # it may be just what is needed
-            if other is None or self.plan is None or not is_worth(other, self.plan):
+            if other is None or self.plan is None or self.plan.remains < other.remains + LITTLE:
                 return False
         self.forget_plan()
         return True

@@ -457,7 +457,7 @@ def test_only_the_broad_plan_is_followed_by_another() -> None:
 
 def test_what_gains_views_nothing_is_not_made() -> None:
     """What ``ready()`` imports is edited, and a model that most depends on: what is prepared begins late anyway."""
-    seconds = [1.0, 1.0, 1.0, 1.0, 0.05, 0.1, 0.1, 2.0]
+    seconds = [1.0, 1.0, 1.0, 1.0, 0.04, 0.1, 0.1, 2.0]
     record = replace(RECORD, seconds=seconds, edges={"w": {"model"}, "x": {"model"}, "a": {"model"}})
     stage = Stage(1, record, "model")
     stage.add_checkpoint(2, "y", 4, "/model.py")
