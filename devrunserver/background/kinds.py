@@ -7,6 +7,7 @@ itself is read where Python keeps it, so that lazy objects stay what they are.
 from __future__ import annotations
 
 import re
+import sys
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -127,6 +128,8 @@ class Kinds(dict[type[Any], Kind]):
 
     def __init__(self, own: Callable[[str], bool], texts: Callable[[str], Digest], varying: Varying) -> None:
         self._own = own
+        # that of a package that takes the place of Django's, as dynaconf does
+        self._of_settings = type(getattr(sys.modules.get("django.conf"), "settings", None))
         self._by_itself: dict[type[Any], Callable[[Any], Digest]] = {
             **BY_NAME,
             bool: hash,
@@ -147,7 +150,9 @@ class Kinds(dict[type[Any], Kind]):
         base, form = next(((one, form) for one, form in FORMS if issubclass(kind, one)), (kind, Form.ATTRIBUTES))
         if kind is partial:
             form = Form.PARTIAL
-        elif form is Form.ATTRIBUTES and (ALL in ignored or self._own(text_of(kind, "__module__"))):
+        elif kind is self._of_settings or (
+            form is Form.ATTRIBUTES and (ALL in ignored or self._own(text_of(kind, "__module__")))
+        ):
             form = Form.OPAQUE
         elif names[0] == SIGNAL:
             form = Form.SIGNAL
