@@ -5,12 +5,13 @@ Theory of operation
 A view that is likely to be saved first, and a model that is, too, have no good plan in common: what depends on a model
 is much more. So there are two then, also where one would do for a model and spoil it for views. The *broad* one begins
 before the models, and leaves out all of these files; where no model is likely, all that the project itself imports
-before the URLconf. Once it is verified another one is forked
-from it that goes on with the start up to the URLconf, imports there what does not depend on the views, and pauses: the
-*narrow* one. Where an exact checkpoint is that leaves much less to import, it begins at that one instead, and shares
-less with the broad one. A save is served by the narrow one where that has read nothing of what was saved, else by the
-broad one. Who saves views and models in turn has both as well: each save of a model takes the narrow one away, and
-another is forked from the broad one while he goes on.
+before the URLconf. Once it is verified another one is forked from it that goes on with the start up to the URLconf,
+imports there what does not depend on the views, and pauses: the *narrow* one. Where an exact checkpoint is that leaves
+much less to import, it begins at that one instead, and shares less with the broad one. A save is served by the narrow
+one where that has read nothing of what was saved, else by the broad one.
+
+Who saves views and models in turn has both as well: each save of a model takes the narrow one away, and another is
+forked from the broad one while he goes on. It goes on to right before the views where ``ready()`` imports these.
 
 It is worth it where a reload by the broad plan is much quicker than an exact one, and where there is memory enough: two
 lines of processes that have come from before the models share less than two from the URLconf on.
