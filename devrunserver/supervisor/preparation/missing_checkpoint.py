@@ -40,7 +40,6 @@ def is_missing(planning: Planning, chain: Chain, plan: Plan) -> bool:
     if will_do and any(record.places.get(one, place) < place for one in recent):  # their next save takes it away
         return False
     base = right_before(record, place)
-    begun = sum(
-        record.seconds[record.places[name]] for name in base.importing if name != module
-    )  # some is left as well
+    # of what has begun by then some is left as well
+    begun = sum(record.seconds[record.places[name]] for name in base.importing if name != module)
     return import_plan.make(record, base, [path]).remains + begun <= most
