@@ -147,12 +147,16 @@ def test_a_view_that_is_imported_from_ready_in_turn_with_a_model(project: Path) 
         server.edit("shop/models.py", "MOST_COPIES = 20", "MOST_COPIES = 21")
         server.wait_for_log("models.py changed: reloaded in")
         count = server.log.count("Prepared the next reload")
-        for number in (2, 3):
-            server.wait_for_log("Prepared the next reload", count + 1)
+        for number in (2, 3, 4):  # what is for the model may be made anew first
+            if (is_there := server.log.count("Prepared the next reload") - count) < 2:
+                server.wait_for_log("Prepared the next reload", count + is_there + 1)
             server.edit("shop/marks.py", f"mark-{number - 1}", f"mark-{number}")
             server.wait_for_body(f"mark-{number}")
             server.wait_for_log("marks.py changed: reloaded in", number)
-            assert "resumed at shop.marks, prepared" in server.log.rpartition("changed: reloaded in")[2]
+            if "resumed at shop.marks, prepared" in server.log.rpartition("changed: reloaded in")[2]:
+                break
+        else:
+            pytest.fail("the view has no prepared reload of its own")
         server.edit("shop/models.py", "MOST_COPIES = 21", "MOST_COPIES = 22")
         server.wait_for_log("models.py changed: reloaded in", 2)
         assert kinds(server)[-1]
