@@ -24,12 +24,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from devrunserver.common import import_plan
+from devrunserver.common.facts import Read
 from devrunserver.common.import_plan import APPS_PHASE, URLCONF, Base, Plan, dependents
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 
-SHARE = 0.6  # of an exact reload, that one by a broad plan may take to be worth it ...
-UNKNOWN_SHARE = 0.33  # ... and where nothing is known of what will be edited
+SHARE = 0.6  # of an exact reload, that one by a broad plan may take to be worth it
 LEAVING = 0.05  # seconds that an exact reload takes to leave checkpoints
 NARROW_SHARE = 0.5  # of a reload by the plan for all files, that one by the narrow plan may take to be worth it ...
 NOTICED = 0.1  # ... and seconds that views must gain
@@ -84,12 +84,11 @@ def broad_plan(
         narrow, _ = plan_for(chain, tuple(late))
         return (best, at) if late and narrow is not None and is_worth(narrow, best) else None
     broad: tuple[Plan, Checkpoint] | None = None
-    share = SHARE if likely else UNKNOWN_SHARE
     for paths in reversed(early):
         plan, base = plan_for(chain, (*(broad[0].edited if broad is not None else late), *paths))
         if plan is None or base is None or base.at == URLCONF:
             continue
-        if plan.remains <= share * import_plan.remaining(record, base.base):
+        if plan.remains <= SHARE * import_plan.remaining(record, base.base):
             broad = plan, base
     return broad
 
@@ -148,10 +147,12 @@ def own_early_files(record: ImportRecord, chain: Chain) -> tuple[str, ...]:
     Where all but a few modules are of installed packages, one plan leaves out all of them. What is imported while apps
     are made would have it begin so early that it is of no use.
     """
-    first = chain.before(())[0].base.imported if chain.before(()) else 0
-    phases = dict(reversed([*zip(record.order, record.phases, strict=True)][first:]))  # of each the first time
+    first = chain.before(())[:1]
+    imported = first[0].base.imported if first else 0
+    read = {fact.path for one in first for fact in one.facts or () if isinstance(fact, Read)}  # settings import some
+    phases = dict(reversed([*zip(record.order, record.phases, strict=True)][imported:]))  # of each the first time
     between = {name for name, phase in phases.items() if APPS_PHASE < phase < record.phases[-1]}
-    return tuple(path for path, name in record.files.items() if name in between)
+    return tuple(path for path, name in record.files.items() if name in between and path not in read)
 
 
 def is_quicker(plan: Plan, record: ImportRecord | None, checkpoints: Sequence[Checkpoint]) -> bool:

@@ -14,7 +14,7 @@ from devrunserver.common.import_plan import URLCONF, Base, Plan, remaining
 from devrunserver.common.import_record import ImportRecord
 from devrunserver.common.messages import Message, StateAsked
 from devrunserver.supervisor.preparation import build, planning
-from devrunserver.supervisor.preparation.broad import is_quicker, late_files, later_files, with_later
+from devrunserver.supervisor.preparation.broad import is_quicker, late_files, later_files, own_early_files, with_later
 from devrunserver.supervisor.preparation.build import Prepared, is_on_the_way, serves_others
 from devrunserver.supervisor.preparation.jobs import Run
 from devrunserver.supervisor.preparation.planning import Planning
@@ -117,6 +117,26 @@ def test_only_early_checkpoints_stand_for_the_urlconf(stage: Stage) -> None:
     ]
     assert with_later([late], RECORD, []) == [late]
     assert with_later([model], RECORD, ["/a.py", "/model.py"]) == [model]
+
+
+@pytest.mark.parametrize(("seconds", "early"), [(4.0, ["model", "w", "x", "y"]), (2.0, [])], ids=["half", "most"])
+def test_where_no_model_is_likely_one_is_for_all_unless_that_leaves_most(
+    seconds: float, early: list[str]
+) -> None:
+    stage = Stage(1, replace(RECORD, seconds=[*RECORD.seconds[:-1], seconds]), "model")
+    stage.add_checkpoint(2, URLCONF, 5, "/model.py")
+    stage.serve("/a.py")
+    assert [name for name in stage.builds[0].excluded if name in ORDER[:5]] == early
+    stage.close()
+
+
+def test_a_model_that_settings_import_is_no_model_of_these(stage: Stage) -> None:
+    """No checkpoint is before it."""
+    assert own_early_files(RECORD, stage.chain) == ("/model.py", "/w.py", "/x.py", "/y.py")
+    first = stage.chain.before(())[0]
+    assert first.facts is not None
+    first.facts.append(Read("/w.py", None))
+    assert own_early_files(RECORD, stage.chain) == ("/model.py", "/x.py", "/y.py")
 
 
 def test_a_fork_of_an_early_checkpoint_comes_to_what_ready_imports(stage: Stage) -> None:
