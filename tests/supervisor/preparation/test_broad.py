@@ -120,9 +120,7 @@ def test_only_early_checkpoints_stand_for_the_urlconf(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "early"), [(4.0, ["model", "w", "x", "y"]), (2.0, [])], ids=["half", "most"])
-def test_where_no_model_is_likely_one_is_for_all_unless_that_leaves_most(
-    seconds: float, early: list[str]
-) -> None:
+def test_where_no_model_is_likely_one_is_for_all_unless_that_leaves_most(seconds: float, early: list[str]) -> None:
     stage = Stage(1, replace(RECORD, seconds=[*RECORD.seconds[:-1], seconds]), "model")
     stage.add_checkpoint(2, URLCONF, 5, "/model.py")
     stage.serve("/a.py")
