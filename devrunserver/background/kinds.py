@@ -128,7 +128,7 @@ class Kinds(dict[type[Any], Kind]):
 
     def __init__(self, own: Callable[[str], bool], texts: Callable[[str], Digest], varying: Varying) -> None:
         self._own = own
-        # that of a package that takes the place of Django's, as dynaconf does
+        # a package may have put its own in place of Django's, as dynaconf does
         self._of_settings = type(getattr(sys.modules.get("django.conf"), "settings", None))
         self._by_itself: dict[type[Any], Callable[[Any], Digest]] = {
             **BY_NAME,

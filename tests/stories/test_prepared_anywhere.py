@@ -89,17 +89,27 @@ def test_models(project: Path) -> None:
         assert kinds(server)[1:] == [True, True]
 
 
+def make_slow(project: Path, urls: str, *edited: str) -> None:
+    """What depends on the model takes its time, and so does what does not.
+
+    Args:
+        urls: what the URLconf imports besides.
+        edited: the files that were right before the start, the last one last.
+    """
+    (project / "slow.py").write_text("import time\n\ntime.sleep(0.8)\n")
+    (project / "shop/reports.py").write_text("import time\n\nfrom shop import models\n\ntime.sleep(0.4)\n")
+    with open(project / "bookshop/urls.py", "a") as file:
+        file.write(urls)
+    age(project)
+    for number, name in enumerate(reversed(edited), 1):
+        os.utime(project / name, (time.time() - 3 * number,) * 2)
+
+
 @pytest.mark.deep
 @pytest.mark.skipif(not is_memory_plentiful(), reason="it is not worth the memory")
 def test_a_view_and_a_model_before_anybody_has_saved(project: Path) -> None:
     """What depends on the model takes its time: neither save has to wait for what the other one needs."""
-    (project / "slow.py").write_text("import time\n\ntime.sleep(0.8)\n")
-    (project / "shop/reports.py").write_text("import time\n\nfrom shop import models\n\ntime.sleep(0.4)\n")
-    with open(project / "bookshop/urls.py", "a") as urls:
-        urls.write("\nimport shop.reports\nimport slow\n")
-    age(project)
-    for name, seconds in (("shop/models.py", 6), ("shop/marks.py", 3)):  # right before the start
-        os.utime(project / name, (time.time() - seconds,) * 2)
+    make_slow(project, "\nimport shop.reports\nimport slow\n", "shop/models.py", "shop/marks.py")
     with Server(project, "--explain-reload") as server:
         server.wait_for_body("mark-0")
         server.wait_for_log("Prepared the next reload", 2)
@@ -130,13 +140,7 @@ class ShopConfig(AppConfig):
 def test_a_view_that_is_imported_from_ready_in_turn_with_a_model(project: Path) -> None:
     """The save of the model takes the checkpoint right before the view away; a fork of what is prepared comes there."""
     (project / "shop/apps.py").write_text(READY_IMPORTS)
-    (project / "slow.py").write_text("import time\n\ntime.sleep(0.8)\n")
-    (project / "shop/reports.py").write_text("import time\n\nfrom shop import models\n\ntime.sleep(0.4)\n")
-    with open(project / "bookshop/urls.py", "a") as urls:
-        urls.write("\nimport slow\n")
-    age(project)
-    for name, seconds in (("shop/marks.py", 6), ("shop/models.py", 3)):  # right before the start
-        os.utime(project / name, (time.time() - seconds,) * 2)
+    make_slow(project, "\nimport slow\n", "shop/marks.py", "shop/models.py")
     with Server(project, "--explain-reload") as server:
         server.wait_for_body("mark-0")
         server.wait_for_log("Prepared the next reload")

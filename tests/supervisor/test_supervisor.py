@@ -29,6 +29,7 @@ from devrunserver.common.messages import (
 )
 from devrunserver.common.role import Role
 from devrunserver.supervisor.change_review import VERDICT_PATIENCE
+from devrunserver.supervisor.console import Console
 from devrunserver.supervisor.lifecycle import Attempt, State
 from devrunserver.supervisor.start_progress import StartProgress
 from devrunserver.supervisor.watching.events import Event, Kind
@@ -352,6 +353,24 @@ def test_a_verdict_of_stale_reloads(stage: Stage) -> None:
     stage.step()
     stage.start()
     assert stage.told("/p/views.py changed: reloaded in")
+
+
+def test_a_reload_is_explained_by_what_was_so_when_it_was_decided(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the worker starts there may be something else to say of the next one."""
+    explained: list[str] = []
+    monkeypatch.setattr(Console, "explain", lambda self, message, reason, why_not: explained.append(why_not))
+    worker = stage.start()
+    preparation = stage.supervisor._parts.preparation
+    monkeypatch.setattr(preparation, "forget", lambda: setattr(preparation, "why_not", "of this one"))
+    stage.save()
+    stage.say(Verdict(1, "/p/views.py", None))
+    worker.end()
+    stage.step()
+    preparation.why_not = "of the next"
+    stage.start()
+    assert explained == ["of this one"]
 
 
 def test_a_verdict_of_fresh_lets_requests_through(stage: Stage) -> None:

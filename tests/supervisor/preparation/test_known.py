@@ -1,4 +1,4 @@
-"""What is remembered of the ways of a project from one start of a server to the next."""
+"""What was in the way of plans, from one start of a server to the next."""
 
 from __future__ import annotations
 
