@@ -217,7 +217,9 @@ def test_workers_alone_write_to_a_database(project: Path, ready: str) -> None:
                 break
         assert kinds(server)[-1] is True
         assert starts() == before + server.reloads
-        assert bool(re.search(r"BuildFailed\(.*reason='it writes to a database'", server.log)) is (ready != WRITER)
+        # A build does not come to what writes where it begins right before that, as on a machine that is slow just then
+        is_before = ready != WRITER and "resumed at shop.writer, prepared" not in server.log
+        assert bool(re.search(r"BuildFailed\(.*reason='it writes to a database'", server.log)) is is_before
         assert "once more" not in server.log
 
 
