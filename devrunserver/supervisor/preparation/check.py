@@ -171,7 +171,9 @@ def compare(
         return record is None or cost_without(record, prepared.base.base, plan, modules) <= LITTLE
 
     known = planning.known
-    verifier = Verifier(processes, known, lambda: worker.is_current(planning.saves), starts.twin, is_cheap)
+    verifier = Verifier(
+        processes, known, lambda: worker.is_current(planning.saves), starts.twin, is_cheap, planning.record
+    )
     without_need = passed_over(planning, prepared.plan, prepared.base)
     serves = worker.prepared is prepared
     another = functools.partial(start_exact, processes, prepared)

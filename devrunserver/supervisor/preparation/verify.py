@@ -5,8 +5,9 @@ Theory of operation
 Both are told by processes that have imported the same sources and will not serve. What differs between two exact
 starts that were made at different times (numbers drawn, times) does not count; so where there is a difference, another
 exact start is made, after both. What counts is what the exact starts agree on, and the prepared one does not. Where
-functions or classes of planned modules are in another order than those of others, that start is spared at first, if to
-leave these modules out costs next to nothing: it cannot be wrong. Only if there is a difference again it is made.
+functions or classes of planned modules are in another order than those of others, or one of the starts alone has them,
+that start is spared at first, if to leave these modules out costs next to nothing: it cannot be wrong. Only if there is
+a difference again it is made.
 Before a worker is replaced that serves, several are made.
 
 What is volatile may hold an order all the same: a registry by random keys. So of that the order of what modules have
@@ -93,6 +94,7 @@ class Verdict:
         certain: which of them would have even if nothing had been left out in passing.
         parts: where there are none, the modules that what came too early is made of.
         parts_of_new: the same of what only one of the two starts has.
+        are_new: only one of them has what differs, whatever it is.
         failure: why nothing was compared.
         reference: the prepared state.
     """
@@ -102,6 +104,7 @@ class Verdict:
     certain: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
     parts_of_new: set[str] = field(default_factory=set)
+    are_new: bool = False
     failure: str = ""
     reference: Reference | None = None
     is_outdated: bool = False  # somebody has saved meanwhile; nothing was found out
@@ -134,6 +137,7 @@ class Verifier:
         twin: another exact start, where one was made already.
         is_cheap: whether leaving some modules out of the plan costs next to nothing, so that another exact start, which
             may show that it is not necessary, would be dearer.
+        record: of an exact start; None: it is not known.
     """
 
     def __init__(
@@ -143,12 +147,14 @@ class Verifier:
         is_current: Callable[[], bool],
         twin: Run | None = None,
         is_cheap: Callable[[Set[str]], bool] = lambda modules: True,
+        record: ImportRecord | None = None,
     ) -> None:
         self._processes = processes
         self._known = known
         self._is_current = is_current
         self._twin = twin
         self._is_cheap = is_cheap
+        self._record = record
 
     def compare(
         self,
@@ -177,7 +183,10 @@ class Verifier:
             differences = found - self._known.volatile.keys()
             if differences and not is_served and not differences & self._known.judged:
                 verdict = yield from self._judged(exact, prepared, differences, plan, passed_over)
-                if verdict.culprits and (self._is_cheap(verdict.culprits) or not self._is_current()):
+                if verdict.are_new and self._record is not None:
+                    verdict.blame_nearest(self._record, plan)
+                has_order = not verdict.are_new
+                if verdict.culprits and (self._is_cheap(verdict.culprits) or (has_order and not self._is_current())):
                     self._known.judged |= differences
                     return verdict
             for number in range(TWINS if differences else 0):
@@ -339,6 +348,7 @@ class Verifier:
             certain=planned & out_of_order(outlines, planned, places, passed_over),
             parts=set() if culprits else parts_of_first(outlines),
             parts_of_new=set() if culprits else parts_of_what_is_new(outlines),
+            are_new=all(any(before) is not any(after) for before, after in outlines),
         )
 
     def _outlines(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -495,9 +495,9 @@ def test_what_a_later_exact_start_agrees_on_does_not_count(stage: Stage) -> None
     assert stage.reload()
 
 
-def traces(order: str, random: int = 0) -> State:
+def traces(order: Iterable[str], random: int = 0) -> State:
     """A state in which modules have left their traces in this order."""
-    digests = {**state().attributes, "first": {"x": hash((order, random))}}
+    digests = {**state().attributes, "first": {"x": hash((*order, random))}}
     return State(digests, {TRACE: [["f", name] for name in order]})
 
 
@@ -558,6 +558,30 @@ def test_before_much_is_left_out_another_exact_start_is_made(
     stage.serve()
     assert made[0] == starts
     assert set(stage.builds[0].modules) - set(stage.builds[-1].modules) == set(left_out)
+
+
+@pytest.mark.parametrize(
+    ("exact", "seconds", "starts"),
+    [
+        ("", 0.045, 0),
+        ("first", 0.045, TWINS),  # both have it: it may have been drawn by lot
+        ("", 1.0, TWINS),
+    ],
+)
+def test_nor_where_one_start_alone_has_something_unless_much_would_be_left_out(
+    stage: Stage, exact: str, seconds: float, starts: int
+) -> None:
+    """As what decorates a class has found that another module had decorated what that derives from."""
+    edges = {**RECORD.edges, "d": {"first"}}
+    stage.record = replace(RECORD, seconds=[*RECORD.seconds[:-1], seconds], edges=edges)
+    stage.exact, stage.prepared = [traces([exact] if exact else [], random=1)], traces(["first"])
+    stage.save()
+    made: list[int] = []
+    stage.preparation._tell = lambda text: made.append(stage.dry_runs)
+    stage.serve()
+    assert made[0] == starts
+    if not exact:
+        assert set(stage.builds[0].modules) - set(stage.builds[1].modules) == {"d"}, "it alone has what changed at hand"
 
 
 @pytest.mark.parametrize(
