@@ -6,7 +6,7 @@ imports counts for the module that calls it while it is imported, and not at all
 It is recorded in the real start, by a function of ours around ``builtins.__import__``, as a start of its own for it
 would cost as much as it tells. That adds about a microsecond to each statement, of which a large project executes some
 ten thousands. Most of them are in the body of a module, which Python tells by giving the same names as global and local
-ones. For others frames are walked, each of which costs a call of our audit hook.
+ones. For others somebody has to find it (``executed_module.py``).
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ class EdgeRecorder:
 
     Args:
         on_fault: called if something cannot be recorded, which ends it: no import of the project fails because of us.
+        executed: tells the module whose body is the nearest on the stack.
     """
 
-    def __init__(self, on_fault: Callable[[Exception], None]) -> None:
+    def __init__(self, on_fault: Callable[[Exception], None], executed: Callable[[], str] = executed) -> None:
         self.edges: Edges = {}
         self._is_resting = False
         self._on_fault = on_fault
+        self._executed = executed
         self._import = builtins.__import__
         self._import_by_name = importlib._bootstrap._gcd_import  # type: ignore[attr-defined]
         builtins.__import__ = self._on_import
@@ -101,7 +103,7 @@ class EdgeRecorder:
         self._on_fault(fault)
 
     def _note(self, name: str, fromlist: Sequence[str] | None, importer: str) -> None:
-        importer = importer or executed(sys._getframe(2))
+        importer = importer or self._executed()
         if importer and name:
             imported = self.edges.get(importer)
             if imported is None:

@@ -62,7 +62,7 @@ class Building:
     def before(self, fullname: str) -> None:
         """A module is about to be loaded. Does not return if it must not be."""
         if fullname in self._excluded:
-            self.give_up(f"it imports {fullname}", executed(sys._getframe()), fullname)
+            self.give_up(f"it imports {fullname}", executed(), fullname)
 
     def import_all(self, modules: Collection[str]) -> None:
         """Imports these modules. Returns if all is well, and does not otherwise."""

@@ -147,7 +147,7 @@ class Checkpoints:
     def give_up_building(self, reason: str) -> None:
         """Ends this process where it imports ahead, or is on the way to where it is to do so."""
         if self.building is not None:
-            self.building.give_up(reason, module_files.executed(sys._getframe()))
+            self.building.give_up(reason, module_files.executed())
         if self._postponed is not None:
             with suppress(link.LinkClosed):
                 self._postponed.to_supervisor.send(BuildFailed("", reason))

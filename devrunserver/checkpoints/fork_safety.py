@@ -195,7 +195,7 @@ class ForkSafety:
         return handler
 
     def _suspect(self) -> None:
-        self.is_suspicious, self.suspect = True, executed(sys._getframe())
+        self.is_suspicious, self.suspect = True, executed()
 
 
 def has_no_other_threads() -> bool:

@@ -157,7 +157,7 @@ class Spare:
         if threading.current_thread() is not threading.main_thread():
             return False
         if self._building is not None:
-            self._building.give_up(f"it comes to {at}", module_files.executed(sys._getframe()))
+            self._building.give_up(f"it comes to {at}", module_files.executed())
         if not self._is_ahead:
             return False
         self._is_ahead = False

@@ -116,8 +116,9 @@ def is_incomplete(name: str) -> bool:
     return issubclass(type(module), ModuleType) and getattr(namespace(module).get("__spec__"), "_initializing", False)
 
 
-def executed(frame: FrameType | None) -> str:
-    """The module whose body is executed: that of the nearest frame which is one; empty where there is none."""
+def executed() -> str:
+    """The module whose body this thread executes: that of the nearest frame which is one; empty where there is none."""
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_code.co_name == BODY:
             return str(frame.f_globals.get("__name__", ""))

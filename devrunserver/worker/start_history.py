@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from django.apps import apps
 
 from devrunserver.background import import_graph
+from devrunserver.background.executed_module import ExecutedModule
+from devrunserver.checkpoints.audit import Handler
 from devrunserver.checkpoints.import_hook import ImportHook
 from devrunserver.common import faults
 from devrunserver.common.import_plan import URLCONF_PHASE
@@ -40,10 +42,12 @@ class StartHistory:
         self._lookups: ModelLookups | None = None
         self._has_failed = False
 
-    def record_edges(self) -> None:
-        """From now on it is recorded who imports whom."""
-        self._recorder = import_graph.EdgeRecorder(self._on_fault)
+    def record_edges(self) -> dict[str, Handler]:
+        """From now on it is recorded who imports whom. Returns handlers of audit events that this needs."""
+        executed = ExecutedModule()
+        self._recorder = import_graph.EdgeRecorder(self._on_fault, executed.name)
         self._lookups = ModelLookups(self._recorder.note_use)
+        return {"exec": executed.on_body}
 
     def _on_fault(self, fault: Exception) -> None:
         if not self._has_failed:

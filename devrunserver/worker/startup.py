@@ -106,7 +106,7 @@ class Startup:
             self._spare.begin()
             self._handlers |= self.reads.handlers | self._spare.handlers | safety.temporary_handlers
             if conf.load().PREPARE:
-                self.history.record_edges()
+                self._handlers |= self.history.record_edges()
             self._follow_databases()
             return
         self.identity.say(Hello(os.getpid(), names))
@@ -114,7 +114,7 @@ class Startup:
             self._handlers |= self.reads.handlers | self.checkpoints.fork_safety.handlers
             self.checkpoints.fork_safety.connections.follow()
             if conf.load().PREPARE:
-                self.history.record_edges()
+                self._handlers |= self.history.record_edges()
             self._follow_databases()
             self.checkpoints.make("the first app")
         elif conf.load().READ_FILES:
