@@ -305,6 +305,8 @@ class Checkpoints:
     def _build_at_last(self, at: str) -> bool:
         """The start has come to where modules are to be imported ahead. Returns True in a process that was resumed."""
         assert self._postponed is not None
+        if not self.may_fork():
+            self.give_up_building(self.fork_safety.reason)
         postponed, self._postponed = self._postponed, None
         with signals_held(), self.fork_safety.looking_away():
             with postponed.silence:
@@ -320,8 +322,8 @@ class Checkpoints:
 
     def _sockets(self) -> set[int]:
         """The descriptors of our own sockets."""
-        building = {self.building.to_supervisor.fileno()} if self.building is not None else set()
-        return self._lender.sockets() | building
+        builds = [one.to_supervisor.fileno() for one in (self.building, self._postponed) if one is not None]
+        return self._lender.sockets() | set(builds)
 
 
 def stand_by(message: ForkAhead) -> Resume:

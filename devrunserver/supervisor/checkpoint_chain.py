@@ -84,6 +84,7 @@ class Chain:
         self._row: list[Checkpoint] = []
         self._leaving: list[Process] = []
         self.kept: list[Checkpoint] = []  # are not dropped where there are too many
+        self.ended_at = ""  # the place from which on the last start could make none; empty: it could everywhere
 
     def __bool__(self) -> bool:
         return bool(self._row)
@@ -94,6 +95,7 @@ class Chain:
 
     def add(self, number: int, at: str, cost: float, sock: socket.socket, process: Process) -> None:
         """A worker has become a checkpoint."""
+        self.ended_at = ""
         checkpoint = Checkpoint(number, at, cost, link.Link(sock, Role.SUPERVISOR, Role.CHECKPOINT), process)
         self._row.append(checkpoint)
         self._selector.register(checkpoint.link, selectors.EVENT_READ, lambda: self._hear(checkpoint))

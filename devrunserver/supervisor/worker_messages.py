@@ -97,6 +97,7 @@ class WorkerMessages:
         self._parts.chain.add(message.number, message.at, message.elapsed, message.link, process)
 
     def _on_checkpoints_ended(self, worker: WorkerHandle, message: CheckpointsEnded) -> None:
+        self._parts.chain.ended_at = message.at
         self._setup.optional.call(Part.TELLING, self._setup.console.checkpoints_ended, message.at, message.reason)
         self._setup.optional.call(Part.SPARES, self._parts.spares.on_checkpoints_ended, bool(self._parts.chain))
 

@@ -77,7 +77,7 @@ def broad_plan(
     likely = [path for path in edited if path in record.files and path not in late]
     early: list[tuple[str, ...]] = [(path,) for path in likely]
     early = early or [own_early_files(record, chain)]
-    has_place = any(base.at == URLCONF for base in with_later(chain.before(late), record, late))
+    has_place = any(base.at == URLCONF for base in with_later(chain.before(late), record, late, chain.ended_at))
     if best is None or at is None or not has_place:
         return None
     if {path for paths in early for path in paths} <= set(best.edited):
@@ -98,7 +98,9 @@ def is_worth(narrow: Plan, plan: Plan) -> bool:
     return narrow.remains <= min(NARROW_SHARE * plan.remains, plan.remains - NOTICED)
 
 
-def with_later(bases: list[Checkpoint], record: ImportRecord, paths: Sequence[str]) -> list[Checkpoint]:
+def with_later(
+    bases: list[Checkpoint], record: ImportRecord, paths: Sequence[str], ended_at: str = ""
+) -> list[Checkpoint]:
     """Bases, and among them where no exact checkpoint is (any more), but a fork of an early one comes to: the URLconf,
     or right before the first of some files, where that is imported in a later part of Django's set-up than all bases.
 
@@ -106,7 +108,21 @@ def with_later(bases: list[Checkpoint], record: ImportRecord, paths: Sequence[st
 
     Args:
         paths: files that the plan is to leave out.
+        ended_at: the place from which on a start can make no checkpoint; empty: there is none.
     """
+    found = _with_later(bases, record, paths)
+    end = place_of(record, ended_at)
+    return [one for one in found if not one.is_ahead or one.base.imported < end]
+
+
+def place_of(record: ImportRecord, at: str) -> int:
+    """How many modules were looked up at a place in a start; more than there are where that is not known."""
+    if at == URLCONF:
+        return list(record.phases).index(record.phases[-1])
+    return record.places.get(at, len(record.order))
+
+
+def _with_later(bases: list[Checkpoint], record: ImportRecord, paths: Sequence[str]) -> list[Checkpoint]:
     last = record.phases[-1]
     names = [record.files.get(path, "") for path in paths]
     places = [record.places[name] for name in names if name in record.places]
@@ -116,7 +132,7 @@ def with_later(bases: list[Checkpoint], record: ImportRecord, paths: Sequence[st
     is_late = len(late_files(record, paths)) == len([path for path in paths if path in record.files])
     if not early or not is_late or any(base.at == URLCONF for base in bases):
         return bases
-    there = Base(list(record.phases).index(last), (URLCONF,), last)
+    there = Base(place_of(record, URLCONF), (URLCONF,), last)
     return [*early, replace(early[-1], at=URLCONF, base=there, is_ahead=True), *bases[len(early) :]]
 
 

@@ -12,7 +12,7 @@ from devrunserver.common import import_plan
 from devrunserver.common.import_plan import Plan
 from devrunserver.supervisor.checkpoint_chain import Chain
 from devrunserver.supervisor.edited_files import IN_TURN
-from devrunserver.supervisor.preparation.broad import right_before
+from devrunserver.supervisor.preparation.broad import place_of, right_before
 from devrunserver.supervisor.preparation.planning import Planning, bases_for, is_right_before, saved_last
 
 AGAIN = 2  # saves of a file: now it is likely that more follow; and only then, as it may lead to nothing
@@ -32,6 +32,8 @@ def is_missing(planning: Planning, chain: Chain, plan: Plan) -> bool:
         return False
     most = min(SHARE * plan.remains, plan.remains - GAIN * sum(record.seconds))
     place = record.places[module]
+    if place >= place_of(record, chain.ended_at):  # none can be there
+        return False
     bases = bases_for(planning, chain, (path,))
     will_do = any(import_plan.make(record, one.base, [path]).remains <= most for one in bases)
     if will_do is (count == AGAIN):  # another plan comes first; and without one it was tried the first time

@@ -427,7 +427,7 @@ def bases_for(planning: Planning, chain: Chain, paths: tuple[str, ...]) -> list[
     bases = chain.before(paths)
     is_wanted = planning.guesses.broad is Broad.MADE or not (planning.saves or planning.likely)
     if is_wanted and planning.record is not None:
-        bases = with_later(bases, planning.record, paths)
+        bases = with_later(bases, planning.record, paths, chain.ended_at)
     if not paths:  # nothing is known, and from there on most files are imported that are edited, views above all
         bases = [base for base in bases if base.at == URLCONF] or bases
     return bases
