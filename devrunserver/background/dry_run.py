@@ -64,11 +64,15 @@ class DryRunTeller:
         if not private_database.make_private(database):
             watch_writing(database, lambda: self.give_up("a start writes to a database that cannot be copied"))
 
-    def give_up(self, reason: str) -> NoReturn:
-        """Tells why this start cannot be compared, and ends."""
+    def give_up(self, reason: str, module: str = "") -> NoReturn:
+        """Tells why this start cannot be compared, and ends.
+
+        Args:
+            module: in whose body that has happened, if in any.
+        """
         self._clean_up()
         with suppress(link.LinkClosed):
-            self._link.send(BuildFailed("", reason))
+            self._link.send(BuildFailed(module, reason))
         process_exit.leave(process_exit.FAILURE)
 
     def finish(self, record: Callable[[], ImportRecord]) -> NoReturn:

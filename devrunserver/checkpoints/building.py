@@ -13,12 +13,11 @@ import importlib
 import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from types import TracebackType
 from typing import NoReturn, Protocol
 
 from devrunserver.common import link
 from devrunserver.common.messages import BuildFailed
-from devrunserver.common.module_files import BODY, executed
+from devrunserver.common.module_files import executed, failed
 
 
 class Safety(Protocol):
@@ -104,13 +103,3 @@ class Building:
         with suppress(link.LinkClosed):
             self.to_supervisor.send(BuildFailed(module, reason, [name for name, _ in others], wanted))
         self._leave()
-
-
-def failed(traceback: TracebackType | None) -> str:
-    """The module whose body an exception came from; empty where there is none."""
-    found = ""
-    while traceback is not None:
-        code, names = traceback.tb_frame.f_code, traceback.tb_frame.f_globals
-        found = str(names.get("__name__", "")) if code.co_name == BODY else found
-        traceback = traceback.tb_next
-    return found

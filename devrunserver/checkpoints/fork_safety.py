@@ -15,8 +15,9 @@ the process has done so far is in its memory. Some of what forbids it is asked a
 A thread that has ended, a socket that is closed, a temporary file that is gone leave nothing behind, so checkpoints go
 on after them. What was *learnt* stays in what the project has made of it, and is for ever, in every process that is
 forked from this one: something may have been read from a server that answered, where a fresh start might get another
-answer. A connection that was refused counts as never made (``connections.py``). What was read in a database that is a
-file is a fact like what was read in any file (``database_reads.py``), and only its connection must not be open.
+answer. To clear a cache teaches nothing (``worker/cache_clears.py``). A connection that was refused counts as never
+made (``connections.py``). What was read in a database that is a file is a fact like what was read in any file
+(``database_reads.py``), and only its connection must not be open.
 
 Looking costs some system calls, so it is done where a checkpoint is wanted. Audit events add what leaves no trace,
 and tell which module it was.
@@ -73,6 +74,7 @@ class ForkSafety:
         self.reason = ""  # what forbade it when somebody looked last; empty: nothing did
         self.is_suspicious = False  # something has happened since then that may forbid it
         self.connections = Connections()
+        self.is_to_clear: Callable[[socket.socket], bool] = lambda sock: False  # whether a cache connects to be cleared
         self.suspect = ""  # the module whose body was executed then
         self.temporary_files = TemporaryFiles()
         self.databases = DatabaseReads(note, self.forbid, self.looking_away, on_change=self._suspect)
@@ -174,7 +176,7 @@ class ForkSafety:
             self._suspect()
 
     def _on_connection(self, args: tuple[Any, ...]) -> None:
-        if not self._ignoring and not is_datagram(args[0]):
+        if not self._ignoring and not is_datagram(args[0]) and not self.is_to_clear(args[0]):
             self.connections.on_attempt(args[0], describe(beyond_ours(audit.culprit())))
             self._suspect()
 

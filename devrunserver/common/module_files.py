@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 BODY = "<module>"  # the name of the code of a module's body
@@ -124,6 +124,16 @@ def executed() -> str:
             return str(frame.f_globals.get("__name__", ""))
         frame = frame.f_back
     return ""
+
+
+def failed(traceback: TracebackType | None) -> str:
+    """The module whose body an exception came from; empty where there is none."""
+    found = ""
+    while traceback is not None:
+        code, names = traceback.tb_frame.f_code, traceback.tb_frame.f_globals
+        found = str(names.get("__name__", "")) if code.co_name == BODY else found
+        traceback = traceback.tb_next
+    return found
 
 
 def is_standard(file: str) -> bool:

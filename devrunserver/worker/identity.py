@@ -15,6 +15,7 @@ from devrunserver.common.link import Link
 from devrunserver.common.messages import CheckpointsEnded, DryRun, Go, Hello, Message, Proceed, Resume
 from devrunserver.common.role import CONDUCT, Conduct, Role
 from devrunserver.worker import idle_connections
+from devrunserver.worker.cache_clears import CacheClears
 from devrunserver.worker.channel import Channel
 from devrunserver.worker.start_history import StartHistory
 
@@ -39,6 +40,7 @@ class Identity:
         self.listener: socket.socket | None = None  # comes with the supervisor's word
         self.state_link: socket.socket | None = None  # where a process is to report in what state this one is
         self.history: StartHistory | None = None
+        self.cache_clears = CacheClears()
         self.is_reload = self.role is Role.SPARE  # another worker has served before
         self._on_resume = on_resume
         self.before_pause = before_pause
@@ -126,4 +128,6 @@ class Identity:
         self.say(Hello(os.getpid()))
         if isinstance(order, Resume) and order.waits:
             self.channel.wait_for(Proceed)
+        if isinstance(order, Resume):
+            self.cache_clears.repeat()
         self._on_resume(order)

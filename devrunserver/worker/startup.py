@@ -113,6 +113,7 @@ class Startup:
         if self.checkpoints.active:
             self._handlers |= self.reads.handlers | self.checkpoints.fork_safety.handlers
             self.checkpoints.fork_safety.connections.follow()
+            self.identity.cache_clears.follow(self.checkpoints.fork_safety)
             if conf.load().PREPARE:
                 self._handlers |= self.history.record_edges()
             self._follow_databases()
@@ -142,17 +143,19 @@ class Startup:
         """Whether a process that is forked now can tell in what state this one is, though it may not serve itself."""
         return hasattr(os, "fork") and fork_safety.has_no_other_threads()
 
-    def close_to_forks(self, reason: str) -> None:
-        """No checkpoint is made from here on."""
-        self.checkpoints.fork_safety.forbid(reason)
-
     def reach_end(self) -> None:
         """All is imported. A spare waits here at the latest; a dry run tells how that went, and does not return."""
         self.history.finder.reach_end()
+        self.identity.cache_clears.unfollow()
         if self._spare is not None:
             self._spare.pause("the end of the start")
         if self._dry_run is not None:
             self._dry_run.finish(self.history.record)
+
+    def tell_failure(self, error: BaseException) -> None:
+        """The project has raised an exception: what nobody will see is told to the supervisor."""
+        if self._dry_run is not None:
+            self._dry_run.give_up(repr(error), module_files.failed(error.__traceback__))
 
     def end(self) -> None:
         """The start is over."""
@@ -284,4 +287,4 @@ class Startup:
             elif self.identity.listener is None and threading.current_thread() is threading.main_thread():
                 watch_writing(database, self.identity.await_go)  # the supervisor may set up the project, and write, too
         else:
-            self.close_to_forks("it opened a database connection")
+            self.checkpoints.fork_safety.forbid("it opened a database connection")

@@ -240,6 +240,7 @@ class Worker:
         """Prints what keeps the project from starting (unless ``quiet``), and serves it until told to stop."""
         from devrunserver.worker import startup_error
 
+        self._startup.tell_failure(error)
         self._leave_unless(self._identity.conduct.at_failure, Act.SHOW)
         if not quiet:
             startup_error.tell(error)
@@ -279,7 +280,7 @@ class Worker:
         """Somebody asks the user while we start: after the supervisor did, and such that a change can be heard."""
         self._leave_unless(self._identity.conduct.at_prompt, Act.ASK)
         self._startup.progress.hide()
-        self._startup.close_to_forks("it asked at the terminal")
+        self._startup.checkpoints.fork_safety.forbid("it asked at the terminal")
         self._channel.listen()
         self._identity.await_go()
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import socketserver
 import sqlite3
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 import pytest
 
@@ -234,3 +238,78 @@ def test_the_supervisor_writes_before_its_worker(project: Path) -> None:
         with closing(sqlite3.connect(project / "db.sqlite3")) as database:
             pids = [pid for (pid,) in database.execute("SELECT pid FROM start")]
         assert pids.index(server.process.pid) == len(pids) - 2
+
+
+# As one that asks a server of its own
+CACHE = """
+import socket
+from django.core.cache.backends.base import BaseCache
+
+class Cache(BaseCache):
+    def __init__(self, location, params):
+        super().__init__(params)
+        self.port, self.sock = int(location), None
+
+    def ask(self, what):
+        self.sock = self.sock or socket.create_connection(("127.0.0.1", self.port))
+        self.sock.sendall(what)
+        self.sock.recv(1)
+
+    def clear(self):
+        self.ask(b"c")
+
+    def get(self, key, default=None, version=None):
+        self.ask(b"g")
+
+    def close(self, **kwargs):
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+"""
+CACHES = """
+CACHES = {{"default": {{"BACKEND": "shop.remote.Cache", "LOCATION": "{port}"}}}}
+"""
+CLEAR = "from django.core.cache import cache\ncache.clear()\n"
+
+
+@pytest.fixture
+def cache_server() -> Iterator[socketserver.ThreadingTCPServer]:
+    """A server that a cache asks; ``asked`` is what."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while (asked := self.request.recv(1)) != b"":
+                server.asked.append(asked)  # type: ignore[attr-defined]
+                self.request.sendall(b"!")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.asked = []  # type: ignore[attr-defined]
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.parametrize("learns", [False, True], ids=["clears alone", "asks as well"])
+def test_a_cache_on_a_server_that_is_cleared(project: Path, cache_server: Any, learns: bool) -> None:
+    """There are checkpoints after that, as nothing was learnt; and it is cleared for each worker all the same."""
+    write_app(project, CLEAR + ("cache.get('name')\n" if learns else ""))
+    (project / "shop/remote.py").write_text(CACHE)
+    with open(project / "bookshop/settings.py", "a") as settings:
+        settings.write(CACHES.format(port=cache_server.server_address[1]))
+    age(project)
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        for number in (1, 2):
+            server.wait_until_still()
+            before = cache_server.asked.count(b"c")
+            server.edit("shop/marks.py", f"mark-{number - 1}", f"mark-{number}")
+            server.wait_for_body(f"mark-{number}")
+            server.wait_for_log("marks.py changed: reloaded in", number)
+            assert cache_server.asked.count(b"c") > before
+        last = server.log.rpartition("changed: reloaded in")[2]
+        assert ("it connected to a server" in server.log) is learns
+        assert ("resumed at shop.models" in last or "resumed at shop.remote" in last) is learns
+        assert "once more" not in server.log
