@@ -46,6 +46,8 @@ SLOWER = 1.2
 SLOWER_BY = 0.02  # ... and that many seconds more; ...
 # ... where it leaves out what nobody has edited, such a share of a start: to compare another one costs as a start does
 GUESS_SLOWER_SHARE = 0.01
+# Of what an exact reload imports, that a plan for the file must spare to be worth several starts; else others count
+WORTH_SHARE = 0.2
 FORESEEN_SHARE = 0.75  # of what a plan saves, that it must still save without what is likely to show in an order
 MOST_LIKELY = 6  # files that are taken into account before anybody has edited one
 # Of the seconds that a plan saves, those that may be spent on leaving out what nobody has edited yet, ...
@@ -213,7 +215,9 @@ class Planning:
             self.guesses.broad = Broad.FAILED if broad is None else Broad.TRIED
             found = broad or found
         self._take(*found)
-        return no_base(self.edited) if self.plan is None else ""
+        if self.plan is not None:
+            return ""
+        return no_base(self.edited) if not bases(self, chain) else hardly_any(self.edited)
 
     def follow(self, chain: Chain, plan: Plan) -> bool:
         """Whether a plan for views follows a verified one that is for models as well, as both are edited in turn."""
@@ -286,7 +290,9 @@ class Planning:
             if not bases:
                 continue
             plan = self.plan_from(bases[-1], paths)
-            if best is None or self._is_kept(plan, best, total, path):
+            if best is None:
+                best = plan if spares_much(self, bases, paths) else None
+            elif self._is_kept(plan, best, total, path):
                 best = plan
         if best is None and self.saves:
             return None, None
@@ -379,6 +385,20 @@ class Planning:
 def no_base(edited: Sequence[str]) -> str:
     """Why there is no plan where there is no checkpoint before these files."""
     return f"no checkpoint was made before {', '.join(edited) or 'the end of the start'}"
+
+
+def hardly_any(edited: Sequence[str]) -> str:
+    """Why there is no plan where nearly all imports depend on these files."""
+    return f"hardly anything that is imported after {', '.join(edited)} does without it"
+
+
+def spares_much(planning: Planning, bases: Sequence[Checkpoint], paths: tuple[str, ...]) -> bool:
+    """Whether some plan for these files spares much of what an exact reload imports, from the last of some bases."""
+    if planning.record is None:
+        return False
+    exact = [one for one in bases if not one.is_ahead] or bases
+    most = (1 - WORTH_SHARE) * import_plan.remaining(planning.record, exact[-1].base)
+    return any(planning.plan_from(base, paths).remains <= most for base in reversed(bases))
 
 
 def passed_over(planning: Planning, plan: Plan, base: Checkpoint) -> Set[str]:

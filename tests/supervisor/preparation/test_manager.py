@@ -961,7 +961,8 @@ def test_a_checkpoint_that_has_read_the_saved_file_is_no_reason_to_reload_exactl
 
 def test_a_plan_is_made_anew_once_it_can_begin_much_later(early: Stage) -> None:
     """Whatever has become of it: what the first checkpoint could not have imported ahead is after the second."""
-    record = replace(RECORD, edges={**RECORD.edges, **{name: {"django.db"} for name in "ad"}})
+    edges = {**RECORD.edges, **{name: {"django.db"} for name in "ad"}}
+    record = replace(RECORD, edges=edges, seconds=[2.0, *RECORD.seconds[1:]])
     planning = Planning(record=record, edited=["/b.py"])
     planning.on_save("/b.py", 0.0)
     planning.make(early.chain)
@@ -1076,6 +1077,21 @@ def test_nothing_is_foreseen_on_battery(stage: Stage, monkeypatch: pytest.Monkey
     assert stage.preparation.why_not == NOTHING_YET
     assert not stage.reload("/a.py")
     assert stage.reload("/a.py")
+
+
+def test_what_spares_hardly_anything_is_not_made(early: Stage) -> None:
+    """Nearly all that is imported depends on a model: a plan for the view, which spares most, is not spoilt by it."""
+    edges = {**RECORD.edges, "urls": {"a", "b", "c", "d", "first"}, **{name: {"first"} for name in "abc"}}
+    record = replace(RECORD, edges=edges, seconds=[0.1, 0.1, 1.0, 1.0, 1.0, 0.2])
+    early.add_checkpoint(2, "urls", 1)
+    planning = Planning(record=record, edited=["/a.py", "/first.py"])
+    planning.on_save("/first.py", 0.0)
+    assert planning.make(early.chain) == ""
+    assert planning.plan is not None
+    assert planning.plan.edited == ("/a.py",)
+    planning = Planning(record=record, edited=["/first.py"])
+    planning.on_save("/first.py", 0.0)
+    assert planning.make(early.chain) == "hardly anything that is imported after /first.py does without it"
 
 
 def test_a_base_from_which_less_is_left_to_import(stage: Stage) -> None:
