@@ -18,7 +18,7 @@ from devrunserver.common.role import Role
 from devrunserver.supervisor.checkpoint_chain import Chain, Checkpoint
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.jobs import Run
-from devrunserver.supervisor.preparation.planning import Planning, bases, no_base, passed_over
+from devrunserver.supervisor.preparation.planning import Planning, bases, make_another, no_base, passed_over
 from devrunserver.supervisor.preparation.verify import Reference, why_failed
 
 
@@ -108,6 +108,8 @@ def build(
         is_certain = made.wanted not in passed_over(planning, planning.plan, planning.base)
         if not made.modules or not planning.leave_out(made.modules, made.modules if is_certain else ()):
             break
+        if why_none := make_another(planning, chain):
+            return why_none
     return why
 
 

@@ -379,7 +379,14 @@ class Planning:
         self.is_given_up = False
         if self.attempts >= ATTEMPTS or not self.plan.modules or not found:
             self.give_up()
+        elif not spares_much(self, [self.base], self.plan.edited):
+            self.forget_plan()  # one for other files may
         return not self.is_given_up
+
+
+def make_another(planning: Planning, chain: Chain) -> str:
+    """Plans anew if the plan was given up for another one. Returns why there is none, if so."""
+    return "" if planning.plan is not None else planning.make(chain)
 
 
 def no_base(edited: Sequence[str]) -> str:
@@ -393,12 +400,20 @@ def hardly_any(edited: Sequence[str]) -> str:
 
 
 def spares_much(planning: Planning, bases: Sequence[Checkpoint], paths: tuple[str, ...]) -> bool:
-    """Whether some plan for these files spares much of what an exact reload imports, from the last of some bases."""
+    """Whether some plan for these files spares much of what an exact reload imports, from the last of some bases.
+
+    As far as is known: what is in the way of a plan is taken to be in the way of those that begin elsewhere.
+    """
     if planning.record is None:
         return False
+    known = planning.known
     exact = [one for one in bases if not one.is_ahead] or bases
     most = (1 - WORTH_SHARE) * import_plan.remaining(planning.record, exact[-1].base)
-    return any(planning.plan_from(base, paths).remains <= most for base in reversed(bases))
+    in_the_way = set().union(*known.left_out.values())
+    return any(
+        import_plan.make(planning.record, one.base, paths, in_the_way | known.unfit_at(one.base.phase)).remains <= most
+        for one in reversed(bases)
+    )
 
 
 def passed_over(planning: Planning, plan: Plan, base: Checkpoint) -> Set[str]:

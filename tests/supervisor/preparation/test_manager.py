@@ -1094,6 +1094,20 @@ def test_what_spares_hardly_anything_is_not_made(early: Stage) -> None:
     assert planning.make(early.chain) == "hardly anything that is imported after /first.py does without it"
 
 
+def test_what_turns_out_to_spare_hardly_anything_is_given_up_for_another() -> None:
+    """While it is built, as a module cannot be imported ahead; and nothing more is spent on it."""
+    edges = {**RECORD.edges, "urls": {"a", "b", "c", "d"}, **{name: {"first"} for name in "ab"}, "c": set[str]()}
+    record = replace(RECORD, edges=edges, seconds=[0.1, 0.1, 1.0, 1.0, 2.0, 0.2])
+    stage = Stage(base=0, record=record, at="first")
+    stage.add_checkpoint(2, "urls", 1)
+    stage.unfit = {"c": "it asks for what is not there"}
+    stage.preparation._planning.record = record
+    stage.reload("/first.py", "/a.py")
+    excluded = [sorted(build.excluded) for build in stage.builds]
+    stage.close()
+    assert excluded[-2:] == [["a", "b", "first", "urls"], ["a", "c", "urls"]]
+
+
 def test_a_base_from_which_less_is_left_to_import(stage: Stage) -> None:
     """What comes between an earlier one and the edited file is imported ahead, too."""
     stage.add_checkpoint(2, "b", 3)  # which would have to be imported after the save
