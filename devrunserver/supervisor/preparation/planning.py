@@ -410,10 +410,12 @@ def spares_much(planning: Planning, bases: Sequence[Checkpoint], paths: tuple[st
     exact = [one for one in bases if not one.is_ahead] or bases
     most = (1 - WORTH_SHARE) * import_plan.remaining(planning.record, exact[-1].base)
     in_the_way = set().union(*known.left_out.values())
-    return any(
-        import_plan.make(planning.record, one.base, paths, in_the_way | known.unfit_at(one.base.phase)).remains <= most
-        for one in reversed(bases)
-    )
+    for one in reversed(bases):
+        left_out = in_the_way | known.unfit_at(one.base.phase)
+        is_strict = one.base.phase in planning.strict
+        if import_plan.make(planning.record, one.base, paths, left_out, is_strict).remains <= most:
+            return True
+    return False
 
 
 def passed_over(planning: Planning, plan: Plan, base: Checkpoint) -> Set[str]:
