@@ -46,8 +46,9 @@ SLOWER = 1.2
 SLOWER_BY = 0.02  # ... and that many seconds more; ...
 # ... where it leaves out what nobody has edited, such a share of a start: to compare another one costs as a start does
 GUESS_SLOWER_SHARE = 0.01
-# Of what an exact reload imports, that a plan for the file must spare to be worth several starts; else others count
+# Of what an exact reload imports, that a plan for the file must spare to be worth several starts; else others count ...
 WORTH_SHARE = 0.2
+SOON = 1.0  # ... unless what is left takes no more seconds than that, as such starts cost little
 FORESEEN_SHARE = 0.75  # of what a plan saves, that it must still save without what is likely to show in an order
 MOST_LIKELY = 6  # files that are taken into account before anybody has edited one
 # Of the seconds that a plan saves, those that may be spent on leaving out what nobody has edited yet, ...
@@ -408,7 +409,7 @@ def spares_much(planning: Planning, bases: Sequence[Checkpoint], paths: tuple[st
         return False
     known = planning.known
     exact = [one for one in bases if not one.is_ahead] or bases
-    most = (1 - WORTH_SHARE) * import_plan.remaining(planning.record, exact[-1].base)
+    most = max((1 - WORTH_SHARE) * import_plan.remaining(planning.record, exact[-1].base), SOON)
     in_the_way = set().union(*known.left_out.values())
     for one in reversed(bases):
         left_out = in_the_way | known.unfit_at(one.base.phase)
