@@ -179,14 +179,14 @@ class Verifier:
                 self._processes.ask(run, StateAsked())
             of_prepared = yield from self._heard(prepared, StateReport)
             of_exact = yield from self._heard(exact, StateReport)
+            unused = set(plan.modules) & (of_prepared.digests.keys() - of_exact.digests.keys())
+            if unused and not is_served:  # an exact start does without it: no other one has to tell
+                return Verdict({(name, "__name__") for name in unused}, unused, certain=unused)
             found = yield from self._differences(exact, of_exact.digests, prepared, of_prepared.digests)
             differences = found - self._known.volatile.keys()
             if differences and not is_served and not differences & self._known.judged:
                 verdict = yield from self._judged(exact, prepared, differences, plan, passed_over)
-                if verdict.are_new and self._record is not None:
-                    verdict.blame_nearest(self._record, plan)
-                has_order = not verdict.are_new
-                if verdict.culprits and (self._is_cheap(verdict.culprits) or (has_order and not self._is_current())):
+                if self._is_clear(verdict, plan):
                     self._known.judged |= differences
                     return verdict
             for number in range(TWINS if differences else 0):
@@ -246,6 +246,13 @@ class Verifier:
             return None if rest else Reference(digests, {**reference.attributes, **told}, outlines)
         except _Gone:
             return None
+
+    def _is_clear(self, verdict: Verdict, plan: Plan) -> bool:
+        """Whether it is known whom to leave out, and that needs no other exact start."""
+        if verdict.are_new and self._record is not None:
+            verdict.blame_nearest(self._record, plan)
+        has_order = not verdict.are_new
+        return bool(verdict.culprits) and (self._is_cheap(verdict.culprits) or (has_order and not self._is_current()))
 
     def _another(self, start_exact: Callable[[], Run]) -> Run:
         """Another exact start, which reads the same sources if nobody has saved."""

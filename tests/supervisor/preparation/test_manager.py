@@ -560,6 +560,17 @@ def test_before_much_is_left_out_another_exact_start_is_made(
     assert set(stage.builds[0].modules) - set(stage.builds[-1].modules) == set(left_out)
 
 
+def test_what_an_exact_start_does_without_is_left_out_at_once(stage: Stage) -> None:
+    """Where the plan was made by what a start before had imported: the edited file does not import it any more."""
+    stage.prepared = state(d={"x": 1})
+    stage.save()
+    made: list[int] = []
+    stage.preparation._tell = lambda text: made.append(stage.dry_runs)
+    stage.serve()
+    assert made[0] == 0
+    assert set(stage.builds[0].modules) - set(stage.builds[1].modules) == {"d"}
+
+
 @pytest.mark.parametrize(
     ("exact", "seconds", "starts"),
     [
