@@ -295,4 +295,5 @@ def _delete(file: Path, rng: random.Random) -> None:
     file.unlink()
     left = {one.name for one in file.parent.iterdir()}
     if left <= {"__pycache__"} and rng.random() >= LEAVES_DIRECTORY:
-        shutil.rmtree(file.parent)
+        while file.parent.exists():  # a start in the background may be writing bytecode there
+            shutil.rmtree(file.parent, ignore_errors=True)
