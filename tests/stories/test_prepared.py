@@ -216,6 +216,20 @@ def test_what_nobody_imports_any_more_is_gone(project: Path) -> None:
         assert "once more" not in server.log
 
 
+def test_what_fails_in_a_fresh_start_too_is_not_reloaded_once_more(project: Path) -> None:
+    with edited_once(project) as server:
+        wait_until_prepared(server)
+        marks = project / "shop/marks.py"
+        working = marks.read_text()
+        marks.write_text(f"{working}\nraise ValueError('not yet')\n")
+        server.wait_for_log("ValueError: not yet")
+        server.wait_until_still()
+        assert "once more" not in server.log
+        marks.write_text(working.replace("mark-1", "mark-2"))
+        server.wait_for_body("mark-2")
+        assert "once more" not in server.log
+
+
 def test_what_fails_from_a_prepared_checkpoint_alone_heals_by_itself(project: Path) -> None:
     trap(project / "plugin.py")
     with edited_once(project) as server:

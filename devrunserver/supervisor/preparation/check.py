@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from devrunserver.common.import_plan import cost_without
-from devrunserver.common.messages import Message
+from devrunserver.common.messages import Loaded, Message
 from devrunserver.supervisor.preparation.background_processes import BackgroundProcesses, Purpose
 from devrunserver.supervisor.preparation.build import Prepared
 from devrunserver.supervisor.preparation.jobs import Run, Steps
@@ -193,5 +193,5 @@ def check_failure(
     answer = yield processes.dry_run(prepared.base.link, Purpose.VERIFY)
     if not worker.is_current(planning.saves):  # it may have been mended
         return Finding(worker, prepared, Verdict(is_outdated=True))
-    why = "a fresh start does not fail" if answer is not None else ""
+    why = "a fresh start does not fail" if isinstance(answer, Loaded) else ""
     return Finding(worker, prepared, Verdict(reference=prepared.reference), why)

@@ -381,6 +381,7 @@ class Planning:
         if self.attempts >= ATTEMPTS or not self.plan.modules or not found:
             self.give_up()
         elif not spares_much(self, [self.base], self.plan.edited):
+            self.narrow(None)
             self.forget_plan()  # one for other files may
         return not self.is_given_up
 

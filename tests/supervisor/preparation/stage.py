@@ -128,6 +128,7 @@ class Stage:
         self.prepared = state()  # of dry runs that come from what is prepared
         self.unfit: dict[str, str] = {}  # modules that cannot be imported ahead, and why
         self.facts: list[Fact] = []  # that a builder tells
+        self.failure: BuildFailed | None = None  # what dry runs from exact checkpoints say of an exception
         self.are_held = False  # dry runs do not get to their end
         self.when_asked: Callable[[Message], None] = lambda message: None  # what happens while a process is asked
         self.builds: list[Build] = []
@@ -205,7 +206,9 @@ class Stage:
             told = self.exact.pop(0) if len(self.exact) > 1 else self.exact[0]
         teller = Teller(link, told, self.record)
         self._tellers.append(teller)
-        if self.are_held:
+        if self.failure is not None and not from_prepared:
+            link.send(self.failure)
+        elif self.are_held:
             self._held.append(teller)
         else:
             link.send(Loaded())

@@ -12,7 +12,7 @@ import pytest
 from devrunserver.common import file_state
 from devrunserver.common.facts import Answered, Fact, Read
 from devrunserver.common.import_plan import Plan
-from devrunserver.common.messages import AttributesAsked, Build, Message, StateAsked
+from devrunserver.common.messages import AttributesAsked, Build, BuildFailed, Message, StateAsked
 from devrunserver.common.present import Present
 from devrunserver.common.remembered_file import RememberedFile
 from devrunserver.supervisor.preparation import manager
@@ -636,12 +636,14 @@ def test_a_worker_is_not_replaced_for_what_is_alike_in_exact_starts_by_chance(
     assert bool(stage.differences) is is_replaced
 
 
-@pytest.mark.parametrize("fails", [True, False])
-def test_a_worker_that_fails(stage: Stage, fails: bool) -> None:
+@pytest.mark.parametrize("fails", ["and tells", "and dies", ""])
+def test_a_worker_that_fails(stage: Stage, fails: str) -> None:
     """It is right if an exact start fails too."""
     stage.serve()
     assert stage.save()
-    if fails:
+    if fails == "and tells":
+        stage.failure = BuildFailed("a", "NameError()")
+    elif fails:
         stage.let_die("exact")
     stage.serve(broken=True)
     assert stage.differences == ([] if fails else ["a fresh start does not fail"])
