@@ -54,7 +54,7 @@ CONDUCT: dict[Role, Conduct] = {
     Role.STANDBY: Conduct(Act.PAUSE, Act.LEAVE, Act.LEAVE),
     Role.SPARE: Conduct(Act.PAUSE, Act.LEAVE, Act.LEAVE),
     Role.BUILDER: Conduct(Act.PAUSE, Act.TELL, Act.LEAVE),
-    Role.DRY_RUN: Conduct(Act.TELL, Act.LEAVE, Act.LEAVE),
+    Role.DRY_RUN: Conduct(Act.TELL, Act.TELL, Act.LEAVE),
     Role.STATE_REPORTER: Conduct(Act.TELL, Act.LEAVE, Act.LEAVE),
     Role.CHECK_PROCESS: Conduct(Act.LEAVE, Act.LEAVE, Act.LEAVE),  # the worker repeats what has failed
 }
