@@ -119,6 +119,16 @@ def test_only_early_checkpoints_stand_for_the_urlconf(stage: Stage) -> None:
     assert with_later([model], RECORD, ["/a.py", "/model.py"]) == [model]
 
 
+@pytest.mark.parametrize(
+    ("ended_at", "is_there"), [("", True), ("elsewhere", True), ("b", True), (URLCONF, False), ("y", False)]
+)
+def test_nothing_goes_on_to_where_the_last_start_could_leave_no_checkpoint(
+    stage: Stage, ended_at: str, is_there: bool
+) -> None:
+    model = stage.chain.before(())[0]
+    assert (with_later([model], RECORD, [], ended_at)[-1].at == URLCONF) is is_there
+
+
 @pytest.mark.parametrize(("seconds", "early"), [(4.0, ["model", "w", "x", "y"]), (2.0, [])], ids=["half", "most"])
 def test_where_no_model_is_likely_one_is_for_all_unless_that_leaves_most(seconds: float, early: list[str]) -> None:
     stage = Stage(1, replace(RECORD, seconds=[*RECORD.seconds[:-1], seconds]), "model")
