@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.live import REPOSITORY
+
 MODULES = {
     "helper.py": "def ask():\n    import program\n    program.ask()",
     "nested.py": "import helper\nhelper.ask()\nhelper.ask()",

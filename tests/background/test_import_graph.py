@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from devrunserver.background.import_graph import EdgeRecorder, absolute, body_of
+from tests.live import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 MODULES = {
     "loaded.py": "",
     "plain.py": "import loaded",
