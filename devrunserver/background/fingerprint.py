@@ -27,6 +27,7 @@ from types import ModuleType
 from typing import Any
 
 from devrunserver.background.kinds import COUNTERS, Digest, Form, Kind, Kinds, full_name, namespace_of_class, text_of
+from devrunserver.background.outdated_relations import ATTRIBUTE, REGISTRY, outdated_relations
 from devrunserver.background.outline import Containers, Outliner, by_name, target
 from devrunserver.background.varying import Varying
 from devrunserver.common.module_files import file_of, is_standard, namespace
@@ -94,6 +95,7 @@ class Fingerprint:
         self._attributes: dict[str, Digests] = {}  # by module
         self._classes: dict[str, dict[str, type[Any]]] = {}  # the same, by name
         self._of_classes: dict[str, dict[str, Digests]] = {}  # their attributes, the same
+        self._outdated = outdated_relations()
         self._take()
 
     def modules(self) -> Digests:
@@ -122,6 +124,8 @@ class Fingerprint:
         of_class = self._classes.get(module, {}).get(qualname)
         if of_class is not None:
             return type.__subclasses__(of_class) if name == SUBCLASSES else namespace_of_class(of_class).get(name)
+        if (module, attribute) == (REGISTRY, ATTRIBUTE):
+            return self._outdated
         value = namespace(sys.modules[module]).get(attribute) if module in self._classes else None
         return by_name(value) if (module, attribute) in UNORDERED_REGISTRIES else value
 
@@ -136,6 +140,8 @@ class Fingerprint:
             self._attributes[name] = self._describe_module(name, module)
         for name, one in classes:
             self._describe_class(name, one)
+        if self._outdated:
+            self._attributes[REGISTRY][ATTRIBUTE] = self._digest(self._outdated, DEPTH, hash(REGISTRY), ATTRIBUTE)
 
     def _find_classes(self, modules: Iterable[tuple[str, ModuleType]]) -> Iterable[tuple[str, type[Any]]]:
         """The classes of each module, each of which has its place there from now on."""

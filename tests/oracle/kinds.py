@@ -142,6 +142,18 @@ def changed(**kwargs):
 
 setting_changed.connect(changed)
 """
+# Which relations there are Django finds out when it is asked first, and keeps until there is another model; but in
+# ``ready()``, where it goes on keeping them
+REPORTS = "import time\nfrom shop.models import Book\n\ntime.sleep(0.2)\nassert Book._meta.get_fields()\n"
+LATE_MODEL = """
+from django.db import models
+
+class Note(models.Model):
+    book = models.ForeignKey("shop.Book", models.CASCADE)
+
+    class Meta:
+        app_label = "shop"
+"""
 PLUGIN = """
 from shop import registry, util
 
@@ -196,6 +208,25 @@ KINDS: dict[str, Kind] = {
             "shop/api/receivers.py": ASKING,
         },
         ["shop/models.py", "shop/handlers.py"],
+    ),
+    "models that views define": Kind(
+        {
+            "shop/apps.py": APP.format(ready="from shop import handlers; import slow"),
+            "shop/handlers.py": "",
+            "shop/views.py": VIEWS + "from shop import reports\n",
+            "shop/reports.py": REPORTS + "from shop import late\n",
+            "shop/late.py": LATE_MODEL,
+        },
+        ["shop/handlers.py"],
+    ),
+    "models that ready() defines": Kind(
+        {
+            "shop/apps.py": APP.format(ready="from shop import reports, late; import slow"),
+            "shop/handlers.py": "",
+            "shop/reports.py": "from shop import handlers\n" + REPORTS,
+            "shop/late.py": LATE_MODEL,
+        },
+        ["shop/handlers.py"],
     ),
     "packages that import all": Kind(
         {
