@@ -7,6 +7,7 @@ from collections.abc import Collection
 from devrunserver.common.import_plan import APPS_PHASE
 
 INTERVAL = 0.1  # seconds of work after which the next module of the project is worth a checkpoint
+PHASE_INTERVAL = 0.05  # the same for the first module that ``ready()`` imports
 FORK_SHARE = 0.05  # of the time of a start that may be spent on making checkpoints
 
 
@@ -33,14 +34,16 @@ class CheckpointPolicy:
 
         Args:
             phase: of Django's set-up. Once apps are made the next module is worth a checkpoint: from before that, next
-                to nothing of what follows can be imported ahead.
+                to nothing of what follows can be imported ahead. So is the first that ``ready()`` imports: it may
+                connect to a server, and there is no other checkpoint then, while nearly all can be imported ahead.
         """
         interval = max(INTERVAL, self._cost / FORK_SHARE) * 2 ** (2 * self._count // self._limit)
         if file == self._file and self._postponed is None and now - self._last < interval:
             return False  # Django looks for the models of an app before it imports them
         if self._postponed is None:
             is_first = not self._count or phase > self._phase == APPS_PHASE
-            is_due = is_first or file in self.edited or now - self._last >= interval
+            is_later = phase > self._phase and now - self._last >= PHASE_INTERVAL
+            is_due = is_first or is_later or file in self.edited or now - self._last >= interval
         else:
             is_due = file in self.edited or now - max(self._last, self._postponed) >= interval
         self._file = file if is_due else self._file
