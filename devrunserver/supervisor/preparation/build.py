@@ -90,7 +90,7 @@ def build(
             planning.record = replace(imports, traces=imports.traces or known)
         if why := planning.make(chain):
             return why
-    why = "other files are being edited now"
+    why, attempts = "other files are being edited now", 0
     while planning.plan is not None and planning.base is not None:
         origin = earlier if earlier is not None and is_on_the_way(earlier.base, planning.base) else None
         chain.kept = [planning.base, *([earlier.base] if earlier is not None else [])]
@@ -106,7 +106,8 @@ def build(
         if not made.wanted:
             planning.known.unfit.update(dict.fromkeys(made.modules, planning.base.base.phase))
         is_certain = made.wanted not in passed_over(planning, planning.plan, planning.base)
-        if not made.modules or not planning.leave_out(made.modules, made.modules if is_certain else ()):
+        attempts += 1  # such a list costs little, and its failures tell nothing of what would differ
+        if not made.modules or not planning.leave_out(made.modules, made.modules if is_certain else (), attempts):
             break
         if why_none := make_another(planning, chain):
             return why_none

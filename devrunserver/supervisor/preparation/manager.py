@@ -361,12 +361,13 @@ class Preparation:
             return
         self.why_not = found.why
         self._tell(f"Not prepared: {found.why}.")
+        is_over = self._planning.on_failure()
         if not found.is_failure:
-            self._planning.leave_out(found.verdict.culprits, found.verdict.certain)
+            self._planning.leave_out(found.verdict.culprits, found.verdict.certain, self._planning.attempts)
             puts_off = is_dear(self._planning, self.processes.cpu_seconds, len(found.verdict.differences))
             if puts_off and worker.is_current(self._planning.saves):
                 self._due = None  # the next attempt is made after the next reload
-        elif not self._planning.on_failure():  # it may be the sources that are broken
+        elif not is_over:  # it may be the sources that are broken
             self._due = None
         if prepared in (self._prepared, self._successor) and not (found.is_failure and self._due is None):
             self._drop(prepared)

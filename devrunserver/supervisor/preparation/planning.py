@@ -40,7 +40,7 @@ NOT_READY = "it was not ready yet"
 ATTEMPTS = 8  # how often a plan is made again without some modules
 STARTS_BEFORE_SAVES = 5  # that may be spent on what is foreseen, once; on what is saved one, after each reload
 FEW = 0.1  # of what has differed before: hardly any of it
-TRIED = 3  # failures after which a plan becomes strict
+TRIED = 3  # differences, or lists that cannot be imported ahead, after which a plan becomes strict
 # How much more a plan may leave to import than another, where it begins later, and so costs less, or was foreseen, ...
 SLOWER = 1.2
 SLOWER_BY = 0.02  # ... and that many seconds more; ...
@@ -48,6 +48,7 @@ SLOWER_BY = 0.02  # ... and that many seconds more; ...
 GUESS_SLOWER_SHARE = 0.01
 # Of what an exact reload imports, that a plan for the file must spare to be worth several starts; else others count ...
 WORTH_SHARE = 0.2
+FORESEEN_WORTH_SHARE = 0.4  # ... as long as nobody has edited it
 SOON = 1.0  # ... unless what is left takes no more seconds than that, as such starts cost little
 FORESEEN_SHARE = 0.75  # of what a plan saves, that it must still save without what is likely to show in an order
 MOST_LIKELY = 6  # files that are taken into account before anybody has edited one
@@ -116,7 +117,7 @@ class Planning:
         edited: the files that are being edited, or may be, the likeliest last.
         record: what an exact start imports; None: nobody was asked yet.
         plan: what is to be imported ahead, from ``base`` on.
-        attempts: plans that have failed.
+        attempts: plans that have failed, as they made a difference.
         strict: the parts of Django's set-up from which on what later ones import is not tried any more.
         is_given_up: nothing is prepared until something else changes.
         cost: of this plan and of those that it was made of.
@@ -320,10 +321,15 @@ class Planning:
             else (widened(best[0], self.record, best[1].base.imported, self._budget(best[0])), best[1])
         )
 
-    def plan_from(self, base: Checkpoint, paths: tuple[str, ...]) -> Plan:
-        """The plan for some files from one base, without what is in the way there."""
+    def plan_from(self, base: Checkpoint, paths: tuple[str, ...], is_wary: bool = False) -> Plan:
+        """The plan for some files from one base, without what is in the way there.
+
+        Args:
+            is_wary: what is in the way of plans that begin elsewhere is taken to be in the way of this one.
+        """
         assert self.record is not None
-        left_out = self.known.left_out[base.at] | self.known.unfit_at(base.base.phase)
+        in_the_way = set().union(*self.known.left_out.values()) if is_wary else self.known.left_out[base.at]
+        left_out = in_the_way | self.known.unfit_at(base.base.phase)
         is_strict = base.base.phase in self.strict
         plan = import_plan.make(self.record, base.base, paths, left_out, is_strict)
         displaced = import_plan.displaced(self.record, plan)
@@ -344,7 +350,7 @@ class Planning:
         return min(KNOWN_SHARE * plan.saves, LITTLE) if self.saves else UNKNOWN_SHARE * plan.saves
 
     def on_failure(self) -> bool:
-        """A start has failed that was to be compared; whether that has happened too often."""
+        """A start has failed that was to be compared, or differed; whether that has happened too often."""
         self.attempts += 1
         self.is_given_up = self.attempts >= ATTEMPTS
         return self.is_given_up
@@ -356,29 +362,29 @@ class Planning:
         plan = self.plan_from(self.base, self.plan.edited)
         self.plan = widened(plan, self.record, self.base.base.imported, self._budget(plan))
 
-    def leave_out(self, culprits: Collection[str], certain: Collection[str] = ()) -> bool:
+    def leave_out(self, culprits: Collection[str], certain: Collection[str] = (), attempts: int = 1) -> bool:
         """Takes modules out of any plan, with what imports them; whether it is worth another attempt.
 
         Args:
             certain: those that would be in the way even if nothing was passed over.
+            attempts: that have come to this, the last one too.
         """
-        self.attempts += 1
         self.is_given_up = True
         if self.plan is None or self.record is None or self.base is None:  # forgotten meanwhile
             return False
-        if self.attempts >= TRIED:
+        if attempts >= TRIED:
             self.strict.add(self.base.base.phase)
         found = set(self.plan.modules) & set(certain)
         if self.plan.edited and not found and passed_over(self, self.plan, self.base):
             # likely because of what was passed over, which must not make the reload of the edited files slower
             self.known.width_shows = True
             self.plan = self.plan_from(self.base, self.plan.edited)
-            self.is_given_up = self.attempts >= ATTEMPTS
+            self.is_given_up = attempts >= ATTEMPTS
             return not self.is_given_up
         found = found or set(self.plan.modules) & set(culprits)
         self._make_without(found)
         self.is_given_up = False
-        if self.attempts >= ATTEMPTS or not self.plan.modules or not found:
+        if attempts >= ATTEMPTS or not self.plan.modules or not found:
             self.give_up()
         elif not spares_much(self, [self.base], self.plan.edited):
             self.narrow(None)
@@ -408,16 +414,10 @@ def spares_much(planning: Planning, bases: Sequence[Checkpoint], paths: tuple[st
     """
     if planning.record is None:
         return False
-    known = planning.known
     exact = [one for one in bases if not one.is_ahead] or bases
-    most = max((1 - WORTH_SHARE) * import_plan.remaining(planning.record, exact[-1].base), SOON)
-    in_the_way = set().union(*known.left_out.values())
-    for one in reversed(bases):
-        left_out = in_the_way | known.unfit_at(one.base.phase)
-        is_strict = one.base.phase in planning.strict
-        if import_plan.make(planning.record, one.base, paths, left_out, is_strict).remains <= most:
-            return True
-    return False
+    share = WORTH_SHARE if planning.saves else FORESEEN_WORTH_SHARE
+    most = max((1 - share) * import_plan.remaining(planning.record, exact[-1].base), SOON)
+    return any(planning.plan_from(one, paths, is_wary=True).remains <= most for one in reversed(bases))
 
 
 def passed_over(planning: Planning, plan: Plan, base: Checkpoint) -> Set[str]:

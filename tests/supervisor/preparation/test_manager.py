@@ -454,9 +454,9 @@ def test_nothing_is_forked_by_what_has_died(stage: Stage) -> None:
 
 
 def test_what_cannot_be_imported_ahead_is_left_out(stage: Stage) -> None:
-    stage.unfit = {"b": "it imports a"}
+    stage.unfit = {"c": "it imports a"}
     stage.serve()
-    assert [build.modules for build in stage.builds] == [["b", "c", "d"], ["d"]]
+    assert [build.modules for build in stage.builds] == [["b", "c", "d"], ["b", "d"]]
     assert stage.reload()
 
 
@@ -895,10 +895,36 @@ def test_unless_to_leave_it_out_costs_next_to_nothing(stage: Stage) -> None:
     quick = {"b", "c"}
     record = replace(RECORD, seconds=[0.01 if name in quick else 1.0 for name in RECORD.order])
     planning = Planning(record=record, edited=["/a.py"])
+    planning.on_save("/a.py", 0.0)
     planning.known.left_out["elsewhere"] = {"b"}
     planning.make(stage.chain)
     assert planning.plan is not None
     assert planning.plan.modules == ["d"]
+
+
+@pytest.mark.parametrize(("is_saved", "modules"), [(False, ["a", "d"]), (True, ["d"])])
+def test_what_spares_less_is_made_for_what_is_edited_but_not_before(
+    stage: Stage, is_saved: bool, modules: list[str]
+) -> None:
+    """One second of five: before, what serves other files well comes first."""
+    planning = Planning(record=RECORD, edited=["/a.py"])
+    if is_saved:
+        planning.on_save("/a.py", 0.0)
+    planning.known.left_out["elsewhere"] = {"b"}
+    planning.known.left_out[stage.chain.before(())[0].at] = {"b"}
+    planning.make(stage.chain)
+    assert planning.plan is not None
+    assert planning.plan.modules == modules
+
+
+def test_only_differences_and_many_lists_that_cannot_be_imported_ahead_make_a_plan_strict(stage: Stage) -> None:
+    planning = Planning(record=RECORD, edited=["/a.py"])
+    planning.on_save("/a.py", 0.0)
+    planning.make(stage.chain)
+    assert planning.leave_out({"c"}, {"c"}, attempts=1)
+    assert not planning.strict and not planning.attempts, "that is counted by who has made them"
+    assert not planning.leave_out({"b"}, {"b"}, attempts=3), "only one second of five is left to spare, or less"
+    assert planning.strict == {3}
 
 
 @pytest.mark.parametrize(("seconds", "at"), [(0.1, "urls"), (1.0, "a")])
