@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from devrunserver.checkpoints.import_hook import ImportHook
-from devrunserver.common.import_record import ImportRecord
+from devrunserver.common.import_record import ImportRecord, Returned
 from devrunserver.common.module_files import executed, file_named
 
 Edges = dict[str, set[str]]  # by module, what it imports
@@ -30,11 +30,18 @@ class EdgeRecorder:
 
     Args:
         on_fault: called if something cannot be recorded, which ends it: no import of the project fails because of us.
+        finder: knows what is loaded, and is told who goes on then.
         executed: tells the module whose body is the nearest on the stack.
     """
 
-    def __init__(self, on_fault: Callable[[Exception], None], executed: Callable[[], str] = executed) -> None:
+    def __init__(
+        self,
+        on_fault: Callable[[Exception], None],
+        finder: ImportHook,
+        executed: Callable[[], str] = executed,
+    ) -> None:
         self.edges: Edges = {}
+        self._finder = finder
         self._is_resting = False
         self._on_fault = on_fault
         self._executed = executed
@@ -62,7 +69,7 @@ class EdgeRecorder:
         if self._is_resting:
             return
         try:
-            self._note(module, (), "")
+            self._note(module, (), "", len(self._finder.history))
         except Exception as fault:
             self._fail(fault)
 
@@ -76,24 +83,26 @@ class EdgeRecorder:
     ) -> Any:
         if self._is_resting:
             return self._import(name, globals, locals, fromlist or (), level)
+        looked_up = len(self._finder.history)
         try:
             return self._import(name, globals, locals, fromlist or (), level)
         finally:
             try:
                 if level:
                     name = absolute(name, globals, level)
-                self._note(name, fromlist, body_of(globals, locals, fromlist))
+                self._note(name, fromlist, body_of(globals, locals, fromlist), looked_up)
             except Exception as fault:
                 self._fail(fault)
 
     def _on_import_by_name(self, name: str, package: str | None = None, level: int = 0) -> Any:
         if self._is_resting:
             return self._import_by_name(name, package, level)
+        looked_up = len(self._finder.history)
         try:
             return self._import_by_name(name, package, level)
         finally:
             try:
-                self._note(absolute(name, {"__package__": package}, level), (), "")
+                self._note(absolute(name, {"__package__": package}, level), (), "", looked_up)
             except Exception as fault:
                 self._fail(fault)
 
@@ -102,8 +111,10 @@ class EdgeRecorder:
         self.edges = {}
         self._on_fault(fault)
 
-    def _note(self, name: str, fromlist: Sequence[str] | None, importer: str) -> None:
+    def _note(self, name: str, fromlist: Sequence[str] | None, importer: str, looked_up: int) -> None:
         importer = importer or self._executed()
+        if len(self._finder.history) > looked_up:
+            self._finder.on_return(importer)
         if importer and name:
             imported = self.edges.get(importer)
             if imported is None:
@@ -148,8 +159,8 @@ def record(
         path_of: a path with links to directories resolved.
         is_project: whether a file is the project's.
     """
-    found = finder.history
-    taken = [end - begin for (begin, _, _), end in zip(found, finder.ends(), strict=False)]
+    found, ends = finder.history, finder.ends()
+    taken = [end - begin for (begin, _, _), end in zip(found, ends, strict=False)]
     files = {name: file for _, name, _ in found if (file := file_named(name)) and is_project(file)}
     return ImportRecord(
         order=[name for _, name, _ in found],
@@ -158,4 +169,19 @@ def record(
         edges=edges,
         files={path_of(file): name for name, file in files.items()},
         lost=tuple(dict.fromkeys(name for _, name, _ in found if name not in sys.modules)),
+        returned=returned(finder.returns, ends),
     )
+
+
+def returned(returns: Sequence[tuple[int, float, str]], ends: Sequence[float]) -> list[Returned]:
+    """How long each has gone on: until the next one did, or the next look-up.
+
+    Args:
+        returns: after how many look-ups, when, and who.
+        ends: when the next look-up was, of each.
+    """
+    found = []
+    for (count, moment, name), (following, until, _) in zip(returns, [*returns[1:], (0, 0.0, "")], strict=True):
+        if count:
+            found.append(Returned(count - 1, name, (until if following == count else ends[count - 1]) - moment))
+    return found

@@ -44,6 +44,8 @@ class ImportHook:
         self.found: list[tuple[float, str]] = []  # when (monotonic, seconds), and what
         # the same since the project began to start, by a clock that stands still in checkpoints, and the phase
         self.history: list[tuple[float, str, int]] = []
+        # who has gone on as what it has imported was there, after how many look-ups, and when by the same clock
+        self.returns: list[tuple[int, float, str]] = []
 
     def install(self) -> None:
         sys.meta_path.insert(0, self)
@@ -72,6 +74,11 @@ class ImportHook:
             if self._ended is None:
                 self.history.append((now - self._paused, fullname, self._phase()))
 
+    def on_return(self, importer: str) -> None:
+        """A module whose body is executed goes on: what it has imported is loaded."""
+        if self._ended is None:
+            self.returns.append((len(self.history), self.now(), importer))
+
     def now(self) -> float:
         """Seconds of a clock that stands still while this process is a checkpoint."""
         return time.monotonic() - self._paused
@@ -87,7 +94,8 @@ class ImportHook:
     def on_resume(self) -> None:
         """This process was a checkpoint for a while."""
         self.found.clear()
-        self._paused += self.now() - self.history[-1][0] if self.history else 0.0
+        moments = [self.history[-1][0] if self.history else self.now(), *(one for _, one, _ in self.returns[-1:])]
+        self._paused += self.now() - max(moments)
 
     def note(self, fullname: str) -> None:
         """Records a look-up that was made before there was this finder, and did not end in a loaded module."""

@@ -75,22 +75,23 @@ def make(
     """
     edited = tuple(edited)
     changed = {record.files[path] for path in edited if path in record.files}
-    after = list(zip(record.order, record.phases, record.seconds, strict=True))[base.imported :]
-    in_the_way = {name for name, _, _ in after}.intersection(left_out)  # else it has come in its turn
+    after = list(zip(record.order, record.phases, strict=True))[base.imported :]
+    work = record.work(base.imported)
+    in_the_way = {name for name, _ in after}.intersection(left_out)  # else it has come in its turn
     excluded = dependents({*changed, *base.importing, *in_the_way}, record.importers)
-    later = {name for name, phase, _ in after if phase > base.phase}
+    later = {name for name, phase in after if phase > base.phase}
     if later and not is_strict and base.phase != APPS_PHASE:
         later.clear()
     if later:
         later &= dependents([FRAMEWORK], record.importers)
-    planned = set(independent((name for name, _, _ in after), excluded | later))
+    planned = set(independent((name for name, _ in after), excluded | later))
     planned.difference_update(record.lost)
     return Plan(
-        modules=[name for name in dict.fromkeys(name for name, _, _ in after) if name in planned],
+        modules=[name for name in dict.fromkeys(name for name, _ in after) if name in planned],
         excluded=frozenset(excluded),
         edited=edited,
-        saves=sum(seconds for name, _, seconds in after if name in planned),
-        remains=sum(seconds for name, _, seconds in after if name not in planned),
+        saves=sum(seconds for name, seconds in work if name in planned),
+        remains=sum(seconds for name, seconds in work if name not in planned),
         after=(*base.importing, *record.order[base.imported :]),
     )
 
@@ -99,8 +100,7 @@ def cost_without(record: ImportRecord, base: Base, plan: Plan, modules: Set[str]
     """How many seconds more a start takes if a plan leaves these modules out as well."""
     planned = set(plan.modules)
     lost = planned.difference(independent(planned, dependents(modules, record.importers)))
-    after = list(zip(record.order, record.seconds, strict=True))[base.imported :]
-    return sum(seconds for name, seconds in after if name in lost)
+    return sum(seconds for name, seconds in record.work(base.imported) if name in lost)
 
 
 def named(record: ImportRecord, plan: Plan) -> list[Named]:

@@ -20,6 +20,19 @@ class Trace(NamedTuple):
     left_by: Sequence[str]
 
 
+class Returned(NamedTuple):
+    """A module has gone on after what it has imported was there.
+
+    Attributes:
+        place: of the look-up that was the last one by then.
+        seconds: until the next look-up, or until what has imported this module went on.
+    """
+
+    place: int
+    name: str
+    seconds: float
+
+
 @dataclass(frozen=True)
 class ImportRecord:
     """What one exact start has imported.
@@ -27,11 +40,12 @@ class ImportRecord:
     Attributes:
         order: the modules, in the order of their look-ups.
         phases: of each, in which part of Django's set-up it was imported; they only grow.
-        seconds: that each took, without those that it imported.
+        seconds: from each look-up to the next.
         edges: of each module, what it imports, whether that was loaded before or not.
         files: the modules of the project by path.
         lost: those of ``order`` that are not there in the end: their import failed, or somebody took them away.
         traces: what modules have left in common, if that was asked for.
+        returned: of ``seconds``, what was not that module's own time.
     """
 
     order: Sequence[str]
@@ -41,6 +55,22 @@ class ImportRecord:
     files: Mapping[str, str]
     lost: Collection[str] = ()
     traces: Sequence[Trace] = ()
+    returned: Sequence[Returned] = ()
+
+    @functools.cached_property
+    def _work(self) -> Sequence[Returned]:
+        own = list(self.seconds)
+        for place, _, seconds in self.returned:
+            own[place] -= seconds
+        return [*map(Returned, range(len(own)), self.order, own), *self.returned]
+
+    def work(self, imported: int) -> list[tuple[str, float]]:
+        """Which modules have worked for how many seconds from a point on, some of them more than once.
+
+        Args:
+            imported: how many modules had been looked up there.
+        """
+        return [(name, seconds) for place, name, seconds in self._work if place >= imported]
 
     @functools.cached_property
     def importers(self) -> Mapping[str, Set[str]]:
@@ -76,6 +106,7 @@ def to_json(record: ImportRecord) -> dict[str, Any]:
     for importer, imported in record.edges.items():
         number = numbers.setdefault(importer, len(numbers))
         edges[number] = [numbers.setdefault(name, len(numbers)) for name in imported]
+    returned = [(one.place, numbers.setdefault(one.name, len(numbers)), one.seconds) for one in record.returned]
     traces = [[[numbers.setdefault(name, len(numbers)) for name in part] for part in one] for one in record.traces]
     return {
         "names": list(numbers),
@@ -86,6 +117,7 @@ def to_json(record: ImportRecord) -> dict[str, Any]:
         "files": {path: numbers[name] for path, name in record.files.items() if name in numbers},
         "lost": [numbers[name] for name in record.lost if name in numbers],
         "traces": traces,
+        "returned": [[place, number, round(seconds, 5)] for place, number, seconds in returned],
     }
 
 
@@ -99,5 +131,6 @@ def from_json(data: Mapping[str, Any]) -> ImportRecord:
         edges={names[number]: {names[one] for one in imported} for number, *imported in data["edges"]},
         files={path: names[number] for path, number in data["files"].items()},
         lost=tuple(names[number] for number in data["lost"]),
+        returned=tuple(Returned(place, names[number], seconds) for place, number, seconds in data["returned"]),
         traces=tuple(Trace(*([names[number] for number in part] for part in one)) for one in data["traces"]),
     )

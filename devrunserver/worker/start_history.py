@@ -45,7 +45,7 @@ class StartHistory:
     def record_edges(self) -> dict[str, Handler]:
         """From now on it is recorded who imports whom. Returns handlers of audit events that this needs."""
         executed = ExecutedModule()
-        self._recorder = import_graph.EdgeRecorder(self._on_fault, executed.name)
+        self._recorder = import_graph.EdgeRecorder(self._on_fault, self.finder, executed.name)
         self._lookups = ModelLookups(self._recorder.note_use)
         return {"exec": executed.on_body}
 

@@ -9,10 +9,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from devrunserver.background import import_graph
 from devrunserver.background.import_graph import EdgeRecorder, absolute, body_of
+from devrunserver.checkpoints.import_hook import ImportHook
+from devrunserver.checkpoints.read_recorder import ReadRecorder
 from tests.live import REPOSITORY
 
 MODULES = {
@@ -36,8 +41,9 @@ PROGRAM = """
 import json, sys
 sys.path[:0] = [{repository!r}, {directory!r}]
 import importlib, loaded
+from types import SimpleNamespace
 from devrunserver.background.import_graph import EdgeRecorder
-recorder = EdgeRecorder(print)
+recorder = EdgeRecorder(print, SimpleNamespace(history=[]))
 try:
     importlib.import_module({name!r})
 except ValueError:
@@ -76,7 +82,7 @@ def test_edges(tmp_path: Path, name: str, expected: list[str]) -> None:
 def test_one_that_rests_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.__import__", builtins.__import__)  # whatever happens, these are put back
     monkeypatch.setattr(importlib._bootstrap, "_gcd_import", importlib._bootstrap._gcd_import)  # type: ignore[attr-defined]
-    recorder = EdgeRecorder(lambda fault: pytest.fail(str(fault)))
+    recorder = EdgeRecorder(lambda fault: pytest.fail(str(fault)), cast(ImportHook, SimpleNamespace(history=[])))
     before = builtins.__import__
     recorder.rest()
     import json as imported
@@ -88,6 +94,72 @@ def test_one_that_rests_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     assert recorder.edges == {}
     recorder.stop()
     assert builtins.__import__ != before
+
+
+WORKING = {
+    "clock.py": "now = 0\n",
+    "first.py": "import clock\nclock.now += 1\nimport second\nclock.now += 10\nimport last, second\nclock.now += 5\n",
+    "second.py": "import clock\nclock.now += 2\ndef load():\n    import third\nload()\nclock.now += 20\n",
+    "third.py": "import clock\nclock.now += 3\n",
+    "last.py": "import clock, missing\n",
+}
+WORK = """
+import json, sys, time
+sys.path[:0] = [{repository!r}, {directory!r}]
+import clock
+from devrunserver.background.import_graph import EdgeRecorder, record
+from devrunserver.checkpoints.import_hook import ImportHook
+from devrunserver.checkpoints.read_recorder import ReadRecorder
+from devrunserver.checkpoints.read_recorder import ReadRecorder
+from devrunserver.common.import_record import from_json, to_json
+time.monotonic = lambda: clock.now
+finder = ImportHook(ReadRecorder(lambda directory: False), lambda name, file: False, print)
+finder.install()
+recorder = EdgeRecorder(print, finder)
+try:
+    import first
+except ImportError:
+    clock.now += 100
+made = from_json(to_json(record(finder, recorder.edges, str, lambda file: True)))
+work = {{}}
+for name, seconds in made.work({imported}):
+    work[name] = work.get(name, 0) + seconds
+print(json.dumps([made.order, made.seconds, work]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("imported", "expected"),
+    [
+        (0, {"first": 11, "second": 22, "third": 3, "last": 0, "__main__": 100}),
+        (2, {"first": 10, "second": 20, "third": 3, "last": 0, "__main__": 100}),
+    ],
+)
+def test_who_has_worked(tmp_path: Path, imported: int, expected: dict[str, int]) -> None:
+    """Most modules work after what they import is there; some are looked up right before, and do nothing."""
+    for path, source in WORKING.items():
+        (tmp_path / path).write_text(source)
+    program = WORK.format(repository=str(REPOSITORY), directory=str(tmp_path), imported=imported)
+    order, seconds, work = json.loads(subprocess.check_output([sys.executable, "-c", program]))
+    assert order == ["first", "second", "third", "last"]
+    assert seconds == [1, 2, 33, 100]
+    assert work == expected
+
+
+def test_a_process_that_was_a_checkpoint_has_not_worked_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: moment)
+    finder = ImportHook(ReadRecorder(lambda directory: False), lambda name, file: False, lambda fault: None)
+    finder.history.append((finder.now(), "a", 0))
+    moment = 2.0
+    finder.on_return("b")
+    moment = 100.0
+    finder.on_resume()
+    moment = 101.0
+    finder.reach_end()
+    finder.on_return("too late")
+    made = import_graph.record(finder, {}, str, lambda file: False)
+    assert made.work(0) == [("a", 2.0), ("b", 1.0)]
 
 
 NAMES = {"__name__": "a.b"}

@@ -11,17 +11,21 @@ from devrunserver.background.fingerprint import Fingerprint
 from devrunserver.background.outdated_relations import ATTRIBUTE, REGISTRY, TREE, Missing, outdated_relations
 
 MISSING = [Missing("auth.Group", User, "groups")]
-OPTIONS: Any = Group._meta
+
+
+def options() -> Any:
+    """What Django knows of groups: no global name, under which the fingerprint would meet it first."""
+    return Group._meta
 
 
 def forget_users() -> None:
     """Leaves Django with what it would have kept if groups had been asked for their fields before there were users."""
-    OPTIONS._expire_cache()
-    assert OPTIONS.get_fields()
-    known = [field for field in vars(OPTIONS)[TREE] if field.model is not User]
-    OPTIONS._expire_cache()
-    vars(OPTIONS)[TREE] = known
-    assert "user" not in {field.name for field in OPTIONS.get_fields()}
+    options()._expire_cache()
+    assert options().get_fields()
+    known = [field for field in vars(options())[TREE] if field.model is not User]
+    options()._expire_cache()
+    vars(options())[TREE] = known
+    assert "user" not in {field.name for field in options().get_fields()}
 
 
 def test_a_relation_that_came_too_late_is_missing() -> None:
@@ -33,12 +37,12 @@ def test_a_relation_that_came_too_late_is_missing() -> None:
 def test_a_kept_answer_that_lacks_a_relation_counts_alone() -> None:
     """As that of a model that derives from another one, of which Django forgets only its own."""
     forget_users()
-    del vars(OPTIONS)[TREE]
+    del vars(options())[TREE]
     assert outdated_relations() == MISSING
 
 
 def test_what_was_never_asked_lacks_nothing() -> None:
-    OPTIONS._expire_cache()
+    options()._expire_cache()
     assert outdated_relations() == []
 
 

@@ -58,7 +58,7 @@ def widened(plan: Plan, record: ImportRecord, imported: int, budget: float) -> P
 def _seconds(record: ImportRecord, imported: int) -> Mapping[str, float]:
     """What each module takes from some point on."""
     found: defaultdict[str, float] = defaultdict(float)
-    for name, seconds in list(zip(record.order, record.seconds, strict=True))[imported:]:
+    for name, seconds in record.work(imported):
         found[name] += seconds
     return found
 
