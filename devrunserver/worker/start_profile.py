@@ -96,9 +96,13 @@ class StartProfile:
             taken[WORDS[phase]] = taken.get(WORDS[phase], 0.0) + moment - began
         return list(taken.items())
 
+    def times(self, end: float) -> dict[str, float]:
+        """Seconds that each module has taken by itself, until a moment."""
+        return self_times(self.events, end)
+
     def rows(self, end: float) -> list[tuple[str, int, float]]:
         """What has taken most by itself: what it is, its modules and seconds; the last one is all others."""
-        return rows(self_times(self.events, end), self._group)
+        return rows(self.times(end), self._group)
 
     def write(self, path: str, end: float, resumed_at: str) -> None:
         """Writes it for speedscope, or says why it cannot.

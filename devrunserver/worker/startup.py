@@ -183,6 +183,8 @@ class Startup:
         """What this start consisted of."""
         now = time.monotonic()
         times = module_files.times(self.history.finder.found, now)
+        if self.progress.profile is not None:  # which knows what each did after its imports, too
+            times |= {name: taken for name, taken in self.progress.profile.times(now).items() if name in times}
         installed = [name for name in times if not self.project_files.is_own(module_files.file_named(name) or "")]
         phases, parts = self._profile(now)
         return Serving(

@@ -782,6 +782,17 @@ def test_reloads_are_explained(project: Path) -> None:
         server.wait_for_log("  not resumed: bookshop/settings.py changed")
 
 
+def test_what_a_module_does_after_its_imports_is_its_own_time(project: Path) -> None:
+    append(project / "shop/urls.py", "import colorsys, time\ntime.sleep(0.4)\n")
+    with Server(project, "--explain-reload") as server:
+        server.wait_for_body("mark-0")
+        save_mark(server, 1)
+        server.wait_for_log(r" s  shop.urls\n")
+        told = server.log.rpartition(f"{MARKS} changed: ")[2]
+        assert re.search(r" 0\.[4-9]\d s  shop.urls", told)
+        assert "went into installed packages" not in told
+
+
 def test_verbosity_2_tells_reasons_alone(project: Path) -> None:
     with serve(project, "--verbosity=2") as server:
         server.wait_for_body("mark-0")
