@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -65,6 +66,10 @@ def test_a_wagtail_project(tmp_path: Path, in_a_hurry: bool) -> None:
         assert resumed > reloads // 3
 
 
+# Why no reload is prepared where modules leave traces, and take no time
+WHY_NONE = re.compile("Not prepared: the order of imports shows in|an exact checkpoint is later than what is prepared")
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_generated_project_with_prepared_reloads(tmp_path: Path, seed: int) -> None:
     """Some modules leave traces of their order, which edits add and take away."""
@@ -78,7 +83,7 @@ def test_a_generated_project_with_prepared_reloads(tmp_path: Path, seed: int) ->
         print(
             f"{reloads} reloads, {prepared} prepared, {replaced} replaced; {oracle.late} answers of a state in between"
         )
-        assert prepared > 0 or "Not prepared: the order of imports shows in" in server.log
+        assert prepared > 0 or WHY_NONE.search(server.log)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
