@@ -70,10 +70,10 @@ def server(project: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def edited_once(project: Path) -> Iterator[Server]:
+def edited_once(project: Path, environ: dict[str, str] | None = None) -> Iterator[Server]:
     """A server whose first edit was of a module that views import, and of nothing else."""
     age(project)
-    with Server(project, "--explain-reload") as server:
+    with Server(project, "--explain-reload", environ=environ) as server:
         server.wait_for_body("mark-0")
         edit(server, 1)
         yield server
@@ -217,12 +217,12 @@ def test_what_nobody_imports_any_more_is_gone(project: Path) -> None:
 
 
 def test_what_fails_in_a_fresh_start_too_is_not_reloaded_once_more(project: Path) -> None:
-    with edited_once(project) as server:
+    with edited_once(project, {"DEVRUNSERVER_TRACE": "1"}) as server:
         wait_until_prepared(server)
         marks = project / "shop/marks.py"
         working = marks.read_text()
         marks.write_text(f"{working}\nraise ValueError('not yet')\n")
-        server.wait_for_log("ValueError: not yet")
+        server.wait_for_log("supervisor from dry run: BuildFailed.*ValueError")
         server.wait_until_still()
         assert "once more" not in server.log
         marks.write_text(working.replace("mark-1", "mark-2"))
