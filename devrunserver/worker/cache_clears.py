@@ -56,8 +56,7 @@ class CacheClears:
         @functools.wraps(create)
         def create_followed(alias: str) -> BaseCache:
             cache = create(alias)
-            if threading.current_thread() is threading.main_thread():
-                self._follow(alias, cache)
+            self._follow(alias, cache)
             return cache
 
         setattr(caches, CREATE, create_followed)

@@ -83,6 +83,15 @@ def test_a_checkpoint_that_comes_too_late_is_none(stage: Stage) -> None:
     assert is_missing(saved("/view.py", "/view.py"), stage.chain, BROAD)
 
 
+@pytest.mark.parametrize(
+    ("ended_at", "expected"), [("services", False), ("view", False), ("urls", True), ("unknown", True)]
+)
+def test_where_no_start_can_leave_a_checkpoint(stage: Stage, ended_at: str, expected: bool) -> None:
+    """As one is connected to a server from there on."""
+    stage.chain.ended_at = ended_at
+    assert is_missing(saved("/view.py", "/view.py"), stage.chain, BROAD) is expected
+
+
 def test_before_anything_is_known(stage: Stage) -> None:
     planning = Planning()
     planning.on_save("/view.py", 1.0)
