@@ -7,6 +7,9 @@ It is recorded in the real start, by a function of ours around ``builtins.__impo
 would cost as much as it tells. That adds about a microsecond to each statement, of which a large project executes some
 ten thousands. Most of them are in the body of a module, which Python tells by giving the same names as global and local
 ones. For others somebody has to find it (``executed_module.py``).
+
+Where an import has loaded something, its importer goes on from then on: what follows is its own work, which in many
+modules takes more than all that comes before (classes that are made, a schema that is put together).
 """
 
 from __future__ import annotations
