@@ -70,7 +70,7 @@ class Pages:
         return self.browser.execute_script(script)
 
     def text(self) -> str:
-        return str(self.run("return document.getElementById('mark')?.textContent ?? document.body.innerText"))
+        return str(self.run("return document.getElementById('mark')?.textContent ?? document.body?.innerText ?? ''"))
 
     def wait_for_text(self, text: str) -> None:
         wait_for(lambda: text in self.text(), f"{text} on the page")
