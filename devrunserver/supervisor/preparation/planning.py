@@ -117,7 +117,7 @@ class Planning:
         edited: the files that are being edited, or may be, the likeliest last.
         record: what an exact start imports; None: nobody was asked yet.
         plan: what is to be imported ahead, from ``base`` on.
-        attempts: plans that have failed, as they made a difference.
+        attempts: comparisons that have failed, or shown a difference that counts.
         strict: the parts of Django's set-up from which on what later ones import is not tried any more.
         is_given_up: nothing is prepared until something else changes.
         cost: of this plan and of those that it was made of.
