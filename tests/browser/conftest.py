@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.live import wait_for
+
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (
     "--headless=new",
@@ -23,6 +25,8 @@ OPTIONS = (
     "--no-first-run",
     "--window-size=900,700",
 )
+LEFT = "devrunserverTestsLeave"  # marks the page that is to go
+IS_THERE = f"return !window.{LEFT} && document.readyState === 'complete'"
 PATIENCE = 30.0  # seconds for a page or a script; only a failing test waits so long
 
 
@@ -57,13 +61,35 @@ def chromium(*more: str, home: Path | None = None) -> Iterator[Any]:
     # what it leaves behind is written to until its last process is gone, which nobody waits for
     with tempfile.TemporaryDirectory(prefix="chromium", ignore_cleanup_errors=True) as directory:
         environ = {**os.environ, "TMPDIR": directory} | ({"HOME": str(home)} if home is not None else {})
-        driver = webdriver.Chrome(options, webdriver.ChromeService(driver_program, env=environ))
+        driver = _patient(webdriver.Chrome)(options, webdriver.ChromeService(driver_program, env=environ))
         driver.set_page_load_timeout(PATIENCE)
         driver.set_script_timeout(PATIENCE)
         try:
             yield driver
         finally:
             driver.quit()
+
+
+def _patient(driver: type[Any]) -> type[Any]:
+    """A driver whose ``get`` returns when the page is there.
+
+    Chromium's may return in the middle of it: it takes for its end that of a load which the page before has begun.
+    """
+
+    from selenium.common.exceptions import WebDriverException
+
+    class Patient(driver):  # type: ignore[misc]
+        def get(self, url: str) -> None:
+            self._said(f"window.{LEFT} = true")
+            super().get(url)
+            wait_for(lambda: self._said(IS_THERE), f"the page {url}", PATIENCE)
+
+        def _said(self, script: str) -> object:
+            with contextlib.suppress(WebDriverException):  # it is on its way from one page to the other
+                return self.execute_script(script)
+            return None
+
+    return Patient
 
 
 @pytest.fixture(scope="session")
