@@ -52,7 +52,11 @@ REGISTRIES = {
     "warnings": frozenset({"filters"}),
     "mimetypes": frozenset({"types_map", "encodings_map"}),
 }
-UNORDERED_REGISTRIES = {("mimetypes", "types_map"), ("mimetypes", "encodings_map")}  # nobody sees the order of these
+# Dictionaries, and dictionaries of those, whose order nobody sees: a cache in memory puts first what was asked for last
+UNORDERED = {
+    *(("mimetypes", "types_map"), ("mimetypes", "encodings_map")),
+    *(("django.core.cache.backends.locmem", one) for one in ("_caches", "_expire_info")),
+}
 TEXTS = frozenset({str})
 TABLES = frozenset({list, tuple})
 TABULAR = frozenset({type(None), bool, int, str})
@@ -127,7 +131,7 @@ class Fingerprint:
         if (module, attribute) == (REGISTRY, ATTRIBUTE):
             return self._outdated
         value = namespace(sys.modules[module]).get(attribute) if module in self._classes else None
-        return by_name(value) if (module, attribute) in UNORDERED_REGISTRIES else value
+        return _without_order(value) if (module, attribute) in UNORDERED else value
 
     def _take(self) -> None:
         modules = [(name, one) for name, one in sys.modules.items() if type(one) is ModuleType and not self._own(name)]
@@ -164,7 +168,7 @@ class Fingerprint:
                 digests[attribute] = self._digest(self.value(name, attribute), DEPTH, place, attribute)
             else:
                 names.append(attribute)
-                values.append(value)
+                values.append(_without_order(value) if (name, attribute) in UNORDERED else value)
         digests.update(zip(names, self._digests(values, 0 if is_shallow else DEPTH, place, names), strict=True))
         return digests
 
@@ -270,6 +274,13 @@ class Fingerprint:
         if type(value) is tuple:
             return hash(tuple(map(self._member, value)))
         return kind.bare
+
+
+def _without_order(value: Any) -> Any:
+    """A dictionary, and those in it, in an order of their own."""
+    if not isinstance(value, dict):
+        return value
+    return {key: by_name(one) if isinstance(one, dict) else one for key, one in by_name(value).items()}
 
 
 def _is_standard(module: ModuleType) -> bool:

@@ -40,6 +40,7 @@ UNORDERED = {
     "django.db.models.options.Options": {"_get_fields_cache"},  # forgotten whenever there is another model
     "django.conf.LazySettings": {ALL},  # settings are put there when they are asked for
     "logging.Manager": {ALL},
+    "logging.Logger": {"_cache"},
     "django.urls.resolvers.URLResolver": {
         *("_reverse_dict", "_namespace_dict", "_app_dict", "_populated", "_local", "_callback_strs", "urlconf_module"),
         *("url_patterns",),

@@ -247,6 +247,12 @@ def test_types_of_files_show(tmp_path: Path) -> None:
     assert ["mimetypes", "types_map"] in differences(tmp_path, ("", module))[1]
 
 
+def test_what_is_in_a_cache_in_memory_shows(tmp_path: Path) -> None:
+    common = "from django.core.cache.backends.locmem import LocMemCache\ncache = LocMemCache('', {})"
+    module = "import common\ncommon.cache.add('first', 'X')"
+    assert ["django.core.cache.backends.locmem", "_caches"] in differences(tmp_path, (common, module))[1]
+
+
 def test_admin_shows(tmp_path: Path) -> None:
     common = """
         from django.contrib.admin import site
@@ -284,6 +290,14 @@ HARMLESS = {
         "import common\nKEPT = [object()]\nA, B = f'{KEPT[0]!r}_{id(KEPT[0])}', hex(id(KEPT[0]))\ncommon.registry = ()",
     ),
     "loggers": ("", "import logging\nlogger = logging.getLogger('X')\nlogging.getLogger('common.X').setLevel(10)"),
+    "what a logger knows of levels": (
+        "import logging\nlogger = logging.getLogger('common')",
+        "import common\ncommon.logger.isEnabledFor(10 if 'X' == 'a' else 20)",
+    ),
+    "a cache in memory": (
+        "",
+        "from django.core.cache.backends.locmem import LocMemCache\nLocMemCache('', {}).set('X', 1)",
+    ),
     "regular expressions": ("", "import re\nre.compile('[X]+')\nMATCH = re.compile('X|[X]')"),
     "regular expressions from a cache that forgets": (
         "",
