@@ -108,10 +108,13 @@ def upload_directories() -> list[str]:
     return [os.fspath(path) for name in ("MEDIA_ROOT", "STATIC_ROOT") if isinstance(path := setting(name), str | Path)]
 
 
+def is_set_up() -> bool:
+    """Whether Django is; where that has failed it goes on without apps, until it runs the command."""
+    return bool(apps.ready and apps.app_configs)
+
+
 def import_ahead() -> None:
     """Imports those parts of Django that serving the project needs anyway, so that no reload has to."""
-    if not (apps.ready and apps.app_configs):
-        return  # the set-up failed, and Django goes on without apps: their models cannot be imported
     names = {*SERVING, *LOOKED_UP, str(setting("SESSION_ENGINE"))}
     for listing in map(setting, ("MIDDLEWARE", "AUTHENTICATION_BACKENDS")):
         if isinstance(listing, list | tuple):

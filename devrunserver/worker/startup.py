@@ -128,12 +128,17 @@ class Startup:
         connection_created.connect(on_connection, weak=False, dispatch_uid="devrunserver")
 
     def reach_urlconf(self) -> None:
-        """The project is set up: what is left to import is the URLconf. Again is harmless."""
+        """The project is set up: what is left to import is the URLconf. Again is harmless.
+
+        There is no checkpoint where that has failed: who fails for something that is no file, such as a server that is
+        down, is to find out anew with the next start.
+        """
         if not self.history.is_set_up:
             self.history.is_set_up = True
             self.progress.on_urlconf()
-            project.import_ahead()
-            self.checkpoints.make(URLCONF)
+            if project.is_set_up():
+                project.import_ahead()
+                self.checkpoints.make(URLCONF)
 
     def may_fork(self) -> bool:
         """Whether a process that is forked now is what this one is."""

@@ -547,6 +547,30 @@ def test_what_a_start_has_read_in_a_database_is_read_again_where_it_has_changed(
             assert "No checkpoints" not in server.log
 
 
+APP_THAT_CONNECTS = """
+import socket
+from django.apps import AppConfig
+
+class ShopConfig(AppConfig):
+    name = "shop"
+
+    def ready(self):
+        socket.create_connection(("127.0.0.1", {port})).close()
+"""
+
+
+def test_a_start_that_has_failed_for_a_server_that_was_down_asks_it_again(project: Path) -> None:
+    port = free_port()
+    append(project / "shop/apps.py", APP_THAT_CONNECTS.format(port=port))
+    served = free_port()
+    with serve(project, str(served)) as server:
+        server.wait_for_body("ConnectionRefusedError", port=served)
+        server.wait_until_still()
+        with socket.create_server(("127.0.0.1", port)):
+            replace(project / MARKS, 'MARK = "mark-1"\n')
+            server.wait_for_body("mark-1 ", port=served)
+
+
 SEALED_MARK = """
 import threading
 count = [one.name for one in threading.enumerate()].count("beside")
