@@ -17,7 +17,8 @@ on after them. What was *learnt* stays in what the project has made of it, and i
 forked from this one: something may have been read from a server that answered, where a fresh start might get another
 answer. To clear a cache teaches nothing (``worker/cache_clears.py``). A connection that was refused counts as never
 made (``connections.py``). What was read in a database that is a file is a fact like what was read in any file
-(``database_reads.py``), and only its connection must not be open.
+(``database_reads.py``), and only its connection must not be open. So is what can be asked again of one on a server
+(``worker/server_reads.py``).
 
 Looking costs some system calls, so it is done where a checkpoint is wanted. Audit events add what leaves no trace,
 and tell which module it was.

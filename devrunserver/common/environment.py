@@ -20,6 +20,7 @@ EDITED = "DEVRUNSERVER_EDITED"  # separated like the directories of PATH
 RERUN = "DEVRUNSERVER_RERUN"
 REPORT = "DEVRUNSERVER_REPORT"
 PROGRESS = "DEVRUNSERVER_PROGRESS"  # descriptor of a page of memory (``progress_page.py``)
+SERVERS_CHANGE = "DEVRUNSERVER_SERVERS_CHANGE"
 SPARE = "DEVRUNSERVER_SPARE"  # numbers, separated by commas
 TRACE = "DEVRUNSERVER_TRACE"  # set by the user: messages are traced (``trace.py``)
 
@@ -34,6 +35,7 @@ class WorkerStart(NamedTuple):
         is_rerun: it runs again only to catch the error of the one before, whose output was seen already.
         report: what to show in the browser without running anything of the project; empty: run the project.
         progress: the descriptor of the page on which it says how far it is; -1: nobody wants to know.
+        servers_change: databases on servers had other answers several times: nothing is to rely on them.
         outputs: this is a spare, whose output is held back: what its real standard output and error are inherited as.
     """
 
@@ -43,6 +45,7 @@ class WorkerStart(NamedTuple):
     is_rerun: bool = False
     report: str = ""
     progress: int = -1
+    servers_change: bool = False
     outputs: tuple[int, ...] = ()
 
 
@@ -50,6 +53,7 @@ def write(start: WorkerStart, link: int) -> dict[str, str]:
     """The variables of a worker whose end of the link is this descriptor."""
     variables = {RUN_MAIN: "true", LINK: str(link), SPAWNED: repr(start.spawned), EDITED: os.pathsep.join(start.edited)}
     flags = {CHECKPOINTS: "1" * start.makes_checkpoints, RERUN: "1" * start.is_rerun, REPORT: start.report}
+    flags[SERVERS_CHANGE] = "1" * start.servers_change
     flags[SPARE] = ",".join(map(str, start.outputs))
     if start.progress >= 0:
         variables[PROGRESS] = str(start.progress)
@@ -66,6 +70,7 @@ def read(environ: Mapping[str, str]) -> WorkerStart:
         is_rerun=bool(environ.get(RERUN)),
         report=environ.get(REPORT, ""),
         progress=int(progress) if progress.isdecimal() else -1,
+        servers_change=bool(environ.get(SERVERS_CHANGE)),
         outputs=tuple(int(one) for one in environ.get(SPARE, "").split(",") if one.isdecimal()),
     )
 
@@ -73,7 +78,7 @@ def read(environ: Mapping[str, str]) -> WorkerStart:
 def take(environ: MutableMapping[str, str]) -> tuple[int | None, WorkerStart]:
     """The descriptor of the link, None where there is none, and how this process was started; forgets both."""
     descriptor, start = environ.get(LINK, ""), read(environ)
-    for name in (LINK, CHECKPOINTS, SPAWNED, EDITED, RERUN, REPORT, PROGRESS, SPARE):
+    for name in (LINK, CHECKPOINTS, SPAWNED, EDITED, RERUN, REPORT, PROGRESS, SERVERS_CHANGE, SPARE):
         environ.pop(name, None)
     return int(descriptor) if descriptor.isdecimal() else None, start
 

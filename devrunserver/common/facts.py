@@ -58,6 +58,17 @@ class Queried(NamedTuple):
     answer: int
 
 
+class AskedServer(NamedTuple):
+    """A database on a server was asked, and gave an answer with this checksum.
+
+    Whoever has asked asks again where it is resumed (``worker/server_reads.py``): only the project can.
+    """
+
+    database: str  # its alias
+    statement: str  # or the beginning of a long one
+    answer: int
+
+
 class Opened(NamedTuple):
     """A file is open, and was this one (its device and inode): another may have taken its place."""
 
@@ -72,9 +83,9 @@ class Named(NamedTuple):
     module: str
 
 
-Fact = Read | Answered | Listed | Linked | Queried | Opened | Named
+Fact = Read | Answered | Listed | Linked | Queried | AskedServer | Opened | Named
 KINDS: dict[str, type[Fact]] = {
-    kind.__name__: kind for kind in (Read, Answered, Listed, Linked, Queried, Opened, Named)
+    kind.__name__: kind for kind in (Read, Answered, Listed, Linked, Queried, AskedServer, Opened, Named)
 }
 
 
@@ -104,6 +115,8 @@ def holds(fact: Fact, disk: Disk) -> bool:
             return disk.target_of(directory) == target
         case Queried(path, statement, answer):
             return disk.answer_to(path, statement) == answer
+        case AskedServer():
+            return True
         case Opened(path, identity):
             return disk.identity_of(path) == identity
         case Named(path, module):
@@ -168,9 +181,13 @@ def why_broken(fact: Fact) -> str:
     """What has happened to a fact that holds no more, for the user."""
     if isinstance(fact, Named):
         return f"{fact.path} does not name {fact.module} any more"
+    if isinstance(fact, AskedServer):
+        return f"the database {fact.database!r} has another answer to {fact.statement}"
     return f"{path_of(fact)} was not expected to change"
 
 
 def path_of(fact: Fact) -> str:
     """What a fact is about, for the user."""
+    if isinstance(fact, AskedServer):
+        return fact.database
     return fact.path if isinstance(fact, Read | Queried | Opened | Named) else fact.directory

@@ -132,6 +132,15 @@ class CheckpointsEnded(Message):
 
 
 @message
+class AnswerChanged(Message):
+    """I was resumed, and a database on a server has another answer by now, so I leave: resume an earlier checkpoint."""
+
+    database: str  # as a fact says it
+    statement: str
+    answer: int
+
+
+@message
 class Listening(Message):
     """From now on I hear what is said to me."""
 
@@ -470,6 +479,7 @@ ROUTES: dict[type[Message], Route] = {
     Hello: _route(Role.WORKER, Role.BUILDER, Role.DRY_RUN),
     CheckpointMade: _route(Role.WORKER),
     CheckpointsEnded: _route(Role.WORKER),
+    AnswerChanged: _route(Role.WORKER),
     Listening: _route(Role.WORKER),
     Watching: _route(Role.WORKER),
     Serving: _route(Role.WORKER),

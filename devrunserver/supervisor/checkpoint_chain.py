@@ -131,6 +131,13 @@ class Chain:
         for checkpoint in [one for one in self._row if one.number > number]:
             self._drop(checkpoint)
 
+    def cut_relying_on(self, fact: Fact) -> bool:
+        """Drops every checkpoint that relies on a fact; whether there was one."""
+        first = next((one for one in self._row if fact in (one.facts or ())), None)
+        if first is not None:
+            self.cut(first.number - 1)
+        return first is not None
+
     def is_outdated(self, path: str) -> bool:
         """Whether a checkpoint has read a file in another state than it has now."""
         return any(

@@ -8,7 +8,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from devrunserver.common.facts import Answered, Fact, Linked, Listed, Named, Opened, Queried, Read, why_broken
+from devrunserver.common.facts import (
+    Answered,
+    AskedServer,
+    Fact,
+    Linked,
+    Listed,
+    Named,
+    Opened,
+    Queried,
+    Read,
+    why_broken,
+)
 from devrunserver.common.messages import Serving
 from devrunserver.common.shown_path import shown_path
 
@@ -158,6 +169,8 @@ def describe(fact: Fact | None) -> str:
             return f"{shown_path(directory)} leads elsewhere"
         case Queried(path):
             return f"what the start asked {shown_path(path)} has another answer"
+        case AskedServer():
+            return why_broken(fact)
         case Opened(path):
             return f"{shown_path(path)} is another file"
         case Named(path):

@@ -31,6 +31,7 @@ class Launcher:
         self._orig_argv = orig_argv
         self._first: tuple[process.Process, link.Link] | None = None
         self._makes_checkpoints = True  # the workers
+        self.servers_change = False  # databases on servers have other answers too often
         self._guard: terminal_line.OutputGuard | None = None  # while a worker that was started early may show its line
         self.progress = progress_page.make()  # where workers say how far they are; None: they cannot
 
@@ -162,6 +163,7 @@ class Launcher:
             is_rerun=attempt is Attempt.GUARDED,
             report=report if attempt is Attempt.REPORT else "",
             progress=self._page if attempt is Attempt.NORMAL else -1,
+            servers_change=self.servers_change,
         )
         return self._connect(Role.WORKER, make_argv(self._orig_argv), start)
 

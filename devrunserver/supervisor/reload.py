@@ -11,4 +11,5 @@ class Reload:
 
     path: str | None  # what changed; None: too much at once
     began: float  # when it changed, in seconds of the supervisor's clock
+    obstacle: str = ""  # why what was resumed for it first could not be used, in words
     reason: str = ""  # why it is a fresh start, or why it was not resumed later, in words

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from devrunserver.common.facts import Fact, why_broken
 from devrunserver.common.shown_path import shown_path
 from devrunserver.supervisor import relevance
 from devrunserver.supervisor.lifecycle import Attempt, Happening, Lifecycle, State, death_notice, next_state
@@ -30,6 +31,7 @@ logger = logging.getLogger("django.utils.autoreload")  # Django's, so that the p
 
 RELOAD_PATIENCE = 3.0  # seconds for a worker to finish answers (half of it) and run `atexit` before it is killed
 UNVERIFIED = "what was prepared cannot be verified any more"
+MOST_ANSWERS_CHANGED = 3  # by which nothing was resumed; then nothing relies on databases on servers any more
 END_PATIENCE = 0.6  # seconds; when the user quits, all is over in under a second
 
 
@@ -54,6 +56,7 @@ class WorkerCycle:
         self._on_words = on_words
         self._on_signals = on_signals
         self._told_of: set[str] = set()  # files that starts write
+        self._answers_changed = 0  # of databases on servers, that nothing could be resumed by
         self._report = ""  # what a worker that runs nothing of the project is to tell
 
     # What happens
@@ -113,6 +116,20 @@ class WorkerCycle:
         cannot_verify = worker.prepared_by in self._setup.optional.off
         self.difference = UNVERIFIED if cannot_verify else None
 
+    def on_answer_changed(self, worker: WorkerHandle, fact: Fact) -> None:
+        """A database on a server has another answer than what the worker was resumed from relies on, so it leaves."""
+        if self.lifecycle.state is not State.STARTING:
+            return
+        worker.is_outdated = True
+        self._answers_changed += 1
+        self._setup.optional.call(Part.PREPARING, self._parts.preparation.forget)
+        is_found = self._parts.chain.cut_relying_on(fact) or worker.prepared_by is not None
+        if not is_found or self._answers_changed > MOST_ANSWERS_CHANGED:
+            self._parts.chain.cut()
+            self._setup.launcher.servers_change = True
+        if self.reload is not None:
+            self.reload = replace(self.reload, obstacle=why_broken(fact))
+
     def replace_if_different(self) -> None:
         """Has an exact worker follow one that is not what a fresh start gives."""
         if self.difference is not None and self.lifecycle.is_answered:
@@ -171,7 +188,7 @@ class WorkerCycle:
         order = self._order()
         worker, reason = self._parts.starter.resume(order)
         if self.reload is not None:
-            self.reload = replace(self.reload, reason=reason)
+            self.reload = replace(self.reload, reason=self.reload.obstacle or reason)
         self.written.on_resume()
         worker = worker or self._spawn(order)
         if worker is None:
@@ -236,6 +253,9 @@ class WorkerCycle:
         self.worker = self._parts.files.audience = None
         self._setup.optional.call(Part.TERMINAL, self._setup.terminal.restore)
         if self.lifecycle.is_leaving:
+            self.happens(Happening.EXITS)
+            return
+        if worker.is_outdated:
             self.happens(Happening.EXITS)
             return
         self._parts.chain.cut()  # who knows what is the matter: start afresh

@@ -40,6 +40,7 @@ class WorkerHandle:
     can_look: bool = False  # it has what it needs to look whether it is fresh
     asks: bool = False  # it waits for us to say whether it is
     serving_since: float | None = None
+    is_outdated: bool = False  # it relies on what is not so any more, and leaves
     prepared_by: Part | None = None  # who had prepared what it was resumed from
     concerns: Concerns = field(default_factory=Concerns)
 

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from devrunserver.common import globs, handoff
+from devrunserver.common.facts import AskedServer
 from devrunserver.common.link import LinkClosed
 from devrunserver.common.messages import (
+    AnswerChanged,
     Broken,
     Checked,
     CheckpointMade,
@@ -236,6 +238,9 @@ HANDLERS: dict[type[Message], Handler] = {
     Hello: WorkerMessages._on_hello,
     CheckpointMade: WorkerMessages._on_checkpoint_made,
     CheckpointsEnded: WorkerMessages._on_checkpoints_ended,
+    AnswerChanged: lambda self, worker, message: self._cycle.on_answer_changed(
+        worker, AskedServer(message.database, message.statement, message.answer)
+    ),
     Listening: WorkerMessages._on_listening,
     Watching: WorkerMessages._on_watching,
     Serving: WorkerMessages._on_serving,

@@ -11,12 +11,14 @@ import socket
 import threading
 from collections.abc import Callable, Collection
 
+from devrunserver.common import process_exit
 from devrunserver.common.link import Link
-from devrunserver.common.messages import CheckpointsEnded, DryRun, Go, Hello, Message, Proceed, Resume
+from devrunserver.common.messages import AnswerChanged, CheckpointsEnded, DryRun, Go, Hello, Message, Proceed, Resume
 from devrunserver.common.role import CONDUCT, Conduct, Role
 from devrunserver.worker import idle_connections
 from devrunserver.worker.cache_clears import CacheClears
 from devrunserver.worker.channel import Channel
+from devrunserver.worker.server_reads import ServerReads
 from devrunserver.worker.start_history import StartHistory
 
 
@@ -41,6 +43,7 @@ class Identity:
         self.state_link: socket.socket | None = None  # where a process is to report in what state this one is
         self.history: StartHistory | None = None
         self.cache_clears = CacheClears()
+        self.server_reads = ServerReads()
         self.is_reload = self.role is Role.SPARE  # another worker has served before
         self._on_resume = on_resume
         self.before_pause = before_pause
@@ -101,8 +104,9 @@ class Identity:
         return self.history.progress() if self.history is not None else (0, 0)
 
     def let_go(self) -> None:
-        """Closes connections to databases that are files: Django opens them again when it wants one."""
+        """Closes connections to databases: Django opens them again when it wants one."""
         idle_connections.close()
+        self.server_reads.close_idle()
 
     def leave(self) -> None:
         """Closes what is the worker's, in a process that is none any more."""
@@ -129,5 +133,12 @@ class Identity:
         if isinstance(order, Resume) and order.waits:
             self.channel.wait_for(Proceed)
         if isinstance(order, Resume):
+            self._leave_if_outdated()
             self.cache_clears.repeat()
         self._on_resume(order)
+
+    def _leave_if_outdated(self) -> None:
+        """Does not return where a database on a server has another answer than this process has got before."""
+        if (changed := self.server_reads.first_changed()) is not None:
+            self.say(AnswerChanged(*changed))
+            process_exit.leave(process_exit.FAILURE)

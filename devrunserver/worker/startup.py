@@ -71,15 +71,14 @@ class Startup:
         )
         self._collection = StartCollection()
         self._handlers: dict[str, audit.Handler] = {}
+        self.identity.server_reads.begin(
+            self.reads.note, self.checkpoints.fork_safety.forbid, self._before_change, not start.servers_change
+        )
         self._failed: set[str] = set()  # parts of ours
         self._dry_run: DryRunTeller | None = None
-        self._spare = self._make_spare(start) if self.identity.role is Role.SPARE else None
-
-    def _make_spare(self, start: WorkerStart) -> Spare:
-        from devrunserver.checkpoints.spare import Spare  # here, as hardly any process needs it
-
-        to_supervisor, is_own = self.identity.channel.link, self.project_files.is_own
-        return Spare(to_supervisor, self.identity, self.reads, start.edited, start.outputs, is_own)
+        self._spare = None
+        if self.identity.role is Role.SPARE:
+            self._spare = _make_spare(start, self.identity, self.reads, self.project_files.is_own)
 
     def begin(self, spawned: float, on_prompt: Callable[[], None]) -> None:
         """Starts to record, and makes the first checkpoint.
@@ -174,6 +173,7 @@ class Startup:
         if conf.load().READ_FILES:
             self._handlers |= self.read_files.handlers
         connection_created.disconnect(dispatch_uid="devrunserver")
+        self.identity.server_reads.end()
         self.identity.channel.listen()
 
     def know_read_files(self) -> None:
@@ -289,9 +289,20 @@ class Startup:
             self._spare.databases.on_connection(database)
         elif is_sqlite(database):
             self.checkpoints.fork_safety.databases.follow(database)
-            if self.identity.role is Role.BUILDER:
-                watch_writing(database, lambda: self.checkpoints.give_up_building("it writes to a database"))
-            elif self.identity.listener is None and threading.current_thread() is threading.main_thread():
-                watch_writing(database, self.identity.await_go)  # the supervisor may set up the project, and write, too
+            if self.identity.role is Role.BUILDER or self.identity.listener is None:
+                watch_writing(database, self._before_change)
         else:
-            self.checkpoints.fork_safety.forbid("it opened a database connection")
+            self.identity.server_reads.follow(connection)
+
+    def _before_change(self) -> None:
+        """This process is about to change a database, most likely."""
+        if self.identity.role is Role.BUILDER:
+            self.checkpoints.give_up_building("it writes to a database")
+        elif self.identity.listener is None and threading.current_thread() is threading.main_thread():
+            self.identity.await_go()  # the supervisor may set up the project, and write, too
+
+
+def _make_spare(start: WorkerStart, identity: Identity, reads: ReadRecorder, is_own: Callable[[str], bool]) -> Spare:
+    from devrunserver.checkpoints.spare import Spare  # here, as hardly any process needs it
+
+    return Spare(identity.channel.link, identity, reads, start.edited, start.outputs, is_own)

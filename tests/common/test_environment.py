@@ -15,6 +15,7 @@ STARTS = [
     WorkerStart(edited=("/a.py", "/gr\u00f6\u00dfe b.py")),
     WorkerStart(is_rerun=True),
     WorkerStart(progress=7),
+    WorkerStart(servers_change=True),
     WorkerStart(outputs=(9, 10)),
     WorkerStart(report="it ended by signal 9\nagain"),
 ]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from devrunserver.common.facts import (
     Answered,
+    AskedServer,
     Fact,
     Linked,
     Listed,
@@ -88,9 +89,10 @@ NO_DIRECTORY = Answered("/plugins", None, "local", ())
 LISTED = Listed("/", (1,), OLD.digest_of("/"))
 LINKED = Linked("/link", "/pkg")
 QUERIED = Queried("/db", "SELECT 1", 7)
+ASKED = AskedServer("default", "SELECT 1", 7)  # whoever is resumed asks
 OPENED = Opened("/db", (1, 70))
 NAMED = Named("/a.py", "shop.forms")
-FACTS: list[Fact] = [READ, NOT_THERE, IN_VAIN, FOUND, NO_DIRECTORY, LISTED, LINKED, QUERIED, OPENED, NAMED]
+FACTS: list[Fact] = [READ, NOT_THERE, IN_VAIN, FOUND, NO_DIRECTORY, LISTED, LINKED, QUERIED, ASKED, OPENED, NAMED]
 
 
 def with_file(path: str, state: State | None) -> FakeDisk:

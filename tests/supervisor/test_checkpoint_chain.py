@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devrunserver.common import file_state
-from devrunserver.common.facts import Answered, Fact, Listed, Read, ResumePoint
+from devrunserver.common.facts import Answered, AskedServer, Fact, Listed, Read, ResumePoint
 from devrunserver.common.link import Link, LinkClosed
 from devrunserver.common.messages import FactsRead, Message, Resume
 from devrunserver.common.present import Present
@@ -240,6 +240,16 @@ def test_cut(row: Row, number: int, there: list[int]) -> None:
         process.status = 0 if process.pid - 1000 not in there else None
     row.chain.look_after()
     assert row.chain.pids == {1000 + one for one in there}
+
+
+def test_those_that_rely_on_an_answer_go_from_the_first_on(row: Row) -> None:
+    asked, other = AskedServer("default", "SELECT 1", 7), AskedServer("default", "SELECT 1", 8)
+    for number, told in enumerate(([], [other], [asked], [], None), 1):
+        row.add(number, told)
+    assert row.chain.cut_relying_on(asked)
+    assert row.there == [1, 2]
+    assert not row.chain.cut_relying_on(asked)
+    assert row.there == [1, 2]
 
 
 @pytest.mark.parametrize("how", ["exits", "closes its link"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devrunserver.common.facts import Answered, Fact, Linked, Listed, Named, Opened, Queried, Read
+from devrunserver.common.facts import Answered, AskedServer, Fact, Linked, Listed, Named, Opened, Queried, Read
 from devrunserver.common.file_state import UNKNOWN
 from devrunserver.common.messages import Serving
 from devrunserver.supervisor.console import REMEDY, Console, describe
@@ -157,6 +157,11 @@ def test_describe(project: Path, fact: Fact | None, words: str) -> None:
     if fact is not None:
         kind: Any = type(fact)
         assert describe(kind(str(project / fact[0]), *fact[1:])) == words
+
+
+def test_describe_what_a_server_was_asked() -> None:
+    asked = AskedServer("default", "SELECT 1", 7)
+    assert describe(asked) == "the database 'default' has another answer to SELECT 1"
 
 
 @pytest.mark.parametrize("prompt", ["(Pdb) ", ""])
