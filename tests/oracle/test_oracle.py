@@ -67,7 +67,8 @@ def test_a_wagtail_project(tmp_path: Path, in_a_hurry: bool) -> None:
 
 
 # Why no reload is prepared where modules leave traces, and take no time
-WHY_NONE = re.compile("Not prepared: the order of imports shows in|an exact checkpoint is later than what is prepared")
+WHY_NONE = "Not prepared: the order of imports shows in"
+WHY_NONE_OF = {2: f"{WHY_NONE}|an exact checkpoint is later than what is prepared"}  # right before what it edits most
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -83,7 +84,7 @@ def test_a_generated_project_with_prepared_reloads(tmp_path: Path, seed: int) ->
         print(
             f"{reloads} reloads, {prepared} prepared, {replaced} replaced; {oracle.late} answers of a state in between"
         )
-        assert prepared > 0 or WHY_NONE.search(server.log)
+        assert prepared > 0 or re.search(WHY_NONE_OF.get(seed, WHY_NONE), server.log)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
