@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -59,6 +60,16 @@ class Query(NamedTuple):
     params: Any
 
 
+class Executed(threading.local):
+    """What a thread executes.
+
+    Attributes:
+        is_seen: it comes through Django's cursor, or is ours.
+    """
+
+    is_seen = False
+
+
 class ServerReads:
     """Records them, as facts, and asks again."""
 
@@ -70,7 +81,7 @@ class ServerReads:
         self._followed: list[BaseDatabaseWrapper] = []
         self._is_trusted = True
         self._is_over = True
-        self._is_seen = False  # what is executed now: it comes through Django's cursor, or is ours
+        self._executed = Executed()
 
     def begin(
         self,
@@ -148,14 +159,14 @@ class ServerReads:
 
     def _on_execute(self, alias: str, execute: Any, statement: Any, params: Any, many: bool, context: Any) -> Any:
         """Django's cursor executes something."""
-        if self._is_over or self._is_seen:
+        if self._is_over or self._executed.is_seen:
             return execute(statement, params, many, context)
         is_known = isinstance(statement, str) and not many and is_repeatable(statement)
         if not is_known and not is_of_connecting() and not str(statement).lstrip().upper().startswith(SAVEPOINTS):
             self._before_change()
             told = " ".join(str(statement).split())[:MOST_TOLD]
             self._stop(f"it asked a database what cannot be asked twice: {told} ({executed()})")
-        self._is_seen = True
+        self._executed.is_seen = True
         try:
             result = execute(statement, params, many, context)
         except Exception as error:
@@ -163,7 +174,7 @@ class ServerReads:
                 self._keep_error(Query(alias, statement, params), error)
             raise
         finally:
-            self._is_seen = False
+            self._executed.is_seen = False
         if is_known and not self._is_over:
             with _contained(self._stop):
                 self._keep(Query(alias, statement, params), _rows(context["cursor"].cursor))
@@ -195,7 +206,7 @@ class ServerReads:
         """A checksum of what is answered now, past all that logs what the project asks."""
         from django.db import ProgrammingError
 
-        before, self._is_seen = self._is_seen, True
+        before, self._executed.is_seen = self._executed.is_seen, True
         try:
             connection.ensure_connection()
             with connection.wrap_database_errors, closing(connection.create_cursor()) as cursor:
@@ -204,7 +215,7 @@ class ServerReads:
         except ProgrammingError as error:
             return _digest(str(error))
         finally:
-            self._is_seen = before
+            self._executed.is_seen = before
 
     def _seen_by_us(self, cursors: type) -> type:
         """A class of cursors that tells who goes past Django's."""
@@ -215,7 +226,7 @@ class ServerReads:
             asked = getattr(cursors, name)
 
             def ask(*args: Any, **kwargs: Any) -> Any:
-                if not self._is_over and not self._is_seen and not is_of_connecting():
+                if not self._is_over and not self._executed.is_seen and not is_of_connecting():
                     self._before_change()
                     self._stop(f"it asked a database past Django ({executed()})")
                 return asked(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -266,6 +267,24 @@ def test_another_driver_or_one_that_is_not_trusted_forbids(shop: Shop) -> None:
     other: Any = Other()
     reads.follow(other)
     assert "it opened a database connection" in reasons[1]
+
+
+def test_another_thread_is_seen_while_one_executes(shop: Shop) -> None:
+    def other() -> None:
+        go_past_django(shop)
+
+    def wrap(execute: Any, *args: Any) -> Any:  # Django executes something of this thread just now
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        return execute(*args)
+
+    shop.connection.inc_thread_sharing()
+    shop.connection.ensure_connection()
+    with shop.connection.execute_wrapper(wrap):
+        shop.ask()
+    shop.connection.dec_thread_sharing()
+    assert "past Django" in shop.reasons[0]
 
 
 def test_at_the_end_all_is_as_it_was(shop: Shop) -> None:
