@@ -19,7 +19,6 @@ Types that have numbers, as PostGIS' have, are kept for longer than a connection
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 import zlib
@@ -78,7 +77,7 @@ class ServerReads:
         self._forbid: Callable[[str], object] = lambda reason: None
         self._before_change: Callable[[], object] = lambda: None
         self._asked: dict[str, tuple[Query, AskedServer]] = {}  # by what tells two queries apart
-        self._followed: list[BaseDatabaseWrapper] = []
+        self._followed: dict[BaseDatabaseWrapper, int] = {}  # with what refers to its connection where nobody uses it
         self._is_trusted = True
         self._is_over = True
         self._executed = Executed()
@@ -103,24 +102,25 @@ class ServerReads:
 
     def follow(self, connection: BaseDatabaseWrapper) -> None:
         """Each query of a connection that was just made counts from now on."""
-        raw = connection.connection
         if self._is_over:
             return
+        is_known = connection in self._followed
+        self._followed[connection] = _references(connection)
+        raw = connection.connection
         if not self._is_trusted or type(raw).__module__.partition(".")[0] not in DRIVERS:
             self._stop(f"it opened a database connection ({executed()})")
             return
-        setattr(raw, FACTORY, self._seen_by_us(getattr(raw, FACTORY, None) or _cursors_of(raw)[0]))
-        if connection not in self._followed:
-            self._followed.append(connection)
+        setattr(raw, FACTORY, self._seen_by_us(getattr(raw, FACTORY, None) or _cursors_of(raw)))
+        if not is_known:
             connection.execute_wrappers.insert(0, partial(self._on_execute, connection.alias))
             with _contained(self._stop):
                 self._keep(Query(connection.alias, TYPES, None), self._answer(connection, TYPES, None))
 
     def close_idle(self) -> None:
         """Closes the connections that nobody uses: Django opens one again when it wants it."""
-        for connection in () if self._is_over else self._followed:
+        for connection, references in () if self._is_over else self._followed.items():
             with suppress(Exception):  # of another thread; then it is open, and seen
-                if connection.connection is not None and not _is_used(connection):
+                if connection.connection is not None and not _is_in_use(connection, references):
                     connection.close()
 
     def first_changed(self) -> AskedServer | None:
@@ -280,17 +280,24 @@ def _digest(text: str) -> int:
     return zlib.crc32(text.encode(errors="surrogatepass"))
 
 
-def _is_used(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a connection is in a state that the next one would not be in, or somebody holds a cursor."""
+def _references(connection: BaseDatabaseWrapper) -> int:
+    """How many references there are to the connection of the driver."""
+    return sys.getrefcount(connection.connection)
+
+
+def _is_in_use(connection: BaseDatabaseWrapper, references: int) -> bool:
+    """Whether a connection is in a state that the next one would not be in, or somebody holds it, or a cursor of it.
+
+    Args:
+        references: to it, where nobody does.
+    """
     if connection.in_atomic_block or connection.run_on_commit:
         return True
-    if connection.autocommit != connection.settings_dict["AUTOCOMMIT"]:
-        return True
-    cursors = _cursors_of(connection.connection)
-    return any(isinstance(one, cursors) for one in gc.get_referrers(connection.connection))
+    is_as_made = connection.autocommit == connection.settings_dict["AUTOCOMMIT"]
+    return not is_as_made or _references(connection) > references
 
 
-def _cursors_of(raw: Any) -> tuple[Any, ...]:
-    """The classes of the cursors of a driver; the first is that which a connection makes where nobody says another."""
+def _cursors_of(raw: Any) -> Any:
+    """The class of the cursors that a connection makes where nobody says another."""
     driver = sys.modules[type(raw).__module__.partition(".")[0]]
-    return (driver.extensions.cursor,) if driver.__name__ == "psycopg2" else (driver.Cursor, driver.ServerCursor)
+    return driver.extensions.cursor if driver.__name__ == "psycopg2" else driver.Cursor

@@ -239,6 +239,10 @@ def test_connections_that_are_used_stay(shop: Shop) -> None:
     assert cursor.fetchone() == ("Emma",)
     cursor.close()
     del cursor
+    held = shop.connection.connection
+    shop.reads.close_idle()
+    assert shop.connection.connection is held, "the project may use it past Django"
+    del held
     with transaction.atomic(ALIAS):
         shop.reads.close_idle()
         assert shop.ask() == [("Emma",), ("Persuasion",)]
