@@ -252,10 +252,7 @@ class WorkerCycle:
         self.unlink(worker)
         self.worker = self._parts.files.audience = None
         self._setup.optional.call(Part.TERMINAL, self._setup.terminal.restore)
-        if self.lifecycle.is_leaving:
-            self.happens(Happening.EXITS)
-            return
-        if worker.is_outdated:
+        if self.lifecycle.is_leaving or worker.is_outdated:
             self.happens(Happening.EXITS)
             return
         self._parts.chain.cut()  # who knows what is the matter: start afresh
