@@ -64,15 +64,19 @@ VIEW_PLANS = 1  # plans that are made anew, before the first save, for a page th
 
 @dataclass
 class Cost:
-    """What preparing a reload has taken. Times are seconds."""
+    """What preparing a reload has taken. Times are seconds.
 
+    Attributes:
+        moment: when it began, by the monotonic clock.
+    """
+
+    moment: float = 0.0
     _cpu: float = 0.0
-    _moment: float = 0.0
     _differences: int = 0  # that the last comparison has found
 
     def begin(self, cpu: float, now: float) -> None:
         """A new plan is made from now on."""
-        self._cpu, self._moment, self._differences = cpu, now, 0
+        self._cpu, self.moment, self._differences = cpu, now, 0
 
     def begin_attempt(self, cpu: float) -> None:
         """What follows is another attempt."""
@@ -88,7 +92,7 @@ class Cost:
 
     def told(self, cpu: float, now: float) -> str:
         """For the user."""
-        return f"{self.cpu(cpu):.1f} s of CPU in {now - self._moment:.1f} s"
+        return f"{self.cpu(cpu):.1f} s of CPU in {now - self.moment:.1f} s"
 
 
 class Save(NamedTuple):

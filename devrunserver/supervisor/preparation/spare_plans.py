@@ -35,6 +35,7 @@ from devrunserver.supervisor.preparation.jobs import Job, Run
 from devrunserver.supervisor.preparation.known import Known
 from devrunserver.supervisor.preparation.planning import NOT_READY, NOTHING_YET, Cost
 from devrunserver.supervisor.preparation.spare_steps import (
+    SAVED,
     Outcome,
     SparePlan,
     SpareProcesses,
@@ -46,15 +47,28 @@ from devrunserver.supervisor.preparation.spare_steps import (
 
 UNVERIFIED = "what was prepared cannot be verified any more"
 MOST_FAILURES = 3  # after which nothing more is tried for the same files
+MOST_PATIENCE = 60.0  # seconds
 
 
 @dataclass
 class Subject:
-    """What is to be prepared."""
+    """What is to be prepared.
+
+    Attributes:
+        left_out: modules that are in the way of any plan.
+        patience: seconds in which nobody has saved before starts are compared: the last ones were not done by then.
+        due: when that is begun, by the monotonic clock; None: it is not to be.
+    """
 
     edited: frozenset[str] = frozenset()
-    left_out: set[str] = field(default_factory=set)  # modules that are in the way of any plan
+    left_out: set[str] = field(default_factory=set)
     failures: int = 0
+    patience: float = 0.0
+    due: float | None = None
+
+    def put_off(self, taken: float) -> None:
+        """Somebody has saved before starts were compared, which has ended that after so many seconds."""
+        self.patience = min(self.patience + taken, MOST_PATIENCE)
 
 
 class SparePlans:
@@ -94,7 +108,7 @@ class SparePlans:
     def due(self) -> float | None:
         """When ``step`` is to be called, by the monotonic clock."""
         if self._job is None:
-            return None
+            return self._subject.due
         return 0.0 if self._job.done else self._job.deadline
 
     @property
@@ -108,7 +122,9 @@ class SparePlans:
         if self._job is not None:
             is_as_before = path in edited and only_functions_differ(self._sources, sources_of(edited))
             if self._served is not None or not is_as_before:
+                self._subject.put_off(time.monotonic() - self._cost.moment)
                 self._end_job()
+        self._subject.due = None
         self._served = None  # it is replaced
         if path not in edited:
             self._verified = None
@@ -131,7 +147,7 @@ class SparePlans:
         if not self._enabled:
             return
         if edited != self._subject.edited:
-            self._subject, self._verified = Subject(edited), None
+            self._subject, self._verified = Subject(edited, patience=self._subject.patience), None
             self._end_job()
         served = self._served
         if served is not None and not self._must_be_compared(served):
@@ -145,11 +161,8 @@ class SparePlans:
                 self._job = Job(confirm_failure(self._processes, served.edited))
             else:
                 self._find(served)
-        elif self._verified is None and self._job is None and not self._is_broken:
-            if is_memory_low():
-                self.why_not = "memory is low"
-            elif self._subject.failures < MOST_FAILURES:
-                self._find(None)
+        elif self._is_wanted():
+            self._subject.due = time.monotonic() + self._subject.patience
 
     def plan_for(self, edited: frozenset[str], base: Base) -> SparePlan | None:
         """What a spare may import ahead that has paused there."""
@@ -166,6 +179,13 @@ class SparePlans:
 
     def step(self, now: float) -> None:
         """Does what is due."""
+        subject = self._subject
+        if subject.due is not None and now >= subject.due:
+            subject.due = None
+            if is_memory_low():
+                self.why_not = "memory is low"
+            elif self._is_wanted():
+                self._find(None)
         job = self._job
         if job is None:
             return
@@ -194,6 +214,11 @@ class SparePlans:
             return True
         return may_show(served.sources, now, contents_of(served.dependents))
 
+    def _is_wanted(self) -> bool:
+        """Whether starts are to be compared, though no worker has followed a plan."""
+        is_idle = self._enabled and self._verified is None and self._job is None
+        return is_idle and not self._is_broken and self._subject.failures < MOST_FAILURES
+
     def _find(self, served: SparePlan | None) -> None:
         self.why_not = NOT_READY
         self._cost.begin(self._processes.cpu_seconds, time.monotonic())
@@ -207,14 +232,18 @@ class SparePlans:
             if found.plan.edited != self._subject.edited:  # others are edited by now
                 self._find(None)
                 return
-            self._verified, self.why_not = found.plan, ""
+            self._verified, self.why_not, self._subject.patience = found.plan, "", 0.0
             count = len(found.plan.plan.modules)
             taken = self._cost.told(self._processes.cpu_seconds, time.monotonic())
             self._tell(f"Prepared the next reload: {count} modules are imported ahead ({taken}).")
         elif why := found.difference or found.why:
             self.why_not = why
             self._tell(f"Not prepared: {why}.")
-            self._subject.failures = MOST_FAILURES if found.is_final else self._subject.failures + 1
+            if why == SAVED:
+                self._subject.put_off(time.monotonic() - self._cost.moment)
+                self._subject.due = time.monotonic() + self._subject.patience
+            else:
+                self._subject.failures = MOST_FAILURES if found.is_final else self._subject.failures + 1
             if is_served:
                 self._on_difference(why)
 

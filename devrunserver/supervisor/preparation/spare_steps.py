@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import devnull
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -160,13 +160,13 @@ def find(
         elif plan.saves < WORTH:
             return Outcome(why=found.why if attempt else NOT_WORTH_IT, culprits=left_out, is_final=True)
         start = ahead or processes.spare(edited)
-        compared = yield from _compare(processes, known, exact, start, record, plan, edited, served is not None)
+        compared = yield from _compare(processes, known, exact, start, record, plan, sources, served is not None)
         processes.end(start)
         ahead = None
         if isinstance(compared, list):
-            others = [path for path, name in record.files.items() if name in plan.excluded and path not in edited]
+            others = dependents_of(record, plan, edited)
             if may_show(sources, sources_of(edited), contents_of(others)):
-                return Outcome(why=SAVED)
+                return Outcome(why=SAVED, culprits=left_out)
             compared += [Read(path, file_state.state_of(path)) for path in others]
             return Outcome(SparePlan(edited, base, plan, compared, sources, others))
         found = compared
@@ -175,7 +175,7 @@ def find(
         culprits = found.culprits & set(plan.modules)
         left_out |= culprits
         if not culprits:
-            return found
+            return replace(found, culprits=left_out)
     return Outcome(why=found.why, culprits=left_out, is_final=True)
 
 
@@ -199,10 +199,18 @@ def _compare(
     start: Run,
     record: ImportRecord,
     plan: Plan,
-    edited: frozenset[str],
+    sources: Mapping[str, bytes],
     is_served: bool,
 ) -> Generator[Run, Message | None, list[Fact] | Outcome]:
     """What a start that follows a plan relies on, if it gives what an exact one gives; if not, why."""
+    edited = frozenset(sources)
+    others = dependents_of(record, plan, edited)
+
+    def is_harmless(fact: Fact) -> bool:
+        """Whether another start may have read something else here, as it makes no difference to its imports."""
+        is_edited = isinstance(fact, Read) and fact.path in edited
+        return is_edited and not may_show(sources, sources_of(edited), contents_of(others))
+
     paused = yield start
     with suppress(link.LinkClosed):  # then it says nothing either
         start.link.send(ImportAhead(plan.modules, sorted(plan.excluded)))
@@ -213,7 +221,7 @@ def _compare(
     if not isinstance(paused, FactsRead) or not isinstance(built, FactsRead):
         return Outcome(why=FAILED)
     prepared = processes.dry_run(start.link, Purpose.VERIFY)
-    verifier = Verifier(processes, known, lambda: True)  # a save ends all this
+    verifier = Verifier(processes, known, lambda: True, is_harmless=is_harmless)  # another save ends all this
     verdict = yield from verifier.compare(
         exact, prepared, lambda: processes.exact(edited), plan, frozenset(), is_served
     )
@@ -224,6 +232,11 @@ def _compare(
     verdict.blame_nearest(record, plan)
     why = verdict.failure or explain(verdict.differences, verdict.culprits)
     return Outcome(why=why, culprits=verdict.culprits, is_final=not verdict.failure)
+
+
+def dependents_of(record: ImportRecord, plan: Plan, edited: Collection[str]) -> list[str]:
+    """The project's files that are not imported ahead, but for the edited ones."""
+    return [path for path, name in record.files.items() if name in plan.excluded and path not in edited]
 
 
 def contents_of(paths: Iterable[str]) -> Iterator[bytes]:

@@ -121,6 +121,13 @@ class Stage:
         """A worker has served for a while."""
         self.plans.served(is_broken)
         self.plans.begin(edited or self.edited)
+        self.wait()
+
+    def wait(self) -> None:
+        """Nobody saves until what was put off is due."""
+        due = self.plans.due
+        if due is not None and not self.plans.pids:
+            self.plans.step(due)
         self.play()
 
     def save(self, text: str, name: str = "a") -> None:
@@ -281,16 +288,47 @@ def test_what_varies_does_not_count(stage: Stage) -> None:
     assert stage.plan() is not None
 
 
-def test_starts_that_have_read_different_sources_tell_nothing(stage: Stage) -> None:
-    """Somebody has saved meanwhile what makes no difference otherwise; the next time it is compared again."""
-    outdated = replace(differing("x", 1), outdated=[Read(stage.paths["a"], (1, 1, 1))])
+@pytest.mark.parametrize(("name", "is_found"), [("a", True), ("d", False)])
+def test_starts_that_have_read_different_sources(stage: Stage, name: str, is_found: bool) -> None:
+    """They tell nothing, unless it is the edited file, and what was saved there makes no difference to imports."""
+    outdated = replace(differing("x", 1), outdated=[Read(stage.paths[name], (1, 1, 1))])
     stage.exact = [outdated, differing("x", 3), differing("x", 5), differing("x", 6)]
     stage.prepared = [differing("x", 4)]
     stage.serve()
-    assert stage.plan() is None
-    assert stage.told == [f"Not prepared: {SAVED}."]
+    assert (stage.plan() is not None) is is_found
+    assert is_found or stage.told == [f"Not prepared: {SAVED}."]
+    stage.wait()
+    assert stage.plan() is not None, "it is compared again, without another save"
+    assert len(stage.starts) == (3 if is_found else 6)
+
+
+def test_what_was_found_before_a_save_is_known_afterwards(stage: Stage) -> None:
+    outdated = replace(differing("x", 1), outdated=[Read(stage.paths["d"], (1, 1, 1))])
+    stage.prepared = [differing("x", 2), differing("x", 4), state()]
+    stage.exact = [outdated, outdated, differing("x", 3), state()]
     stage.serve()
+    assert stage.built() == [["b", "c", "d"], ["d"]]
+    assert stage.told == [f"Not prepared: {SAVED}."]
+    stage.wait()
+    assert stage.built()[2:] == [["d"]]
     assert stage.plan() is not None
+
+
+def test_who_saves_again_and_again_is_waited_for(stage: Stage) -> None:
+    stage.are_held = True
+    stage.serve()
+    for count in (1, 2):
+        stage.save("import b\n" * count)
+        stage.plans.begin(stage.edited)
+        due = stage.plans.due
+        assert due is not None
+        stage.plans.step(due - 1e-6)
+        assert len(stage.starts) == count
+        stage.plans.step(due)
+        assert len(stage.starts) == count + 1
+    stage.save(IMPORTING)
+    stage.save(IMPORTING)
+    assert stage.plans.due is None, "not as long as no worker serves"
 
 
 @pytest.mark.parametrize(("alike", "is_found"), [(1, True), (TWINS, True), (TWINS + 1, False)])
