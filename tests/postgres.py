@@ -5,16 +5,15 @@ Source of the protocol: https://www.postgresql.org/docs/current/protocol-message
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 import sqlite3
 import struct
-import threading
 from collections.abc import Iterator
-from typing import Self
+from typing import BinaryIO
 
-PATIENCE = 30.0  # seconds
+from tests.database_server import DatabaseServer
+
 ENCRYPTION = (80877103, 80877104)  # requests for TLS and GSSAPI: we have neither
 PARAMETERS = {
     "server_version": "17.0",
@@ -30,69 +29,21 @@ NO_TABLE, ANY_ERROR = "42P01", "XX000"
 SIMPLE_QUERY, IDLE = b"Q", b"I"
 
 
-class PostgresServer:
-    """Listens on a port of its own; each connection sees the same tables."""
+class PostgresServer(DatabaseServer):
+    """A server of PostgreSQL's."""
 
-    def __init__(self) -> None:
-        self.asked: list[str] = []  # statements, in their order
-        self.is_up = True
-        self._tables = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: set[socket.socket] = set()
-        self._threads = [threading.Thread(target=self._accept)]
+    engine = "django.db.backends.postgresql"
 
-    @property
-    def settings(self) -> dict[str, object]:
-        """Of Django, for this database."""
-        port = self._listener.getsockname()[1]
-        place = {"HOST": "127.0.0.1", "PORT": port, "NAME": "shop", "USER": "shop", "PASSWORD": ""}
-        return {"ENGINE": "django.db.backends.postgresql", **place}
-
-    @property
-    def connections(self) -> int:
-        """How many are open."""
-        return len(self._open)
-
-    def execute(self, statement: str) -> list[tuple[object, ...]]:
-        """What somebody else does to the tables."""
-        with self._lock:
-            return self._tables.execute(statement).fetchall()
-
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for one in list(self._open):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(PATIENCE)
-        self._tables.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # the end
-            while True:
-                connection, _ = self._listener.accept()
-                self._open.add(connection)
-                self._threads.append(threading.Thread(target=self._serve, args=[connection]))
-                self._threads[-1].start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as told, contextlib.suppress(OSError, struct.error):
-            while (head := struct.unpack("!ii", told.read(8)))[1] in ENCRYPTION:
-                connection.sendall(b"N")
-            told.read(head[0] - 8)  # who it is
-            connection.sendall(b"".join(self._greeting()))
-            while told.read(1) == SIMPLE_QUERY:  # no other is understood
-                length = struct.unpack("!i", told.read(4))[0]
-                statement = told.read(length - 4).rstrip(b"\0").decode()
-                self.asked.append(statement)
-                connection.sendall(b"".join(self._answer(statement)) + _message(b"Z", IDLE))
-        self._open.discard(connection)
+    def converse(self, connection: socket.socket, told: BinaryIO) -> None:
+        while (head := struct.unpack("!ii", told.read(8)))[1] in ENCRYPTION:
+            connection.sendall(b"N")
+        told.read(head[0] - 8)  # who it is
+        connection.sendall(b"".join(self._greeting()))
+        while told.read(1) == SIMPLE_QUERY:  # no other is understood
+            length = struct.unpack("!i", told.read(4))[0]
+            statement = told.read(length - 4).rstrip(b"\0").decode()
+            self.asked.append(statement)
+            connection.sendall(b"".join(self._answer(statement)) + _message(b"Z", IDLE))
 
     def _greeting(self) -> Iterator[bytes]:
         if not self.is_up:
@@ -108,8 +59,7 @@ class PostgresServer:
         rows: list[tuple[object, ...]] = [("1",)] if OWN.search(statement) else []
         if not rows:
             try:
-                with self._lock:
-                    rows = self._tables.execute(statement).fetchall()
+                rows = self.execute(statement)
             except sqlite3.Error as error:
                 yield _error(NO_TABLE if "no such table" in str(error) else ANY_ERROR, str(error))
                 return

@@ -36,6 +36,10 @@ class Connections:
     def on_attempt(self, sock: Any, by: str) -> None:
         self._attempts[id(sock)] = by
 
+    def withdraw(self, sock: object) -> None:
+        """Somebody else looks after what was learnt by this socket."""
+        self._attempts.pop(id(sock), None)
+
     def follow(self) -> None:
         """From now on ``socket.socket`` tells us of attempts that fail."""
         for way in WAYS:

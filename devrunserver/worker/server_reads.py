@@ -1,4 +1,4 @@
-"""What a start reads in databases on a server, by Django's connections to PostgreSQL.
+"""What a start reads in databases on a server, by Django's connections to PostgreSQL and MySQL.
 
 Theory of operation
 -------------------
@@ -14,7 +14,7 @@ the connection is. Who goes past Django's cursors is seen by a class of cursors 
 
 A connection must not be shared, so those that nobody uses are closed before a fork, as Django opens them again. What
 Django and the project execute on each connection that is made is no concern of ours: it is done again on the next.
-Types that have numbers, as PostGIS' have, are kept for longer than a connection: those numbers are asked for.
+Types that have numbers in PostgreSQL, as PostGIS' have, are kept for longer than a connection: these are asked for.
 """
 
 from __future__ import annotations
@@ -24,31 +24,49 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from copy import deepcopy
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from devrunserver.checkpoints.fork_safety import describe
 from devrunserver.common.facts import AskedServer, Fact
-from devrunserver.common.module_files import executed
 from devrunserver.common.repeatable_query import is_repeatable
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-DRIVERS = ("psycopg", "psycopg2")  # whose connections are followed, and whose cursors can go back to their first row
 WAYS = ("execute", "executemany", "callproc", "copy", "copy_expert", "copy_from", "copy_to", "stream")  # to ask
 MOST_ROWS = 10_000  # of one answer
 MOST_SHOWN = 200  # characters of a statement in a fact
 MOST_TOLD = 60  # characters of a statement that the user is told
 SAVEPOINTS = ("SAVEPOINT", "RELEASE", "ROLLBACK TO")  # beginnings of statements that change nothing by themselves
 CONNECT = "connect"  # the method of Django's that makes a connection
-FACTORY = "cursor_factory"  # the attribute of a connection of a driver
+BETWEEN = ("devrunserver", "django")  # packages that stand between who asks and the driver
+SOCKET = "_sock"  # the attribute of a connection of PyMySQL's; the other drivers are not written in Python
 BEFORE = "_devrunserver"  # the attribute of a class of cursors of ours: whose place it has taken
-# What is learnt of a database once for all connections: the numbers of types, and which database it is
-TYPES = (
+
+
+class Driver(NamedTuple):
+    """What a driver is like, whose cursors can go back to their first row.
+
+    Attributes:
+        cursors: the attribute of a connection that says of which class its cursors are.
+        once: asks for what is learnt of a database once for all connections.
+    """
+
+    cursors: str
+    once: str
+
+
+# Which database it is, and the numbers of types
+POSTGRES = Driver(
+    "cursor_factory",
     "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()),"
-    " (SELECT max(oid) FROM pg_type WHERE typtype = 'b' AND typcategory <> 'A')"
+    " (SELECT max(oid) FROM pg_type WHERE typtype = 'b' AND typcategory <> 'A')",
 )
+MYSQL = Driver("cursorclass", "SELECT DATABASE(), VERSION()")
+DRIVERS = {"psycopg": POSTGRES, "psycopg2": POSTGRES, "MySQLdb": MYSQL, "pymysql": MYSQL}
 
 
 class Query(NamedTuple):
@@ -76,6 +94,7 @@ class ServerReads:
         self._note: Callable[[Fact], object] = lambda fact: None
         self._forbid: Callable[[str], object] = lambda reason: None
         self._before_change: Callable[[], object] = lambda: None
+        self._withdraw: Callable[[object], object] = lambda sock: None
         self._asked: dict[str, tuple[Query, AskedServer]] = {}  # by what tells two queries apart
         self._followed: dict[BaseDatabaseWrapper, int] = {}  # with what refers to its connection where nobody uses it
         self._is_trusted = True
@@ -88,6 +107,7 @@ class ServerReads:
         forbid: Callable[[str], object],
         before_change: Callable[[], object] = lambda: None,
         is_trusted: bool = True,
+        withdraw: Callable[[object], object] = lambda sock: None,
     ) -> None:
         """From now on connections can be followed.
 
@@ -96,8 +116,9 @@ class ServerReads:
             forbid: is told why there are no checkpoints any more.
             before_change: called before something is executed that may change a database.
             is_trusted: whether answers hardly ever change.
+            withdraw: is told of a socket of Python's that what was learnt by it is a fact.
         """
-        self._note, self._forbid, self._before_change = note, forbid, before_change
+        self._note, self._forbid, self._before_change, self._withdraw = note, forbid, before_change, withdraw
         self._is_trusted, self._is_over = is_trusted, False
 
     def follow(self, connection: BaseDatabaseWrapper) -> None:
@@ -107,14 +128,16 @@ class ServerReads:
         is_known = connection in self._followed
         self._followed[connection] = _references(connection)
         raw = connection.connection
-        if not self._is_trusted or type(raw).__module__.partition(".")[0] not in DRIVERS:
-            self._stop(f"it opened a database connection ({executed()})")
+        driver = driver_of(raw)
+        if not self._is_trusted or driver is None:
+            self._stop(f"it opened a database connection ({_asked_by()})")
             return
-        setattr(raw, FACTORY, self._seen_by_us(getattr(raw, FACTORY, None) or _cursors_of(raw)))
+        self._withdraw(getattr(raw, SOCKET, None))
+        setattr(raw, driver.cursors, self._seen_by_us(getattr(raw, driver.cursors, None) or _cursors_of(raw)))
         if not is_known:
             connection.execute_wrappers.insert(0, partial(self._on_execute, connection.alias))
             with _contained(self._stop):
-                self._keep(Query(connection.alias, TYPES, None), self._answer(connection, TYPES, None))
+                self._keep(Query(connection.alias, driver.once, None), self._answer(connection, driver.once, None))
 
     def close_idle(self) -> None:
         """Closes the connections that nobody uses: Django opens one again when it wants it."""
@@ -146,8 +169,9 @@ class ServerReads:
             wrappers = connection.execute_wrappers
             wrappers[:] = [one for one in wrappers if getattr(one, "func", None) != self._on_execute]
             raw = connection.connection
-            if raw is not None and (before := getattr(getattr(raw, FACTORY, None), BEFORE, None)):
-                setattr(raw, FACTORY, before)
+            driver = driver_of(raw)
+            if driver is not None and (before := getattr(getattr(raw, driver.cursors, None), BEFORE, None)):
+                setattr(raw, driver.cursors, before)
         self._followed.clear()
 
     def _stop(self, reason: str) -> None:
@@ -165,7 +189,7 @@ class ServerReads:
         if not is_known and not is_of_connecting() and not str(statement).lstrip().upper().startswith(SAVEPOINTS):
             self._before_change()
             told = " ".join(str(statement).split())[:MOST_TOLD]
-            self._stop(f"it asked a database what cannot be asked twice: {told} ({executed()})")
+            self._stop(f"it asked a database what cannot be asked twice: {told} ({_asked_by()})")
         self._executed.is_seen = True
         try:
             result = execute(statement, params, many, context)
@@ -187,11 +211,10 @@ class ServerReads:
         fact = AskedServer(query.alias, query.statement[:MOST_SHOWN], answer)
         known = self._asked.get(key)
         if known is None:
-            params = type(query.params)(query.params) if isinstance(query.params, list | dict) else query.params
-            self._asked[key] = (query._replace(params=params), fact)
+            self._asked[key] = (query._replace(params=deepcopy(query.params)), fact)
             self._note(fact)
         elif known[1].answer != answer:
-            self._stop(f"a database gives another answer each time ({executed()})")
+            self._stop(f"a database gives another answer each time ({_asked_by()})")
 
     def _keep_error(self, query: Query, error: Exception) -> None:
         from django.db import ProgrammingError
@@ -200,7 +223,7 @@ class ServerReads:
             with _contained(self._stop):
                 self._keep(query, _digest(str(error)))
         else:
-            self._stop(f"a database did not answer ({executed()})")
+            self._stop(f"a database did not answer ({_asked_by()})")
 
     def _answer(self, connection: BaseDatabaseWrapper, statement: str, params: Any) -> int:
         """A checksum of what is answered now, past all that logs what the project asks."""
@@ -228,13 +251,18 @@ class ServerReads:
             def ask(*args: Any, **kwargs: Any) -> Any:
                 if not self._is_over and not self._executed.is_seen and not is_of_connecting():
                     self._before_change()
-                    self._stop(f"it asked a database past Django ({executed()})")
+                    self._stop(f"it asked a database past Django ({_asked_by()})")
                 return asked(*args, **kwargs)
 
             return ask
 
         seen = {name: telling(name) for name in WAYS if hasattr(cursors, name)}
         return type(cursors.__name__, (cursors,), {BEFORE: cursors, **seen})
+
+
+def driver_of(raw: Any) -> Driver | None:
+    """What made a connection; None: nobody whose connections can be followed, or there is none."""
+    return DRIVERS.get(type(raw).__module__.partition(".")[0])
 
 
 @contextmanager
@@ -256,6 +284,14 @@ def is_of_connecting() -> bool:
     return False
 
 
+def _asked_by() -> str:
+    """Which module asks, beyond ours and Django's."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in BETWEEN:
+        frame = frame.f_back
+    return describe(frame)
+
+
 def _rows(cursor: Any) -> int:
     """A checksum of the rows that wait to be fetched, which still do afterwards.
 
@@ -264,7 +300,7 @@ def _rows(cursor: Any) -> int:
     """
     if getattr(cursor, "name", None):
         raise ValueError("a cursor on the server")
-    if cursor.rowcount > MOST_ROWS:
+    if not 0 <= cursor.rowcount <= MOST_ROWS:  # where nobody knows how many there are, they are still on the server
         raise ValueError(f"more than {MOST_ROWS} rows")
     rows = cursor.fetchall()
     if rows:

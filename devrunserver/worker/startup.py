@@ -71,8 +71,9 @@ class Startup:
         )
         self._collection = StartCollection()
         self._handlers: dict[str, audit.Handler] = {}
+        safety = self.checkpoints.fork_safety
         self.identity.server_reads.begin(
-            self.reads.note, self.checkpoints.fork_safety.forbid, self._before_change, not start.servers_change
+            self.reads.note, safety.forbid, self._before_change, not start.servers_change, safety.connections.withdraw
         )
         self._failed: set[str] = set()  # parts of ours
         self._dry_run: DryRunTeller | None = None

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from devrunserver.supervisor.worker_cycle import MOST_ANSWERS_CHANGED
+from tests.database_server import DatabaseServer
 from tests.live import Server, replace
+from tests.mysql import MySqlServer
 from tests.postgres import PostgresServer
 from tests.stories.test_checkpoints import (
     MARKS,
@@ -24,7 +26,10 @@ from tests.stories.test_checkpoints import (
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each reload is a fresh start")
 
 pytest.importorskip("psycopg")
+pytest.importorskip("pymysql")
 
+# As PyMySQL's documentation says; the number is that of the driver that Django expects
+MYSQL = "import pymysql\npymysql.version_info = (2, 2, 7, 'final', 0)\npymysql.install_as_MySQLdb()\n"
 READS = 'cursor.execute("SELECT text FROM note WHERE id = %s", [1])'
 APP = """
 from django.apps import AppConfig
@@ -42,16 +47,17 @@ class ShopConfig(AppConfig):
 RESUMED_LATE = "resumed at shop.marks"
 
 
-@pytest.fixture
-def database() -> Iterator[PostgresServer]:
-    with PostgresServer() as database:
+@pytest.fixture(params=[PostgresServer])
+def database(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
+    with request.param() as database:
         database.execute("CREATE TABLE note (id INTEGER, text TEXT)")
         database.execute("INSERT INTO note VALUES (1, 'first'), (2, 'other')")
         yield database
 
 
-def prepare(project: Path, database: PostgresServer, asks: str = READS, more: str = "") -> None:
-    append(project / "bookshop/settings.py", f'DATABASES["remote"] = {database.settings!r}\n{more}')
+def prepare(project: Path, database: DatabaseServer, asks: str = READS, more: str = "") -> None:
+    driver = MYSQL if isinstance(database, MySqlServer) else ""
+    append(project / "bookshop/settings.py", f'{driver}DATABASES["remote"] = {database.settings!r}\n{more}')
     append(project / "shop/apps.py", APP.format(asks=asks))
 
 
@@ -65,8 +71,9 @@ def save(server: Server, number: int, text: str) -> None:
 EXACT = 'DEVRUNSERVER = {"PREPARE": False}\n'
 
 
+@pytest.mark.parametrize("database", [PostgresServer, MySqlServer], indirect=True)
 def test_checkpoints_after_a_query_are_resumed_while_it_has_the_same_answer(
-    project: Path, database: PostgresServer
+    project: Path, database: DatabaseServer
 ) -> None:
     prepare(project, database, more=EXACT)
     with serve(project, "--explain-reload") as server:
@@ -82,7 +89,7 @@ def test_checkpoints_after_a_query_are_resumed_while_it_has_the_same_answer(
         assert "ended by" not in server.log, "that a process leaves is no death"
 
 
-def test_a_server_that_is_down_breaks_the_next_start_as_it_should(project: Path, database: PostgresServer) -> None:
+def test_a_server_that_is_down_breaks_the_next_start_as_it_should(project: Path, database: DatabaseServer) -> None:
     prepare(project, database, more=EXACT)
     with serve(project) as server:
         server.wait_for_body("mark-0")
@@ -95,7 +102,7 @@ def test_a_server_that_is_down_breaks_the_next_start_as_it_should(project: Path,
         server.wait_for_body("mark-3 first")
 
 
-def test_where_answers_change_all_the_time_nothing_relies_on_them(project: Path, database: PostgresServer) -> None:
+def test_where_answers_change_all_the_time_nothing_relies_on_them(project: Path, database: DatabaseServer) -> None:
     prepare(project, database, more=EXACT)
     with serve(project, "--explain-reload") as server:
         server.wait_for_body("mark-0")
@@ -111,14 +118,14 @@ def test_where_answers_change_all_the_time_nothing_relies_on_them(project: Path,
     [
         (
             "cursor.execute(\"INSERT INTO note VALUES (3, 'more')\"); " + READS,
-            r"it asked a database what cannot be asked twice: INSERT INTO note VALUES \(3, 'more'\) \(",
+            r"it asked a database what cannot be asked twice: INSERT INTO note VALUES \(3, 'more'\) \(shop.apps\)",
         ),
-        ("cursor = cursor.cursor; " + READS, r"it asked a database past Django \("),
+        ("cursor = cursor.cursor; " + READS, r"it asked a database past Django \(shop.apps\)"),
     ],
     ids=["write", "past Django"],
 )
 def test_what_cannot_be_asked_again_is_told_and_no_checkpoint_is_after_it(
-    project: Path, database: PostgresServer, asks: str, line: str
+    project: Path, database: DatabaseServer, asks: str, line: str
 ) -> None:
     prepare(project, database, asks, more=EXACT)
     with serve(project) as server:
@@ -131,7 +138,7 @@ def test_what_cannot_be_asked_again_is_told_and_no_checkpoint_is_after_it(
 
 
 def test_what_is_prepared_after_a_query_serves_while_it_has_the_same_answer(
-    project: Path, database: PostgresServer
+    project: Path, database: DatabaseServer
 ) -> None:
     prepare(project, database)
     prepared = rf"{RELOADED}resumed at .*, prepared\)"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,10 +16,15 @@ from django.db.utils import ConnectionHandler
 from devrunserver.common.facts import AskedServer, Fact
 from devrunserver.worker import server_reads
 from devrunserver.worker.server_reads import ServerReads
+from tests.database_server import DatabaseServer
 from tests.live import wait_for
+from tests.mysql import MySqlServer
 from tests.postgres import PostgresServer
 
 pytest.importorskip("psycopg")
+pymysql = pytest.importorskip("pymysql")
+dict_row = pytest.importorskip("psycopg.rows").dict_row
+DictCursorMixin = pytest.importorskip("pymysql.cursors").DictCursorMixin
 
 ALIAS = "remote"
 NAMES = "SELECT name FROM books ORDER BY id"
@@ -26,7 +33,7 @@ NAMES = "SELECT name FROM books ORDER BY id"
 class Shop:
     """A start that has a connection to a server, and is followed."""
 
-    def __init__(self, server: PostgresServer, handler: ConnectionHandler) -> None:
+    def __init__(self, server: DatabaseServer, handler: ConnectionHandler) -> None:
         self.server = server
         self.connection: Any = handler[ALIAS]
         self.facts: list[Fact] = []
@@ -54,9 +61,11 @@ class Shop:
         return [one.statement for one in self.facts if isinstance(one, AskedServer)][1:]
 
 
-@pytest.fixture
-def shop(monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> Iterator[Shop]:
-    with PostgresServer() as server, django_db_blocker.unblock():
+@pytest.fixture(params=[PostgresServer, MySqlServer])
+def shop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> Iterator[Shop]:
+    monkeypatch.setitem(sys.modules, "MySQLdb", pymysql)  # as Django knows it
+    monkeypatch.setattr(pymysql, "version_info", (2, 2, 7, "final", 0))
+    with request.param() as server, django_db_blocker.unblock():
         server.execute("CREATE TABLE books (id INTEGER PRIMARY KEY, name TEXT, price INTEGER)")
         server.execute("INSERT INTO books (name, price) VALUES ('Emma', 7), ('Persuasion', 8)")
         handler = ConnectionHandler({"default": {"ENGINE": "django.db.backends.dummy"}, ALIAS: server.settings})
@@ -79,6 +88,14 @@ def test_queries_are_facts_and_their_rows_are_the_projects(shop: Shop) -> None:
     assert shop.statements == [NAMES, *["SELECT id FROM books WHERE name = %s"] * 2]
     assert not shop.reasons
     assert shop.server.asked.count(NAMES) == 2, "nothing is asked twice at the start"
+
+
+def test_what_was_asked_is_what_is_asked_again(shop: Shop) -> None:
+    """Whatever becomes of the parameters."""
+    params = [1, 2]
+    shop.ask("SELECT name FROM books WHERE id IN (%s, %s) ORDER BY id", params)
+    params[:] = [7, 8]
+    assert shop.reads.first_changed() is None
 
 
 def test_another_answer_is_told(shop: Shop) -> None:
@@ -121,7 +138,7 @@ def write(shop: Shop) -> None:
 
 
 def write_many(shop: Shop) -> None:
-    with shop.connection.cursor() as cursor, pytest.raises(DatabaseError):  # the tests' server is not up to it
+    with shop.connection.cursor() as cursor, suppress(DatabaseError):  # the tests' PostgreSQL is not up to it
         cursor.executemany("SELECT %s", [("a",), ("b",)])
 
 
@@ -152,10 +169,12 @@ def ask_for_an_answer_that_changes(shop: Shop) -> None:
 
 
 def ask_for_rows_of_another_kind(shop: Shop) -> None:
-    from psycopg.rows import dict_row
-
     with shop.connection.cursor() as cursor:
-        cursor.cursor.row_factory = dict_row
+        if isinstance(shop.server, PostgresServer):
+            cursor.cursor.row_factory = dict_row
+        else:
+            of_driver = cursor.cursor.cursor
+            of_driver.__class__ = type("Dictionaries", (DictCursorMixin, type(of_driver)), {})
         cursor.execute(NAMES)
         assert cursor.fetchone() == {"column0": "Emma"}
 
@@ -199,6 +218,22 @@ def test_what_forbids_checkpoints(shop: Shop, do: Callable[[Shop], None], reason
         assert len(shop.facts) == count, "nothing counts any more"
     shop.reads.close_idle()
     assert shop.connection.connection is not None, "it may hold what the project has set"
+
+
+def set_nothing(cursor: Any, value: int) -> None:
+    """Nobody knows it."""
+
+
+def test_rows_that_are_still_on_the_server_stay_there(shop: Shop) -> None:
+    """As those of ``SSCursor``, of which nobody knows how many there are: they can be fetched once."""
+    with shop.connection.cursor() as cursor:
+        of_driver = cursor.cursor if isinstance(shop.server, PostgresServer) else cursor.cursor.cursor
+        of_driver.__class__ = type(
+            "Unbuffered", (type(of_driver),), {"rowcount": property(lambda cursor: -1, set_nothing)}
+        )
+        cursor.execute(NAMES)
+        assert cursor.fetchone() == ("Emma",)
+    assert "not known" in shop.reasons[0]
 
 
 def test_an_error_of_the_server_forbids_and_reaches_the_project(shop: Shop) -> None:
@@ -293,10 +328,12 @@ def test_another_thread_is_seen_while_one_executes(shop: Shop) -> None:
 
 def test_at_the_end_all_is_as_it_was(shop: Shop) -> None:
     shop.ask()
-    factory = shop.connection.connection.cursor_factory
+    held = shop.connection.connection
+    attribute = server_reads.DRIVERS[type(held).__module__.partition(".")[0]].cursors
+    before = getattr(held, attribute)
     shop.reads.end()
     assert shop.connection.execute_wrappers == []
-    assert shop.connection.connection.cursor_factory is factory.__mro__[1]
+    assert getattr(held, attribute) is before.__mro__[1]
     write(shop)
     go_past_django(shop)
     assert not shop.reasons
