@@ -14,6 +14,10 @@ same state. After that each spare follows it, and for as long as
 The latter is looked at when a worker that has followed the plan serves. Where it is not so, it is compared again with
 the present sources, and replaced by an exact one if that is different, as with checkpoints. Until that is known spares
 are exact. Where nothing was verified, too: a spare becomes a prepared one only once its plan is.
+
+To compare takes longer than many a pause between two saves. A save of functions alone that nobody calls at import makes
+no difference to it, so it goes on, though some starts have read the file before and others after. Another save ends it,
+and then nobody has saved for as long as that had lasted before it is begun again.
 """
 
 from __future__ import annotations
