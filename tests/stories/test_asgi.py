@@ -206,6 +206,7 @@ def reloads_under_talkers(project: Path, clients: int, reloads: int) -> None:
         assert numbers == sorted(numbers)
 
 
+@pytest.mark.deep
 def test_talkers_through_reloads(project: Path) -> None:
     reloads_under_talkers(project, 5, 4)
 

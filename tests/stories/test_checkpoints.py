@@ -744,6 +744,7 @@ def test_save_during_a_start_is_served(project: Path) -> None:
                 replace(project / MARKS, textwrap.dedent(slow))
 
 
+@pytest.mark.deep
 def test_endless_loop_at_import_heals(project: Path) -> None:
     with serve(project) as server:
         server.wait_for_body("mark-0")
@@ -755,6 +756,7 @@ def test_endless_loop_at_import_heals(project: Path) -> None:
         server.wait_for_log(RELOADED)
 
 
+@pytest.mark.deep
 def test_generated_module_does_not_reload_for_ever(project: Path) -> None:
     """One that is written anew at each start, with other content each time, and then imported."""
     write(
@@ -806,6 +808,7 @@ def test_reloads_are_explained(project: Path) -> None:
         server.wait_for_log("  not resumed: bookshop/settings.py changed")
 
 
+@pytest.mark.deep
 def test_what_a_module_does_after_its_imports_is_its_own_time(project: Path) -> None:
     append(project / "shop/urls.py", "import colorsys, time\ntime.sleep(0.4)\n")
     with Server(project, "--explain-reload") as server:
@@ -817,6 +820,7 @@ def test_what_a_module_does_after_its_imports_is_its_own_time(project: Path) -> 
         assert "went into installed packages" not in told
 
 
+@pytest.mark.deep
 def test_verbosity_2_tells_reasons_alone(project: Path) -> None:
     with serve(project, "--verbosity=2") as server:
         server.wait_for_body("mark-0")

@@ -47,6 +47,7 @@ def threads(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
+@pytest.mark.deep
 def test_streams_cost_nothing_and_nothing_waits_for_them(project: Path) -> None:
     with Server(project) as server:
         server.wait_for_body("mark-0")

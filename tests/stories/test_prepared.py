@@ -106,6 +106,7 @@ def test_edits_are_served_from_what_is_prepared(project: Path, server: Server) -
     assert "not prepared" not in server.log.rpartition("changed: reloaded in")[2]
 
 
+@pytest.mark.deep
 def test_the_next_worker_is_forked_before_the_save(project: Path) -> None:
     def wait_until_forked(server: Server, number: int) -> set[int]:
         server.wait_for_log("supervisor to checkpoint: ForkAhead", number)
@@ -198,6 +199,7 @@ def test_a_trace_that_an_edit_adds_is_noticed(project: Path) -> None:
         assert server.get("/registry/").body == "marks,plugin"
 
 
+@pytest.mark.deep
 def test_what_nobody_imports_any_more_is_gone(project: Path) -> None:
     """It was imported ahead for the edited module alone, and would have to be made once more."""
     (project / "unused.py").write_text(SLOW)
@@ -230,6 +232,7 @@ def test_what_fails_in_a_fresh_start_too_is_not_reloaded_once_more(project: Path
         assert "once more" not in server.log
 
 
+@pytest.mark.deep
 def test_what_fails_from_a_prepared_checkpoint_alone_heals_by_itself(project: Path) -> None:
     trap(project / "plugin.py")
     with edited_once(project) as server:

@@ -72,6 +72,7 @@ def test_killed_worker_is_reported_and_started_again(project: Path) -> None:
         assert "The server process ended by signal 9 (SIGKILL); starting it again." in server.log
 
 
+@pytest.mark.deep
 def test_worker_that_dies_at_each_start_is_told_in_the_browser_and_healed(project: Path) -> None:
     with Server(project) as server:
         server.wait_for_body("mark-0")
@@ -94,6 +95,7 @@ def test_second_interrupt_kills_what_hangs_at_exit(project: Path) -> None:
         assert server.wait_for_end(QUICK) == 0
 
 
+@pytest.mark.deep
 def test_interrupt_does_not_wait_for_what_hangs_at_exit(project: Path) -> None:
     hang(project)
     with Server(project) as server:
@@ -102,6 +104,7 @@ def test_interrupt_does_not_wait_for_what_hangs_at_exit(project: Path) -> None:
         assert server.wait_for_end(QUICK) == 0
 
 
+@pytest.mark.deep
 def test_reload_does_not_wait_for_ever_for_what_hangs_at_exit(project: Path) -> None:
     hang(project)
     with Server(project) as server:

@@ -102,6 +102,7 @@ def test_a_server_that_is_down_breaks_the_next_start_as_it_should(project: Path,
         server.wait_for_body("mark-3 first")
 
 
+@pytest.mark.deep
 def test_where_answers_change_all_the_time_nothing_relies_on_them(project: Path, database: DatabaseServer) -> None:
     prepare(project, database, more=EXACT)
     with serve(project, "--explain-reload") as server:
@@ -137,6 +138,7 @@ def test_what_cannot_be_asked_again_is_told_and_no_checkpoint_is_after_it(
         assert re.search(rf"No checkpoints from .* on: {line}", server.log)
 
 
+@pytest.mark.deep
 def test_what_is_prepared_after_a_query_serves_while_it_has_the_same_answer(
     project: Path, database: DatabaseServer
 ) -> None:

@@ -125,6 +125,7 @@ def test_each_watcher_sees_edits(project: Path, watcher: str) -> None:
         server.wait_for_body("mark-9")
 
 
+@pytest.mark.deep
 def test_limit_of_watches_falls_back_to_polling_and_says_so(project: Path) -> None:
     """A sitecustomize that lets the system's call fail as it does at the limit."""
     folder = project.parent / "limited"
@@ -250,6 +251,7 @@ except (http.client.IncompleteRead, ConnectionResetError):
 """
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("above", [True, False])
 def test_whitenoise_without_static(project: Path, above: bool) -> None:
     settings = project / "bookshop/settings.py"
@@ -282,6 +284,7 @@ def test_wrong_setting_is_told(project: Path) -> None:
 BACKEND = "devrunserver.supervisor.watching." + ("inotify" if sys.platform == "linux" else "watchdog_backend")
 
 
+@pytest.mark.deep
 def test_where_the_system_sends_no_events_files_are_polled(project: Path) -> None:
     folder = project.parent / "without"
     folder.mkdir()
