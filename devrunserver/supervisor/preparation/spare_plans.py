@@ -125,8 +125,9 @@ class SparePlans:
         edited = self._subject.edited
         if self._job is not None:
             is_as_before = path in edited and only_functions_differ(self._sources, sources_of(edited))
-            if self._served is not None or not is_as_before:
+            if self._served is None and not is_as_before:
                 self._subject.put_off(time.monotonic() - self._cost.moment)
+            if self._served is not None or not is_as_before:
                 self._end_job()
         self._subject.due = None
         self._served = None  # it is replaced

@@ -331,6 +331,23 @@ def test_who_saves_again_and_again_is_waited_for(stage: Stage) -> None:
     assert stage.plans.due is None, "not as long as no worker serves"
 
 
+def test_a_save_before_a_worker_in_doubt_is_compared_puts_nothing_off(stage: Stage) -> None:
+    stage.serve()
+    stage.save(IMPORTING)
+    stage.resume()
+    stage.are_held = True
+    stage.plans.served(is_broken=True)
+    stage.plans.begin(stage.edited)
+    assert len(stage.starts) == 3
+    stage.save(TRIVIAL)
+    stage.plans.served(is_broken=False)
+    before = time.monotonic()
+    stage.plans.begin(stage.edited)
+    due = stage.plans.due
+    assert due is not None
+    assert before <= due <= time.monotonic()
+
+
 @pytest.mark.parametrize(("alike", "is_found"), [(1, True), (TWINS, True), (TWINS + 1, False)])
 def test_what_varies_may_be_the_same_in_two_starts_by_chance(stage: Stage, alike: int, is_found: bool) -> None:
     """As the order of a set of classes, in which nothing is out of order."""
