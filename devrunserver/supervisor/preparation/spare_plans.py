@@ -16,8 +16,8 @@ the present sources, and replaced by an exact one if that is different, as with 
 are exact. Where nothing was verified, too: a spare becomes a prepared one only once its plan is.
 
 To compare takes longer than many a pause between two saves. A save of functions alone that nobody calls at import makes
-no difference to it, so it goes on, though some starts have read the file before and others after. Another save ends it,
-and then nobody has saved for as long as that had lasted before it is begun again.
+no difference to it, so it goes on, though some starts have read the file before and others after. Another save ends it;
+it is begun again once nobody has saved for as long as it had lasted.
 """
 
 from __future__ import annotations
@@ -123,11 +123,12 @@ class SparePlans:
     def on_change(self, path: str) -> None:
         """A reload begins, for this file. What is being compared goes on if it makes no difference to that."""
         edited = self._subject.edited
-        if self._job is not None:
+        if self._served is not None:
+            self._end_job()
+        elif self._job is not None:
             is_as_before = path in edited and only_functions_differ(self._sources, sources_of(edited))
-            if self._served is None and not is_as_before:
+            if not is_as_before:
                 self._subject.put_off(time.monotonic() - self._cost.moment)
-            if self._served is not None or not is_as_before:
                 self._end_job()
         self._subject.due = None
         self._served = None  # it is replaced
